@@ -1,0 +1,55 @@
+// Package azureopenai is Azure OpenAI behind the AI Gateway, whose path names the resource and the
+// deployment (https://developers.cloudflare.com/ai-gateway/usage/providers/azureopenai/).
+package azureopenai
+
+import (
+	"strings"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// stopWords is how many Azure takes.
+const stopWords = 4
+
+// Provider sends requests to a deployment.
+type Provider struct{}
+
+// Call returns the request for r, whose model is "<instance>/<deployment>".
+func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+	instance, deployment, _ := strings.Cut(r.Model, "/")
+	// The gateway makes a host name of the instance.
+	if !consistsOf(instance, "-_") || !consistsOf(deployment, "-_.") {
+		return nil, openai.ModelNotFound("Name the model as \"azure-openai/<instance>/<deployment>\".")
+	}
+	base := "azure-openai/" + instance + "/"
+	switch r.Endpoint {
+	case openai.Completions:
+		body, rest, err := r.ChatFromCompletion(deployment, stopWords)
+		if err != nil {
+			return nil, err
+		}
+		return &openai.Call{
+			Path:      base + deployment + "/chat/completions",
+			Body:      body,
+			Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
+		}, nil
+	case openai.Responses:
+		base += "openai/responses"
+	case openai.Embeddings:
+		base += deployment + "/embeddings"
+	default: // openai.Chat
+		base += deployment + "/chat/completions"
+	}
+	r.SetModel(deployment)
+	return &openai.Call{Path: base, Body: r.Body}, nil
+}
+
+// consistsOf reports whether s is made of ASCII letters, digits and others, and not empty.
+func consistsOf(s, others string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(others, c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,40 @@
+// Package compat is the AI Gateway's OpenAI-compatible route, which takes every provider that the
+// gateway knows by the prefix of its models
+// (https://developers.cloudflare.com/ai-gateway/usage/chat-completion/).
+package compat
+
+import (
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// stopWords is how many OpenAI takes.
+const stopWords = 4
+
+// Provider sends requests to the route unchanged, text completions as chats.
+type Provider struct{}
+
+// Call returns the request for r.
+func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+	switch r.Endpoint {
+	case openai.Chat:
+		return &openai.Call{Path: "compat/chat/completions", Body: r.Body}, nil
+	case openai.Completions:
+		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
+		if err != nil {
+			return nil, err
+		}
+		return &openai.Call{
+			Path:      "compat/chat/completions",
+			Body:      body,
+			Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
+		}, nil
+	case openai.Responses:
+		if r.Provider != "openai" {
+			return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
+		}
+		r.SetModel(r.Model)
+		return &openai.Call{Path: "openai/responses", Body: r.Body}, nil
+	default: // openai.Embeddings
+		return &openai.Call{Path: "compat/embeddings", Body: r.Body}, nil
+	}
+}

@@ -1,0 +1,468 @@
+package openai
+
+import (
+	"crypto/rand"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// The finish reasons of OpenAI. There are no others.
+const (
+	FinishStop          = "stop"
+	FinishLength        = "length"
+	FinishToolCalls     = "tool_calls"
+	FinishContentFilter = "content_filter"
+)
+
+// Form is the shape in which a client wants its answer.
+type Form struct {
+	// Completion asks for text_completion, rather than chat.completion.
+	Completion bool
+
+	// Stream asks for events, Usage for one with the token counts at their end.
+	Stream, Usage bool
+
+	// Model is the model as the client named it.
+	Model string
+
+	// Choices is how many answers the client asked for with n; 0 means one.
+	Choices int
+
+	// Stop are the words that end the text, themselves left out, as far as the provider does not
+	// see to them itself.
+	Stop []string
+}
+
+// Form returns the form of r's answer. stop are the words that are left to us.
+func (r *Request) Form(stop []string) Form {
+	return Form{
+		Completion: r.Endpoint == Completions,
+		Stream:     r.Stream,
+		Usage:      r.IncludeUsage || !r.Stream,
+		Model:      r.Name,
+		Choices:    int(gjson.GetBytes(r.Body, "n").Int()),
+		Stop:       stop,
+	}
+}
+
+// Usage counts tokens. Cached is part of Prompt, Reasoning of Completion.
+type Usage struct {
+	Prompt, Completion, Total int64
+	Cached, Reasoning         int64
+}
+
+// ToolCall is a whole call of a function.
+type ToolCall struct {
+	// ID must be unique within the conversation; empty means that one is made.
+	ID, Name string
+
+	// Arguments is a JSON object in text; empty means {}.
+	Arguments string
+
+	// Extra is the JSON value of extra_content, if any.
+	Extra []byte
+}
+
+// Answer writes what a model says in the form that its client wants. Its methods are called in
+// the order in which things arrive; what a stream can show of them comes out at the next Flush,
+// a JSON object at Close.
+type Answer struct {
+	dst  io.Writer
+	form Form
+
+	id      string
+	created int64
+	head    []byte // the start of every chunk, up to its choices
+	buf     []byte // what is written but not flushed
+
+	choices []*choice
+	usage   *Usage
+	failed  bool // an error frame was the last thing out
+}
+
+// choice is one of the answers that a client asked for with n.
+type choice struct {
+	text, reasoning []byte // a JSON object's, complete at Close
+	calls           []byte // a JSON object's tool calls, separated by commas
+	ncalls          int
+	stop            stopper
+	begun           bool
+	finish          string
+}
+
+// NewAnswer makes an Answer that writes to dst.
+func NewAnswer(dst io.Writer, form Form) *Answer {
+	return &Answer{dst: dst, form: form, created: time.Now().Unix()}
+}
+
+// SetID gives the answer the provider's id. It counts only before anything else is said; without
+// it, an id is made.
+func (a *Answer) SetID(id string) {
+	if a.id == "" && id != "" {
+		a.id = a.prefix() + id
+	}
+}
+
+func (a *Answer) prefix() string {
+	if a.form.Completion {
+		return "cmpl-"
+	}
+	return "chatcmpl-"
+}
+
+// Text adds to the text of a choice.
+func (a *Answer) Text(index int, text string) {
+	c := a.choice(index)
+	if c.finish != "" {
+		return
+	}
+	text, stopped := c.stop.next(text)
+	a.say(index, c, text)
+	if stopped {
+		a.Finish(index, FinishStop)
+	}
+}
+
+func (a *Answer) say(index int, c *choice, text string) {
+	if text == "" {
+		return
+	}
+	if !a.form.Stream {
+		c.text = append(c.text, text...)
+		return
+	}
+	a.begin(index, c)
+	if a.form.Completion {
+		a.completionChunk(index, text, "")
+		return
+	}
+	a.delta(index, func(b []byte) []byte {
+		return AppendString(append(b, `"content":`...), text)
+	})
+}
+
+// Reasoning adds to what a model thinks aloud. It is never part of the text, and text
+// completions have no place for it.
+func (a *Answer) Reasoning(index int, text string) {
+	c := a.choice(index)
+	if text == "" || a.form.Completion || c.finish != "" {
+		return
+	}
+	if !a.form.Stream {
+		c.reasoning = append(c.reasoning, text...)
+		return
+	}
+	a.begin(index, c)
+	a.delta(index, func(b []byte) []byte {
+		return AppendString(append(b, `"reasoning_content":`...), text)
+	})
+}
+
+// ToolCall adds a whole tool call, in a delta of its own: Continue's IDE loses a call that shares
+// one with text. Text completions have no place for it.
+func (a *Answer) ToolCall(index int, call ToolCall) {
+	c := a.choice(index)
+	if a.form.Completion || c.finish != "" {
+		return
+	}
+	if call.ID == "" {
+		call.ID = "call_" + rand.Text()
+	}
+	if call.Arguments == "" {
+		call.Arguments = "{}"
+	}
+	position := c.ncalls
+	c.ncalls++
+	if !a.form.Stream {
+		if position > 0 {
+			c.calls = append(c.calls, ',')
+		}
+		c.calls = call.append(c.calls, -1)
+		return
+	}
+	a.release(index, c)
+	a.begin(index, c)
+	a.delta(index, func(b []byte) []byte {
+		b = append(b, `"tool_calls":[`...)
+		b = call.append(b, position)
+		return append(b, ']')
+	})
+}
+
+// append appends the call as JSON, with its position where that is not negative.
+func (t *ToolCall) append(b []byte, position int) []byte {
+	b = append(b, '{')
+	if position >= 0 {
+		b = append(b, `"index":`...)
+		b = strconv.AppendInt(b, int64(position), 10)
+		b = append(b, ',')
+	}
+	b = append(b, `"id":`...)
+	b = AppendString(b, t.ID)
+	b = append(b, `,"type":"function","function":{"name":`...)
+	b = AppendString(b, t.Name)
+	b = append(b, `,"arguments":`...)
+	b = AppendString(b, t.Arguments)
+	b = append(b, '}')
+	if len(t.Extra) > 0 {
+		b = append(b, `,"extra_content":`...)
+		b = append(b, t.Extra...)
+	}
+	return append(b, '}')
+}
+
+// Finish ends a choice. Of several reasons the first counts; a choice that called tools ends with
+// tool_calls where the provider says stop.
+func (a *Answer) Finish(index int, reason string) {
+	c := a.choice(index)
+	if c.finish != "" {
+		return
+	}
+	a.release(index, c)
+	if reason == FinishStop && c.ncalls > 0 {
+		reason = FinishToolCalls
+	}
+	c.finish = reason
+	if !a.form.Stream {
+		return
+	}
+	a.begin(index, c)
+	if a.form.Completion {
+		a.completionChunk(index, "", reason)
+		return
+	}
+	a.chunk(index, reason, func(b []byte) []byte { return b })
+}
+
+// release says the text that was held back as the possible beginning of a stop word.
+func (a *Answer) release(index int, c *choice) { a.say(index, c, c.stop.rest()) }
+
+// Finished reports whether all choices that were begun have ended.
+func (a *Answer) Finished() bool {
+	for _, c := range a.choices {
+		if c.finish == "" {
+			return false
+		}
+	}
+	return len(a.choices) > 0
+}
+
+// End ends the choices that have no finish reason, for providers that say only that they are done.
+func (a *Answer) End() {
+	a.choice(0)
+	for i := range a.choices {
+		a.Finish(i, FinishStop)
+	}
+}
+
+// stopped reports whether stop words of ours have ended every choice.
+func (a *Answer) stopped() bool {
+	for _, c := range a.choices {
+		if !c.stop.stopped {
+			return false
+		}
+	}
+	return len(a.choices) >= max(a.form.Choices, 1)
+}
+
+// Usage notes the token counts; the last ones count.
+func (a *Answer) Usage(u Usage) {
+	if u.Total == 0 {
+		u.Total = u.Prompt + u.Completion
+	}
+	a.usage = &u
+}
+
+// Flush writes what there is of a stream to the client.
+func (a *Answer) Flush() error {
+	if len(a.buf) == 0 {
+		return nil
+	}
+	_, err := a.dst.Write(a.buf)
+	a.buf = a.buf[:0]
+	return err
+}
+
+// Close ends the answer. Where the provider said less than a whole answer, a stream ends with an
+// error and a JSON object is not written at all: the error is returned.
+func (a *Answer) Close() error {
+	if a.failed {
+		return a.Flush()
+	}
+	if !a.Finished() {
+		return a.Fail(UpstreamBroken("Try again: the provider's answer ended before it was complete."))
+	}
+	if a.form.Stream {
+		if a.form.Usage && a.usage != nil {
+			a.buf = append(a.start(), `],"usage":`...)
+			a.buf = a.usage.append(a.buf)
+			a.buf = append(a.buf, "}\n\n"...)
+		}
+		a.buf = append(a.buf, "data: [DONE]\n\n"...)
+	} else {
+		a.object()
+	}
+	return a.Flush()
+}
+
+// Fail ends a stream with e, after what was said before it; what would be a JSON object is
+// dropped and e returned.
+func (a *Answer) Fail(e *Error) error {
+	if !a.form.Stream {
+		return e
+	}
+	if !a.failed {
+		a.buf = e.AppendFrame(a.buf)
+		a.failed = true
+	}
+	return a.Flush()
+}
+
+func (a *Answer) choice(index int) *choice {
+	for len(a.choices) <= index {
+		a.choices = append(a.choices, &choice{stop: stopper{words: a.form.Stop}})
+	}
+	return a.choices[index]
+}
+
+func (a *Answer) identify() {
+	if a.id == "" {
+		a.id = a.prefix() + rand.Text()
+	}
+}
+
+// start begins a chunk, up to the opening bracket of its choices.
+func (a *Answer) start() []byte {
+	if a.head == nil {
+		a.identify()
+		a.head = append(a.head, `data: {"id":`...)
+		a.head = AppendString(a.head, a.id)
+		a.head = append(a.head, `,"object":`...)
+		if a.form.Completion {
+			a.head = append(a.head, `"text_completion","created":`...)
+		} else {
+			a.head = append(a.head, `"chat.completion.chunk","created":`...)
+		}
+		a.head = strconv.AppendInt(a.head, a.created, 10)
+		a.head = append(a.head, `,"model":`...)
+		a.head = AppendString(a.head, a.form.Model)
+		a.head = append(a.head, `,"choices":[`...)
+	}
+	return append(a.buf, a.head...)
+}
+
+// begin writes the chunk that opens a choice of a chat.
+func (a *Answer) begin(index int, c *choice) {
+	if c.begun || a.form.Completion {
+		return
+	}
+	c.begun = true
+	a.delta(index, func(b []byte) []byte {
+		return append(b, `"role":"assistant","content":""`...)
+	})
+}
+
+func (a *Answer) delta(index int, members func([]byte) []byte) { a.chunk(index, "", members) }
+
+func (a *Answer) chunk(index int, finish string, members func([]byte) []byte) {
+	b := append(a.start(), `{"index":`...)
+	b = strconv.AppendInt(b, int64(index), 10)
+	b = append(b, `,"delta":{`...)
+	b = members(b)
+	b = append(b, `},"logprobs":null,"finish_reason":`...)
+	a.buf = a.endChunk(appendNullable(b, finish))
+}
+
+func (a *Answer) completionChunk(index int, text, finish string) {
+	b := append(a.start(), `{"text":`...)
+	b = AppendString(b, text)
+	b = append(b, `,"index":`...)
+	b = strconv.AppendInt(b, int64(index), 10)
+	b = append(b, `,"logprobs":null,"finish_reason":`...)
+	a.buf = a.endChunk(appendNullable(b, finish))
+}
+
+func (a *Answer) endChunk(b []byte) []byte {
+	b = append(b, "}]"...)
+	if a.form.Usage {
+		b = append(b, `,"usage":null`...)
+	}
+	return append(b, "}\n\n"...)
+}
+
+// object writes the whole answer as one JSON object.
+func (a *Answer) object() {
+	a.identify()
+	b := append(a.buf, `{"id":`...)
+	b = AppendString(b, a.id)
+	if a.form.Completion {
+		b = append(b, `,"object":"text_completion","created":`...)
+	} else {
+		b = append(b, `,"object":"chat.completion","created":`...)
+	}
+	b = strconv.AppendInt(b, a.created, 10)
+	b = append(b, `,"model":`...)
+	b = AppendString(b, a.form.Model)
+	b = append(b, `,"choices":[`...)
+	for i, c := range a.choices {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"index":`...)
+		b = strconv.AppendInt(b, int64(i), 10)
+		if a.form.Completion {
+			b = append(b, `,"text":`...)
+			b = AppendString(b, string(c.text))
+		} else {
+			b = c.appendMessage(append(b, `,"message":`...))
+		}
+		b = append(b, `,"logprobs":null,"finish_reason":`...)
+		b = AppendString(b, c.finish)
+		b = append(b, '}')
+	}
+	b = append(b, ']')
+	if a.usage != nil {
+		b = append(b, `,"usage":`...)
+		b = a.usage.append(b)
+	}
+	a.buf = append(b, '}')
+}
+
+func (c *choice) appendMessage(b []byte) []byte {
+	b = append(b, `{"role":"assistant","content":`...)
+	if len(c.text) == 0 && c.ncalls > 0 {
+		b = append(b, "null"...)
+	} else {
+		b = AppendString(b, string(c.text))
+	}
+	b = append(b, `,"refusal":null`...)
+	if len(c.reasoning) > 0 {
+		b = append(b, `,"reasoning_content":`...)
+		b = AppendString(b, string(c.reasoning))
+	}
+	if c.ncalls > 0 {
+		b = append(b, `,"tool_calls":[`...)
+		b = append(b, c.calls...)
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func (u *Usage) append(b []byte) []byte {
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{`{"prompt_tokens":`, u.Prompt},
+		{`,"completion_tokens":`, u.Completion},
+		{`,"total_tokens":`, u.Total},
+		{`,"prompt_tokens_details":{"cached_tokens":`, u.Cached},
+		{`},"completion_tokens_details":{"reasoning_tokens":`, u.Reasoning},
+	} {
+		b = strconv.AppendInt(append(b, field.name...), field.value, 10)
+	}
+	return append(b, "}}"...)
+}

@@ -1,0 +1,109 @@
+package openai
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+)
+
+// ParseRequest reads what the proxy must know of a request's body and checks that all of it is
+// JSON. It keeps body. Its errors are *Error with status 400.
+//
+// More than one `model`, however the name is escaped, is refused: the allow-list would be checked
+// against one of them and the upstream might take the other.
+func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
+	r := &Request{Endpoint: endpoint, Body: body}
+	err := scanObject(body, func(m member) error {
+		value := body[m.valueStart:m.valueEnd]
+		switch string(unquote(body[m.keyStart:m.keyEnd])) {
+		case "model":
+			if r.modelEnd != 0 {
+				return BadRequest("model", "Send `model` once: the request body has more than one.")
+			}
+			if value[0] != '"' {
+				return BadRequest("model", "Send `model` as a string: \"<provider>/<model>\".")
+			}
+			r.Name = string(unquote(value))
+			r.modelStart, r.modelEnd = m.valueStart, m.valueEnd
+		case "stream":
+			switch string(value) {
+			case "true":
+				r.Stream = true
+			case "false", "null":
+				r.Stream = false
+			default:
+				return BadRequest("stream", "Send `stream` as true or false.")
+			}
+		case "stream_options":
+			r.IncludeUsage = gjson.GetBytes(value, "include_usage").Type == gjson.True
+		}
+		return nil
+	})
+	var refused *Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case err != nil:
+		return nil, BadRequest("", "Send a JSON object: "+err.Error()+".")
+	case r.modelEnd == 0:
+		return nil, BadRequest("model", "Name a model: the request body has no `model`.")
+	}
+	return r, nil
+}
+
+// unquote returns the text of a valid JSON string, quotes included in raw.
+func unquote(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	return []byte(gjson.ParseBytes(raw).String())
+}
+
+// SetModel puts model in the place of the client's in r.Body. It writes where ParseRequest read,
+// so that what was checked is what is replaced, and in place where model is no longer than what
+// it replaces.
+func (r *Request) SetModel(model string) {
+	quoted := AppendString(make([]byte, 0, len(model)+2), model)
+	tail := r.Body[r.modelEnd:]
+	end := r.modelStart + len(quoted)
+	if end > r.modelEnd {
+		body := make([]byte, 0, len(r.Body)+len(quoted))
+		body = append(append(body, r.Body[:r.modelStart]...), quoted...)
+		r.Body = append(body, tail...)
+	} else {
+		copy(r.Body[r.modelStart:], quoted)
+		r.Body = r.Body[:end+copy(r.Body[end:], tail)]
+	}
+	r.modelEnd = end
+}
+
+// Stop reads `stop`, a string or an array of strings, without the empty ones.
+func (r *Request) Stop() ([]string, error) {
+	value := gjson.GetBytes(r.Body, "stop")
+	words := []gjson.Result{value}
+	switch {
+	case value.Type == gjson.Null:
+		return nil, nil
+	case value.IsArray():
+		words = value.Array()
+	}
+	var stop []string
+	for i, word := range words {
+		if word.Type != gjson.String {
+			return nil, BadRequest("stop", "Send `stop` as a string or an array of strings.")
+		}
+		if i >= maxStop {
+			return nil, BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
+		}
+		if word.Str != "" {
+			stop = append(stop, word.Str)
+		}
+	}
+	return stop, nil
+}
+
+// maxStop bounds the work that a request's stop words can cause for each chunk of its answer.
+// Continue sends 5 to 9.
+const maxStop = 64

@@ -1,0 +1,267 @@
+package openai
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// maxDepth bounds the nesting of a request's JSON. gjson and most upstreams recurse once a
+// level, and Go ends the whole process when a stack outgrows 1 GB: 20 MB of "[" would do.
+const maxDepth = 1000
+
+var (
+	errNotJSON = errors.New("the request body is not valid JSON")
+	errTooDeep = errors.New("the request body nests deeper than 1000 levels")
+)
+
+// member is one name and value of a JSON object, as offsets into its bytes; both include the
+// quotes of a string.
+type member struct {
+	keyStart, keyEnd     int
+	valueStart, valueEnd int
+}
+
+// scanObject checks that b is one valid JSON object (RFC 8259) and calls visit for each of its
+// members, in one pass and without allocating. gjson has both halves, but each costs a pass of
+// its own and its validation recurses without a bound.
+func scanObject(b []byte, visit func(m member) error) error {
+	s := scanner{b: b}
+	s.space()
+	if s.i >= len(b) || b[s.i] != '{' {
+		return errNotJSON
+	}
+	if err := s.object(1, visit); err != nil {
+		return err
+	}
+	s.space()
+	if s.i != len(b) {
+		return errNotJSON
+	}
+	return nil
+}
+
+type scanner struct {
+	b []byte
+	i int
+}
+
+func (s *scanner) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\n', '\r', '\t':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+// next skips white space and takes c.
+func (s *scanner) next(c byte) bool {
+	s.space()
+	if s.i < len(s.b) && s.b[s.i] == c {
+		s.i++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) value(depth int) error {
+	s.space()
+	if s.i >= len(s.b) {
+		return errNotJSON
+	}
+	switch c := s.b[s.i]; {
+	case c == '"':
+		return s.string()
+	case c == '{':
+		return s.object(depth+1, nil)
+	case c == '[':
+		return s.array(depth + 1)
+	case c == '-' || c >= '0' && c <= '9':
+		return s.number()
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	}
+	return errNotJSON
+}
+
+func (s *scanner) object(depth int, visit func(m member) error) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	s.i++
+	if s.next('}') {
+		return nil
+	}
+	for {
+		var m member
+		s.space()
+		m.keyStart = s.i
+		if s.i >= len(s.b) || s.b[s.i] != '"' {
+			return errNotJSON
+		}
+		if err := s.string(); err != nil {
+			return err
+		}
+		m.keyEnd = s.i
+		if !s.next(':') {
+			return errNotJSON
+		}
+		s.space()
+		m.valueStart = s.i
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		m.valueEnd = s.i
+		if visit != nil {
+			if err := visit(m); err != nil {
+				return err
+			}
+		}
+		if s.next('}') {
+			return nil
+		}
+		if !s.next(',') {
+			return errNotJSON
+		}
+	}
+}
+
+func (s *scanner) array(depth int) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	s.i++
+	if s.next(']') {
+		return nil
+	}
+	for {
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if s.next(']') {
+			return nil
+		}
+		if !s.next(',') {
+			return errNotJSON
+		}
+	}
+}
+
+func (s *scanner) literal(word string) error {
+	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
+		return errNotJSON
+	}
+	s.i += len(word)
+	return nil
+}
+
+func (s *scanner) number() error {
+	if s.b[s.i] == '-' {
+		s.i++
+	}
+	if s.i < len(s.b) && s.b[s.i] == '0' {
+		s.i++
+	} else if !s.digits() {
+		return errNotJSON
+	}
+	if s.i < len(s.b) && s.b[s.i] == '.' {
+		s.i++
+		if !s.digits() {
+			return errNotJSON
+		}
+	}
+	if s.i < len(s.b) && (s.b[s.i] == 'e' || s.b[s.i] == 'E') {
+		s.i++
+		if s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
+			s.i++
+		}
+		if !s.digits() {
+			return errNotJSON
+		}
+	}
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	start := s.i
+	for s.i < len(s.b) && s.b[s.i] >= '0' && s.b[s.i] <= '9' {
+		s.i++
+	}
+	return s.i > start
+}
+
+func (s *scanner) string() error {
+	for i := s.i + 1; i < len(s.b); {
+		i += plain(s.b[i:])
+		if i >= len(s.b) {
+			break
+		}
+		switch s.b[i] {
+		case '"':
+			s.i = i + 1
+			return nil
+		case '\\':
+			n := escape(s.b[i:])
+			if n == 0 {
+				return errNotJSON
+			}
+			i += n
+		default: // a control character
+			return errNotJSON
+		}
+	}
+	return errNotJSON
+}
+
+// plain counts the bytes before the first quote, backslash or control character, eight at a
+// time: prompts are long strings, and here is where a request's time goes.
+func plain(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; len(b)-i >= 8; i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote := x ^ ones*'"'
+		slash := x ^ ones*'\\'
+		// A byte's top bit is set where the byte is zero (quote, slash) or below 0x20; borrows
+		// can only spoil bytes behind the first hit, and only the first is used.
+		hit := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops
+		if hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return i
+}
+
+// escape returns the length of the escape sequence at the start of b, 0 if it is none.
+func escape(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) < 6 {
+			return 0
+		}
+		for _, c := range b[2:6] {
+			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}

@@ -1,0 +1,58 @@
+package openai
+
+import "strings"
+
+// stopper ends a text before the first of its words, also where the word spans pieces. It holds
+// back no more than what could be the beginning of a word.
+type stopper struct {
+	words   []string
+	held    string
+	stopped bool
+}
+
+// next takes a piece of text and returns what may be said now. Once it has reported that the text
+// has ended, it says nothing more.
+func (s *stopper) next(text string) (say string, stopped bool) {
+	if len(s.words) == 0 || s.stopped {
+		return text, s.stopped
+	}
+	text = s.held + text
+	s.held = ""
+	if end := firstOf(text, s.words); end >= 0 {
+		s.stopped = true
+		return text[:end], true
+	}
+	keep := 0
+	for _, word := range s.words {
+		keep = max(keep, overlap(text, word))
+	}
+	s.held = text[len(text)-keep:]
+	return text[:len(text)-keep], false
+}
+
+// rest returns what is held back, once no more text can come.
+func (s *stopper) rest() string {
+	rest := s.held
+	s.held = ""
+	return rest
+}
+
+func firstOf(text string, words []string) int {
+	first := -1
+	for _, word := range words {
+		if i := strings.Index(text, word); i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	return first
+}
+
+// overlap is the length of the longest end of text that word begins with, short of all of word.
+func overlap(text, word string) int {
+	for n := min(len(text), len(word)-1); n > 0; n-- {
+		if strings.HasSuffix(text, word[:n]) {
+			return n
+		}
+	}
+	return 0
+}

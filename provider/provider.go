@@ -1,0 +1,76 @@
+// Package provider knows the AI providers behind Cloudflare AI Gateway: which of them a model
+// belongs to, what a request for it looks like there, and how its answer becomes OpenAI's.
+package provider
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/azureopenai"
+	"github.com/continue-auth/caddy-continue-auth/provider/compat"
+	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/workersai"
+)
+
+// Provider turns OpenAI's requests into those of one AI provider.
+type Provider interface {
+	// Call returns what goes upstream for r, whose Model it validates before it becomes part of a
+	// path. It may edit r.Body in place. Its errors are *openai.Error.
+	Call(r *openai.Request) (*openai.Call, error)
+}
+
+// named are the providers that need more than the gateway's OpenAI-compatible route.
+var named = map[string]Provider{
+	"workers-ai":       workersai.Provider{},
+	"azure-openai":     azureopenai.Provider{},
+	"google-ai-studio": googleaistudio.Provider{},
+}
+
+// For returns the provider of that name: one with a translation of its own, or the gateway's
+// OpenAI-compatible route, which takes all others.
+func For(name string) Provider {
+	if p, ok := named[name]; ok {
+		return p
+	}
+	return compat.Provider{}
+}
+
+// Split cuts a model's name into provider and model. It refuses, with 404, what could leave its
+// place in a URL: empty parts, `.` and `..`, `?`, `#`, `%`, `\`, white space and control
+// characters, text that is not UTF-8, and a provider's name of other than lower-case letters,
+// digits, `-`, `_` and `.`.
+func Split(name string) (provider, model string, err error) {
+	provider, model, ok := strings.Cut(name, "/")
+	if !ok {
+		return "", "", openai.ModelNotFound("Name the model as \"<provider>/<model>\", for example \"workers-ai/@cf/meta/llama-3.1-8b-instruct\".")
+	}
+	if !validProvider(provider) || !validModel(model) {
+		return "", "", openai.ModelNotFound("Check the model's name: it has empty parts or characters that no model has.")
+	}
+	return provider, model, nil
+}
+
+func validProvider(name string) bool {
+	for _, c := range []byte(name) {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return name != "" && name[0] != '.'
+}
+
+func validModel(name string) bool {
+	if !utf8.ValidString(name) || len(name) > 512 {
+		return false
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || strings.Contains(segment, "..") || segment == "." {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return strings.ContainsRune(`?#%\`, c) || unicode.IsControl(c) || unicode.IsSpace(c) || !unicode.IsPrint(c)
+	})
+}

@@ -1,0 +1,79 @@
+// Package workersai is Cloudflare Workers AI behind the AI Gateway
+// (https://developers.cloudflare.com/ai-gateway/usage/providers/workersai/).
+package workersai
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// Provider sends requests to Workers AI's OpenAI-compatible endpoints, and text completions to the
+// models' own, which alone take a prompt as it is.
+type Provider struct{}
+
+// Call returns the request for r, whose model begins with @cf/ or @hf/.
+func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+	if !strings.HasPrefix(r.Model, "@cf/") && !strings.HasPrefix(r.Model, "@hf/") {
+		return nil, openai.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
+	}
+	if r.Endpoint == openai.Completions {
+		return completion(r)
+	}
+	path := map[openai.Endpoint]string{
+		openai.Chat:       "workers-ai/v1/chat/completions",
+		openai.Responses:  "workers-ai/v1/responses",
+		openai.Embeddings: "workers-ai/v1/embeddings",
+	}[r.Endpoint]
+	r.SetModel(r.Model)
+	return &openai.Call{Path: path, Body: r.Body}, nil
+}
+
+// completion asks the model itself, with the prompt as it is (`raw`): the OpenAI-compatible
+// endpoints would wrap it into a chat template, which breaks fill-in-the-middle.
+func completion(r *openai.Request) (*openai.Call, error) {
+	prompt, err := r.Prompt()
+	if err != nil {
+		return nil, err
+	}
+	suffix, err := r.Suffix()
+	if err != nil {
+		return nil, err
+	}
+	if suffix != "" {
+		prompt = fillInTheMiddle(r.Model, prompt, suffix)
+	}
+	stop, err := r.Stop()
+	if err != nil {
+		return nil, err
+	}
+	body := append(make([]byte, 0, len(r.Body)), `{"prompt":`...)
+	body = openai.AppendString(body, prompt)
+	body = append(body, `,"raw":true,"stream":`...)
+	body = strconv.AppendBool(body, r.Stream)
+	for _, field := range []struct{ ours, theirs string }{
+		{"max_tokens", "max_tokens"},
+		{"max_completion_tokens", "max_tokens"},
+		{"temperature", "temperature"},
+		{"top_p", "top_p"},
+		{"top_k", "top_k"},
+		{"seed", "seed"},
+		{"frequency_penalty", "frequency_penalty"},
+		{"presence_penalty", "presence_penalty"},
+	} {
+		value := gjson.GetBytes(r.Body, field.ours)
+		if value.Type != gjson.Number || field.ours == "max_completion_tokens" && gjson.GetBytes(r.Body, "max_tokens").Exists() {
+			continue
+		}
+		body = openai.AppendString(append(body, ','), field.theirs)
+		body = append(append(body, ':'), value.Raw...)
+	}
+	return &openai.Call{
+		Path:      "workers-ai/" + r.Model,
+		Body:      append(body, '}'),
+		Translate: openai.Translate(r.Form(stop), decode), // the endpoint takes no stop words: all are ours
+	}, nil
+}
