@@ -1,0 +1,163 @@
+package keystore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+)
+
+var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func hashed(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func TestCheck(t *testing.T) {
+	for name, test := range map[string]struct {
+		record string
+		key    string
+		want   bool
+	}{
+		"the Worker's record":                                   {`{"apiKey":"secret","createdAt":"2023-10-27T12:00:00Z","status":"Enabled"}`, "secret", true},
+		"a wrong key":                                           {`{"apiKey":"secret","status":"Enabled"}`, "other", false},
+		"the beginning of the key":                              {`{"apiKey":"secret","status":"Enabled"}`, "secre", false},
+		"an empty key for a record without one":                 {`{"status":"Enabled"}`, "", false},
+		"an empty key for an empty one":                         {`{"apiKey":"","status":"Enabled"}`, "", false},
+		"a hashed key":                                          {`{"apiKeyHash":"` + hashed("secret") + `","status":"Enabled"}`, "secret", true},
+		"a hash in capitals":                                    {`{"apiKeyHash":"sha256:` + strings.ToUpper(hashed("secret")[7:]) + `","status":"Enabled"}`, "secret", true},
+		"the hash itself is no key":                             {`{"apiKeyHash":"` + hashed("secret") + `","status":"Enabled"}`, hashed("secret"), false},
+		"a hash counts over a key in the clear":                 {`{"apiKey":"old","apiKeyHash":"` + hashed("secret") + `","status":"Enabled"}`, "old", false},
+		"the status in another case":                            {`{"apiKey":"secret","status":"eNABLED"}`, "secret", true},
+		"disabled":                                              {`{"apiKey":"secret","status":"Disabled"}`, "secret", false},
+		"any other status is disabled":                          {`{"apiKey":"secret","status":"paused"}`, "secret", false},
+		"no status is disabled":                                 {`{"apiKey":"secret"}`, "secret", false},
+		"not expired yet":                                       {`{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:00:01Z"}`, "secret", true},
+		"expired this moment":                                   {`{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:00:00Z"}`, "secret", false},
+		"expired in another time zone":                          {`{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:30:00+01:00"}`, "secret", false},
+		"the previous key during its grace":                     {`{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`, "old", true},
+		"the new key during the grace":                          {`{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`, "new", true},
+		"the previous key after its grace":                      {`{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-01-31T00:00:00Z"}}`, "old", false},
+		"a previous key without an end is no key":               {`{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `"}}`, "old", false},
+		"the previous key of an expired user":                   {`{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","expiresAt":"2026-01-01T00:00:00Z","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`, "old", false},
+		"the previous key of a disabled user":                   {`{"apiKeyHash":"` + hashed("new") + `","status":"Disabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`, "old", false},
+		"a previous key beside a key in the clear":              {`{"apiKey":"new","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`, "old", true},
+		"an optional field that is null counts as not given":    {`{"apiKey":"secret","status":"Enabled","expiresAt":null,"previous":null,"models":null,"metadata":null}`, "secret", true},
+		"a field of a later version does not shut the user out": {`{"apiKey":"secret","status":"Enabled","note":{"a":[1]}}`, "secret", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := ParseAPIKey([]byte(test.record))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := k.Check(test.key, now); got != test.want {
+				t.Errorf("Check is %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnUnknownUserHasNoKey(t *testing.T) {
+	var k *APIKey
+	if k.Check("", now) || k.Check("anything", now) {
+		t.Error("an unknown user got in")
+	}
+}
+
+func TestBrokenRecordsOfUsers(t *testing.T) {
+	for record, want := range map[string]string{
+		``:                           "must be a JSON object",
+		`"secret"`:                   "must be a JSON object",
+		`{"apiKey":"secret"`:         "must be valid JSON",
+		`{"apiKey":17}`:              "apiKey: must not be a number",
+		`{"apiKeyHash":"secret"}`:    `apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
+		`{"apiKeyHash":"sha256:12"}`: `apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
+		`{"apiKeyHash":"` + hashed("secret")[7:] + `"}`:                      `apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
+		`{"expiresAt":"secret"}`:                                             "expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+		`{"expiresAt":"0001-01-01T00:00:00Z"}`:                               "expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+		`{"expiresAt":1700000000}`:                                           "expiresAt: must not be a number",
+		`{"previous":{"apiKeyHash":"x","expiresAt":"2026-01-31T12:00:00Z"}}`: `previous.apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
+		`{"previous":{"apiKeyHash":"` + hashed("a") + `","expiresAt":"x"}}`:  "previous.expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+		`{"models":"workers-ai/*"}`:                                          "models: must not be a string",
+		`{"metadata":["secret"]}`:                                            "metadata: must be an object",
+	} {
+		_, err := ParseAPIKey([]byte(record))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %q", record, err, want)
+		}
+	}
+}
+
+func TestAllows(t *testing.T) {
+	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
+	for name, test := range map[string]struct {
+		models string
+		name   string
+		want   bool
+	}{
+		"no list allows all":              {`null`, llama, true},
+		"an empty list allows none":       {`[]`, llama, false},
+		"the very name":                   {`["` + llama + `"]`, llama, true},
+		"a star runs over slashes":        {`["workers-ai/*"]`, llama, true},
+		"a star in the middle":            {`["workers-ai/*llama*8b*"]`, llama, true},
+		"a star may stand for nothing":    {`["` + llama + `*"]`, llama, true},
+		"one star allows all":             {`["*"]`, llama, true},
+		"another provider":                {`["azure-openai/*"]`, llama, false},
+		"any of several":                  {`["azure-openai/*","workers-ai/@cf/*"]`, llama, true},
+		"the beginning is not enough":     {`["workers-ai/"]`, llama, false},
+		"the end is not enough":           {`["*llama"]`, llama, false},
+		"letters are told apart by case":  {`["Workers-AI/*"]`, llama, false},
+		"a question mark is only itself":  {`["workers-ai/@cf/meta/llama-3?1-8b-instruct"]`, llama, false},
+		"a star has to go back and forth": {`["a*b*c"]`, "a/bcb/cc", true},
+		"a star that cannot be satisfied": {`["a*b*c"]`, "a/bcb/ccd", false},
+		"an empty pattern allows nothing": {`[""]`, llama, false},
+		"several stars in a row":          {`["workers-ai/***instruct**"]`, llama, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := ParseAPIKey([]byte(`{"models":` + test.models + `}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := k.Allows(test.name); got != test.want {
+				t.Errorf("Allows is %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	k, err := ParseAPIKey([]byte(`{"metadata":{"user":"forged","team":"core","cf.user_id":"x","nested":{"a":1},"list":[1],"gone":null,"cost":1.50,"vip":true,"z":"4","fifth":"5"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, entry := range k.Metadata {
+		got.WriteString(entry.Name + "=" + string(entry.Value) + " ")
+	}
+	if want := `team="core" cost=1.50 vip=true z="4" `; got.String() != want {
+		t.Errorf("metadata %s, want %s", got.String(), want)
+	}
+}
+
+func FuzzParseAPIKey(f *testing.F) {
+	f.Add([]byte(`{"apiKey":"secret","status":"Enabled","models":["a*"],"metadata":{"team":"core"}}`), "secret")
+	f.Add([]byte(`{"apiKeyHash":"`+hashed("secret")+`","status":"Enabled","previous":{"apiKeyHash":"`+hashed("old")+`","expiresAt":"2026-02-01T00:00:00Z"}}`), "old")
+	f.Fuzz(func(t *testing.T, record []byte, key string) {
+		k, err := ParseAPIKey(record)
+		if err != nil {
+			if k != nil && k.Check(key, now) {
+				t.Error("a broken record let a user in")
+			}
+			return
+		}
+		k.Allows(key)
+		if len(k.Metadata) > 4 {
+			t.Error("more than four entries of metadata")
+		}
+		if k.Check(key, now) && !strings.Contains(strings.ToLower(string(record)), "enabled") && !strings.Contains(string(record), `\u`) {
+			t.Error("a user without the status Enabled got in")
+		}
+	})
+}

@@ -1,0 +1,178 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+// ErrAbsent says that the store has no record of that name.
+var ErrAbsent = errors.New("no such record")
+
+// ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
+var ErrMayNotAsk = errors.New("the keystore may not be asked")
+
+// load asks the store. ok is false if there is no record; an error other than a
+// *BrokenRecordError means that the store could not answer.
+type load[V any] func(ctx context.Context, name string) (value V, ok bool, err error)
+
+// entry is one answer of the store. It is never changed.
+type entry[V any] struct {
+	value V
+	err   error     // nil, ErrAbsent or a *BrokenRecordError
+	asked time.Time // when the look-up began: what the store said cannot be older
+}
+
+// call is one look-up under way, for all who wait for it.
+type call[V any] struct {
+	done  chan struct{}
+	entry *entry[V] // nil if the store could not answer
+	err   error     // why it could not
+}
+
+// Table is the cache of one namespace. It is safe for concurrent use.
+type Table[V any] struct {
+	ns   keystore.Namespace
+	load load[V]
+	log  func() *zap.Logger
+
+	// Names that are not there have a table of their own, so that made-up ones, of which there is
+	// no end, never push out known ones.
+	present, absent *otter.Cache[string, *entry[V]]
+
+	// calls has the look-ups under way whose answers will be kept. An invalidation takes its
+	// name out, so that an answer that began before it never gets in after it, nor serves those
+	// who ask after it. (otter can share loads too, but waits without end, and its loads belong to
+	// one of its tables alone.)
+	mu    sync.Mutex
+	calls map[string]*call[V]
+}
+
+func newTable[V any](o Options, ns keystore.Namespace, load load[V]) *Table[V] {
+	bounded := func() *otter.Cache[string, *entry[V]] {
+		return otter.Must(&otter.Options[string, *entry[V]]{MaximumSize: o.MaxEntries})
+	}
+	return &Table[V]{
+		ns: ns, load: load, log: o.Log,
+		present: bounded(), absent: bounded(),
+		calls: make(map[string]*call[V]),
+	}
+}
+
+// Get returns the record of that name: from memory for as long as ages allow, else from the store.
+// mayAsk is asked before a request would have to wait for the store on behalf of a name that is
+// not known to be there; nil allows it. The errors are ErrAbsent, ErrMayNotAsk, a
+// *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
+// old.
+func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk func() bool) (V, error) {
+	var none V
+	known, ok := t.present.GetIfPresent(name)
+	refreshAfter, maxAge := ages.RefreshAfter, ages.MaxAge
+	if !ok {
+		known, ok = t.absent.GetIfPresent(name)
+		refreshAfter, maxAge = ages.Absent, ages.Absent
+	}
+	if ok {
+		if age := time.Since(known.asked); age < maxAge {
+			if age >= refreshAfter {
+				t.ask(name)
+			}
+			return known.value, known.err
+		}
+	}
+	if mayAsk != nil && (!ok || known.err == ErrAbsent) && !mayAsk() {
+		return none, ErrMayNotAsk
+	}
+
+	c := t.ask(name)
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	switch {
+	case c.entry != nil:
+		return c.entry.value, c.entry.err
+	case ok && time.Since(known.asked) <= ages.StaleIfError:
+		return known.value, known.err
+	}
+	return none, c.err
+}
+
+// ask starts a look-up of name, or joins the one under way.
+func (t *Table[V]) ask(name string) *call[V] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c, ok := t.calls[name]; ok {
+		return c
+	}
+	c := &call[V]{done: make(chan struct{})}
+	t.calls[name] = c
+	// The look-up serves all who wait for it, so it must not end with the one who came first. The
+	// store bounds its time.
+	go t.answer(c, name)
+	return c
+}
+
+func (t *Table[V]) answer(c *call[V], name string) {
+	defer close(c.done)
+	asked := time.Now()
+	value, ok, err := t.load(context.Background(), name)
+	var broken *BrokenRecordError
+	switch {
+	case errors.As(err, &broken):
+		t.log().Error("broken record in the keystore", zap.Stringer("namespace", t.ns), zap.String("name", name), zap.Error(err))
+		c.entry = &entry[V]{err: broken, asked: asked}
+	case err != nil:
+		t.log().Error("keystore cannot answer", zap.Stringer("namespace", t.ns), zap.Error(err))
+		c.err = err
+	case ok:
+		c.entry = &entry[V]{value: value, asked: asked}
+	default:
+		c.entry = &entry[V]{err: ErrAbsent, asked: asked}
+	}
+	t.keep(c, name)
+}
+
+// keep puts the answer of c into the tables, unless its name has been invalidated since.
+func (t *Table[V]) keep(c *call[V], name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls[name] != c {
+		return
+	}
+	delete(t.calls, name)
+	switch {
+	case c.entry == nil: // what is known stays known
+	case c.entry.err == ErrAbsent:
+		t.absent.Set(name, c.entry)
+		t.present.Invalidate(name)
+	default:
+		t.present.Set(name, c.entry)
+		t.absent.Invalidate(name)
+	}
+}
+
+// Invalidate forgets what is known of name. A look-up that began before it fills nothing after it.
+func (t *Table[V]) Invalidate(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.calls, name)
+	t.present.Invalidate(name)
+	t.absent.Invalidate(name)
+}
+
+// InvalidateAll forgets everything, as Invalidate does one name.
+func (t *Table[V]) InvalidateAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.calls)
+	t.present.InvalidateAll()
+	t.absent.InvalidateAll()
+}

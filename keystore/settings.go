@@ -1,0 +1,73 @@
+package keystore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/tidwall/gjson"
+	"golang.org/x/net/http/httpguts"
+)
+
+// Settings is what the store knows of a provider. It is immutable: nobody may write to what its
+// fields hold.
+type Settings struct {
+	// Header are the headers that go upstream, set last. They usually hold the provider's key.
+	Header http.Header
+
+	// Query is added to the upstream's URL. It may hold a key.
+	Query url.Values
+
+	// Models are the names, without the provider's, that GET /models lists; nil where the
+	// operator has not said.
+	Models []string
+}
+
+// settingsRecord is an entry of the namespace ProviderSettings. Fields that it does not name are
+// allowed.
+type settingsRecord struct {
+	Headers     map[string]json.RawMessage `json:"headers"`
+	QueryString map[string]json.RawMessage `json:"queryString"`
+	Models      []string                   `json:"models"`
+}
+
+// ParseSettings reads a provider's record. Its errors name the field at fault and no value.
+func ParseSettings(value []byte) (*Settings, error) {
+	var r settingsRecord
+	if err := decode(value, &r); err != nil {
+		return nil, err
+	}
+	s := &Settings{Header: make(http.Header, len(r.Headers)), Query: make(url.Values, len(r.QueryString)), Models: r.Models}
+	for name, raw := range r.Headers {
+		text, err := scalar(raw)
+		if err != nil {
+			return nil, fmt.Errorf("headers.%s: %w", name, err)
+		}
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) {
+			return nil, errors.New("headers: a name or a value is not valid in HTTP")
+		}
+		s.Header.Set(name, text)
+	}
+	for name, raw := range r.QueryString {
+		text, err := scalar(raw)
+		if err != nil {
+			return nil, fmt.Errorf("queryString.%s: %w", name, err)
+		}
+		s.Query.Set(name, text)
+	}
+	return s, nil
+}
+
+// scalar is a value as the Worker would have written it: numbers and booleans as their text.
+func scalar(raw json.RawMessage) (string, error) {
+	value := gjson.ParseBytes(raw)
+	switch value.Type {
+	case gjson.String:
+		return value.Str, nil
+	case gjson.Number, gjson.True, gjson.False:
+		return value.Raw, nil
+	}
+	return "", errors.New("must be a string, a number or a boolean")
+}

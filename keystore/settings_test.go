@@ -1,0 +1,100 @@
+package keystore
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseSettings(t *testing.T) {
+	for name, test := range map[string]struct {
+		record        string
+		header, query string
+		models        []string
+	}{
+		"the Worker's record":       {`{"headers":{"x-custom-header":"value"},"queryString":{"api-version":"2023-03-15-preview"}}`, "X-Custom-Header: value", "api-version=2023-03-15-preview", nil},
+		"both left out":             {`{}`, "", "", nil},
+		"numbers and booleans":      {`{"headers":{"x-n":1},"queryString":{"b":true,"a":1.50}}`, "X-N: 1", "a=1.50&b=true", nil},
+		"a query that needs escape": {`{"queryString":{"key":"a&b=c"}}`, "", "key=a%26b%3Dc", nil},
+		"models":                    {`{"models":["@cf/a","@cf/b"]}`, "", "", []string{"@cf/a", "@cf/b"}},
+		"null is as left out":       {`{"headers":null,"queryString":null,"models":null}`, "", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := ParseSettings([]byte(test.record))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var header []string
+			for _, name := range slices.Sorted(maps.Keys(s.Header)) {
+				header = append(header, name+": "+s.Header.Get(name))
+			}
+			if got := strings.Join(header, ", "); got != test.header {
+				t.Errorf("headers %q, want %q", got, test.header)
+			}
+			if got := s.Query.Encode(); got != test.query {
+				t.Errorf("query %q, want %q", got, test.query)
+			}
+			if !slices.Equal(s.Models, test.models) {
+				t.Errorf("models %q, want %q", s.Models, test.models)
+			}
+		})
+	}
+}
+
+func TestBrokenSettings(t *testing.T) {
+	for record, want := range map[string]string{
+		`[]`:                            "must be a JSON object",
+		`{"headers":{`:                  "must be valid JSON",
+		`{"headers":"x"}`:               "headers: must not be a string",
+		`{"headers":{"a":{}}}`:          "headers.a: must be a string, a number or a boolean",
+		`{"headers":{"a":"b\r\nc: d"}}`: "headers: a name or a value is not valid in HTTP",
+		`{"headers":{"a b":"c"}}`:       "headers: a name or a value is not valid in HTTP",
+		`{"queryString":{"a":[1]}}`:     "queryString.a: must be a string, a number or a boolean",
+		`{"models":{}}`:                 "models: must not be a object",
+	} {
+		_, err := ParseSettings([]byte(record))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %q", record, err, want)
+		}
+	}
+}
+
+func FuzzParseSettings(f *testing.F) {
+	f.Add([]byte(`{"headers":{"api-key":"secret"},"queryString":{"api-version":"1"},"models":["m"]}`))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		s, err := ParseSettings(record)
+		if err != nil {
+			return
+		}
+		for name, values := range s.Header {
+			if strings.ContainsAny(name+values[0], "\r\n\x00") {
+				t.Errorf("header %q: %q could end early", name, values)
+			}
+		}
+	})
+}
+
+func TestValidName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"dev@example.com":              true,
+		"dev+tag/x@example.com":        true,
+		"x/../../y":                    true, // names travel in bodies, never in a URL
+		"dév@example.com":              true,
+		strings.Repeat("a", 512):       true,
+		"":                             false,
+		".":                            false,
+		"..":                           false,
+		strings.Repeat("a", 513):       false,
+		"dev\n@example.com":            false,
+		"dev\x00":                      false,
+		"dev\x7f":                      false,
+		"dev\u0085":                    false,
+		"dev\xff@example.com":          false,
+		strings.Repeat("é", 256) + "é": false,
+	} {
+		if got := ValidName(name); got != want {
+			t.Errorf("ValidName(%q) is %v, want %v", name, got, want)
+		}
+	}
+}
