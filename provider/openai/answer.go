@@ -88,9 +88,12 @@ type choice struct {
 	text, reasoning []byte // a JSON object's, complete at Close
 	calls           []byte // a JSON object's tool calls, separated by commas
 	ncalls          int
+	refusal         []byte // a JSON object's
+	logprobs        []byte // a JSON object's tokens, separated by commas
 	stop            stopper
 	begun           bool
 	finish          string
+	last            string // what FinishLast noted
 }
 
 // NewAnswer makes an Answer that writes to dst.
@@ -253,6 +256,7 @@ func (a *Answer) Finished() bool {
 // End ends the choices that have no finish reason, for providers that say only that they are done.
 func (a *Answer) End() {
 	a.choice(0)
+	a.finishLast()
 	for i := range a.choices {
 		a.Finish(i, FinishStop)
 	}
@@ -292,6 +296,7 @@ func (a *Answer) Close() error {
 	if a.failed {
 		return a.Flush()
 	}
+	a.finishLast()
 	if !a.Finished() {
 		return a.Fail(UpstreamBroken("Try again: the provider's answer ended before it was complete."))
 	}
@@ -419,8 +424,8 @@ func (a *Answer) object() {
 		} else {
 			b = c.appendMessage(append(b, `,"message":`...))
 		}
-		b = append(b, `,"logprobs":null,"finish_reason":`...)
-		b = AppendString(b, c.finish)
+		b = c.appendLogprobs(b)
+		b = AppendString(append(b, `,"finish_reason":`...), c.finish)
 		b = append(b, '}')
 	}
 	b = append(b, ']')
@@ -432,13 +437,7 @@ func (a *Answer) object() {
 }
 
 func (c *choice) appendMessage(b []byte) []byte {
-	b = append(b, `{"role":"assistant","content":`...)
-	if len(c.text) == 0 && c.ncalls > 0 {
-		b = append(b, "null"...)
-	} else {
-		b = AppendString(b, string(c.text))
-	}
-	b = append(b, `,"refusal":null`...)
+	b = c.appendContent(append(b, `{"role":"assistant",`...))
 	if len(c.reasoning) > 0 {
 		b = append(b, `,"reasoning_content":`...)
 		b = AppendString(b, string(c.reasoning))

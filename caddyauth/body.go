@@ -1,0 +1,45 @@
+package caddyauth
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// readBody reads the whole request body, in one buffer of its very size where the client has said
+// it.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := h.settings.maxBodySize
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	var read []byte
+	var err error
+	if r.ContentLength > 0 {
+		read = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, read)
+	} else {
+		read, err = io.ReadAll(body)
+	}
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return nil, tooLarge(limit)
+	case r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case err != nil:
+		return nil, openai.BadRequest("", "Send the request again: its body could not be read to the end.")
+	}
+	return read, nil
+}
+
+func tooLarge(limit int64) *openai.Error {
+	return &openai.Error{
+		Status: http.StatusRequestEntityTooLarge, Code: "request_too_large", Final: true,
+		Message: "Send less: the request body is larger than " + humanize.Bytes(uint64(limit)) + ".",
+	}
+}

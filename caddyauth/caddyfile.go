@@ -1,0 +1,192 @@
+package caddyauth
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("continue_auth", parseHandler)
+	httpcaddyfile.RegisterDirectiveOrder("continue_auth", httpcaddyfile.Before, "reverse_proxy")
+}
+
+func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h := new(Handler)
+	return h, h.UnmarshalCaddyfile(helper.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
+//
+//	continue_auth [<matcher>] {
+//	    account_id      <id>
+//	    gateway         <name>
+//	    gateway_token   <secret>
+//	    keystore        <module> { ... }
+//	    cache {
+//	        refresh_after   <duration>
+//	        max_age         <duration>
+//	        stale_if_error  <duration>
+//	        absent          <duration>
+//	        max_entries     <n>
+//	    }
+//	    email_header    <name>
+//	    max_body_size   <size>
+//	    failed_attempts <n> <duration>
+//	    client_headers  <name>...
+//	    ask_usage
+//	}
+//
+// Values without placeholders are checked here, so that an error names the line.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	var o options
+	for d.NextBlock(0) {
+		name, err := o.next(d)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "account_id":
+			err = text(d, &h.AccountID)
+		case "gateway":
+			err = text(d, &h.Gateway)
+		case "gateway_token":
+			err = text(d, &h.GatewayToken)
+		case "keystore":
+			err = h.unmarshalKeystore(d)
+		case "cache":
+			err = h.Cache.unmarshalCaddyfile(d)
+		case "email_header":
+			err = text(d, &h.EmailHeader)
+		case "max_body_size":
+			err = value(d, &h.MaxBodySize, parseSize)
+		case "failed_attempts":
+			err = h.FailedAttempts.unmarshalCaddyfile(d)
+		case "client_headers":
+			if h.ClientHeaders = d.RemainingArgs(); len(h.ClientHeaders) == 0 {
+				err = d.ArgErr()
+			}
+		case "ask_usage":
+			h.AskUsage = true
+			if d.NextArg() {
+				err = d.ArgErr()
+			}
+		default:
+			err = d.Errf("unknown option %q of continue_auth", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalKeystore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, "continue_auth.keystores."+name)
+	if err != nil {
+		return err
+	}
+	h.KeystoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
+	return nil
+}
+
+func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	var o options
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name, err := o.next(d)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "refresh_after":
+			err = value(d, &c.RefreshAfter, parseDuration)
+		case "max_age":
+			err = value(d, &c.MaxAge, parseDuration)
+		case "stale_if_error":
+			err = value(d, &c.StaleIfError, parseDuration)
+		case "absent":
+			err = value(d, &c.Absent, parseDuration)
+		case "max_entries":
+			err = value(d, &c.MaxEntries, parseCount)
+		default:
+			err = d.Errf("unknown option %q of cache", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	var count, window string
+	if !d.AllArgs(&count, &window) {
+		return d.Errf("failed_attempts: expected a number and a duration, such as 100 1m")
+	}
+	f.Count, f.Window = Value(count), Value(window)
+	if err := check(d, "failed_attempts", count, parseCount); err != nil {
+		return err
+	}
+	return check(d, "failed_attempts", window, parseDuration)
+}
+
+// options are the options of a block, of which each may stand once.
+type options struct{ seen map[string]bool }
+
+// next returns the name of the option that d is at.
+func (o *options) next(d *caddyfile.Dispenser) (string, error) {
+	name := d.Val()
+	if o.seen[name] {
+		return "", d.Errf("option %q stands here twice", name)
+	}
+	if o.seen == nil {
+		o.seen = make(map[string]bool)
+	}
+	o.seen[name] = true
+	return name, nil
+}
+
+// text reads the one argument of an option.
+func text(d *caddyfile.Dispenser, to *string) error {
+	if !d.AllArgs(to) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// value is text for a Value.
+func value[T any](d *caddyfile.Dispenser, to *Value, parse func(string) (T, error)) error {
+	name := d.Val()
+	if err := text(d, (*string)(to)); err != nil {
+		return err
+	}
+	return check(d, name, string(*to), parse)
+}
+
+// check parses a value, unless it has a placeholder, which only the server can resolve.
+func check[T any](d *caddyfile.Dispenser, name, value string, parse func(string) (T, error)) error {
+	if strings.Contains(value, "{") {
+		return nil
+	}
+	if _, err := parse(value); err != nil {
+		return d.Errf("%s: %v", name, err)
+	}
+	return nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

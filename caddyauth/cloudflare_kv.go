@@ -1,0 +1,128 @@
+package caddyauth
+
+import (
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cloudflarekv"
+)
+
+func init() {
+	caddy.RegisterModule(new(CloudflareKV))
+}
+
+// CloudflareKV is the keystore in two namespaces of Cloudflare Workers KV, read over Cloudflare's
+// REST API.
+type CloudflareKV struct {
+	// The account that the namespaces belong to. Default: the handler's `account_id`.
+	AccountID string `json:"account_id,omitempty"`
+
+	// A Cloudflare API token with the permission Workers KV Storage Read. Required.
+	APIToken string `json:"api_token,omitempty"`
+
+	// The id of the namespace with the users' keys. Required.
+	APIKeys string `json:"api_keys,omitempty"`
+
+	// The id of the namespace with the providers' settings. Required.
+	ProviderSettings string `json:"provider_settings,omitempty"`
+
+	// Where the API is. Default: `https://api.cloudflare.com/client/v4`.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// How long one attempt may take. Default: `5s`.
+	Timeout Value `json:"timeout,omitempty"`
+
+	config cloudflarekv.Config // resolved
+}
+
+// CaddyModule returns the module's ID and constructor.
+func (*CloudflareKV) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "continue_auth.keystores.cloudflare_kv",
+		New: func() caddy.Module { return new(CloudflareKV) },
+	}
+}
+
+// Provision resolves the settings.
+func (k *CloudflareKV) Provision(ctx caddy.Context) (err error) {
+	r := resolver{caddy.NewReplacer(), &err}
+	account := k.AccountID
+	if account == "" {
+		account, _ = ctx.Value(accountIDKey{}).(string)
+	}
+	k.config = cloudflarekv.Config{
+		AccountID:                 r.segment("account_id", account, "the id of your Cloudflare account"),
+		APIToken:                  r.secret("api_token", k.APIToken, "a Cloudflare API token with the permission Workers KV Storage Read"),
+		APIKeysNamespace:          r.segment("api_keys", k.APIKeys, "the id of the KV namespace with the users' keys"),
+		ProviderSettingsNamespace: r.segment("provider_settings", k.ProviderSettings, "the id of the KV namespace with the providers' settings"),
+		Endpoint:                  r.text("endpoint", k.Endpoint),
+		Timeout:                   r.duration("timeout", k.Timeout, 5*time.Second),
+	}
+	return err
+}
+
+// Identity returns all settings.
+func (k *CloudflareKV) Identity() string {
+	c := k.config
+	return strings.Join([]string{
+		c.AccountID, c.APIToken, c.APIKeysNamespace, c.ProviderSettingsNamespace, c.Endpoint, c.Timeout.String(),
+	}, "\x00")
+}
+
+// Open makes the client. It does not connect.
+func (k *CloudflareKV) Open() (keystore.Store, error) { return cloudflarekv.New(k.config) }
+
+// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens:
+//
+//	keystore cloudflare_kv {
+//	    account_id         <id>
+//	    api_token          <secret>
+//	    api_keys           <namespace id>
+//	    provider_settings  <namespace id>
+//	    endpoint           <url>
+//	    timeout            <duration>
+//	}
+func (k *CloudflareKV) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	var o options
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name, err := o.next(d)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "account_id":
+			err = text(d, &k.AccountID)
+		case "api_token":
+			err = text(d, &k.APIToken)
+		case "api_keys":
+			err = text(d, &k.APIKeys)
+		case "provider_settings":
+			err = text(d, &k.ProviderSettings)
+		case "endpoint":
+			err = text(d, &k.Endpoint)
+		case "timeout":
+			err = value(d, &k.Timeout, parseDuration)
+		default:
+			err = d.Errf("unknown option %q of keystore cloudflare_kv", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*CloudflareKV)(nil)
+	_ caddyfile.Unmarshaler = (*CloudflareKV)(nil)
+	_ Keystore              = (*CloudflareKV)(nil)
+)

@@ -1,0 +1,241 @@
+package caddyauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+)
+
+// Value is a duration, a size or a number as it is written, so that it can be a placeholder. In
+// JSON it may be a number too; a duration without a unit is in nanoseconds, as elsewhere in Caddy.
+type Value string
+
+// UnmarshalJSON takes a string or a number.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(v))
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return errors.New("must be a string or a number")
+	}
+	*v = Value(n)
+	return nil
+}
+
+// Cache says how long what the keystore says is believed. Ages count from when it was asked.
+type Cache struct {
+	// The age from which an answer is renewed in the background while it is used. Default: `30s`.
+	RefreshAfter Value `json:"refresh_after,omitempty"`
+
+	// The age from which the keystore is asked again before an answer is used: a key that was
+	// disabled is refused that long after the keystore shows it, at the latest. Default: `60s`.
+	MaxAge Value `json:"max_age,omitempty"`
+
+	// The age up to which an answer is used if the keystore cannot be asked. Default: `1h`.
+	StaleIfError Value `json:"stale_if_error,omitempty"`
+
+	// How long the answer that there is no such user or provider is believed. Default: `10s`.
+	Absent Value `json:"absent,omitempty"`
+
+	// How many users are kept. Those who do not exist are counted apart, so that made-up names
+	// never push out known users. Default: 100000.
+	MaxEntries Value `json:"max_entries,omitempty"`
+}
+
+// FailedAttempts limits guessing. An address past the limit gets status 429 wherever the keystore
+// would have to be asked for it; users who are known go on, from that address too. IPv6
+// addresses count by their /64.
+type FailedAttempts struct {
+	// How many sign-ins may fail within the window. Default: 100.
+	Count Value `json:"count,omitempty"`
+
+	// The window. Default: `1m`.
+	Window Value `json:"window,omitempty"`
+}
+
+// settings are the settings of a Handler, resolved.
+type settings struct {
+	accountID, gateway, gatewayToken string
+
+	emailHeader   string
+	clientHeaders []string
+	maxBodySize   int64
+
+	ages       cache.Ages
+	maxEntries int
+
+	failedCount  int
+	failedWindow time.Duration
+}
+
+// resolve replaces the placeholders and applies the defaults.
+func (h *Handler) resolve() (s settings, err error) {
+	r := resolver{caddy.NewReplacer(), &err}
+	s = settings{
+		accountID:    r.segment("account_id", h.AccountID, "the id of your Cloudflare account"),
+		gateway:      r.segment("gateway", h.Gateway, "the name of your AI Gateway"),
+		gatewayToken: r.secret("gateway_token", h.GatewayToken, "a Cloudflare API token with the permission AI Gateway Run"),
+		emailHeader:  r.header("email_header", h.EmailHeader, "X-User-Email"),
+		maxBodySize:  r.size("max_body_size", h.MaxBodySize, 20<<20),
+		ages: cache.Ages{
+			RefreshAfter: r.duration("cache.refresh_after", h.Cache.RefreshAfter, 30*time.Second),
+			MaxAge:       r.duration("cache.max_age", h.Cache.MaxAge, time.Minute),
+			StaleIfError: r.duration("cache.stale_if_error", h.Cache.StaleIfError, time.Hour),
+			Absent:       r.duration("cache.absent", h.Cache.Absent, 10*time.Second),
+		},
+		maxEntries:   r.count("cache.max_entries", h.Cache.MaxEntries, 100_000),
+		failedCount:  r.count("failed_attempts", h.FailedAttempts.Count, 100),
+		failedWindow: r.duration("failed_attempts", h.FailedAttempts.Window, time.Minute),
+	}
+	for _, name := range h.ClientHeaders {
+		s.clientHeaders = append(s.clientHeaders, r.header("client_headers", name, ""))
+	}
+	return s, err
+}
+
+// validate refuses what is well-formed but contradicts itself. What has a default is raised with
+// the setting that the operator did choose, not held against it.
+func (s *settings) validate() error {
+	switch {
+	case s.ages.RefreshAfter > s.ages.MaxAge:
+		return errors.New("cache.refresh_after: must not be longer than max_age: an answer would never be renewed in the background")
+	case s.ages.MaxAge > s.ages.StaleIfError:
+		return errors.New("cache.stale_if_error: must not be shorter than max_age")
+	case s.failedWindow == 0:
+		return errors.New("failed_attempts: the duration must be longer than 0")
+	}
+	return nil
+}
+
+// resolver reads settings and keeps the first error.
+type resolver struct {
+	repl *caddy.Replacer
+	err  *error
+}
+
+func (r resolver) fail(name string, err error) {
+	if *r.err == nil {
+		*r.err = fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+// text replaces the placeholders. An unset one fails: it would become an empty secret.
+func (r resolver) text(name, value string) string {
+	resolved, err := r.repl.ReplaceOrErr(value, true, true)
+	if err != nil {
+		r.fail(name, err) // names the placeholder, not its value
+	}
+	return strings.TrimSpace(resolved) // files end with a line feed
+}
+
+// required is text that must not be empty; what says what belongs there.
+func (r resolver) required(name, value, what string) string {
+	if value == "" {
+		r.fail(name, errors.New("is missing; set it to "+what))
+		return ""
+	}
+	return r.text(name, value)
+}
+
+// segment is a required part of a URL's path.
+func (r resolver) segment(name, value, what string) string {
+	resolved := r.required(name, value, what)
+	for _, c := range []byte(resolved) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			r.fail(name, errors.New("must consist of letters, digits, - and _; set it to "+what))
+		}
+	}
+	return resolved
+}
+
+// secret is a required part of a header.
+func (r resolver) secret(name, value, what string) string {
+	resolved := r.required(name, value, what)
+	if !httpguts.ValidHeaderFieldValue(resolved) || strings.ContainsAny(resolved, " \t") {
+		r.fail(name, errors.New("has white space or control characters; set it to "+what))
+	}
+	return resolved
+}
+
+func (r resolver) header(name, value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	resolved := r.text(name, value)
+	if !httpguts.ValidHeaderFieldName(resolved) {
+		r.fail(name, errors.New("must be the name of a header"))
+	}
+	return http.CanonicalHeaderKey(resolved)
+}
+
+func (r resolver) duration(name string, value Value, otherwise time.Duration) time.Duration {
+	if value == "" {
+		return otherwise
+	}
+	d, err := parseDuration(r.text(name, string(value)))
+	if err != nil {
+		r.fail(name, err)
+	}
+	return d
+}
+
+func (r resolver) size(name string, value Value, otherwise int64) int64 {
+	if value == "" {
+		return otherwise
+	}
+	n, err := parseSize(r.text(name, string(value)))
+	if err != nil {
+		r.fail(name, err)
+	}
+	return n
+}
+
+func (r resolver) count(name string, value Value, otherwise int) int {
+	if value == "" {
+		return otherwise
+	}
+	n, err := parseCount(r.text(name, string(value)))
+	if err != nil {
+		r.fail(name, err)
+	}
+	return n
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := caddy.ParseDuration(s)
+	if n, numeric := strconv.ParseInt(s, 10, 64); numeric == nil {
+		d, err = time.Duration(n), nil
+	}
+	if err != nil || d < 0 {
+		return 0, errors.New("must be a duration such as 30s, not negative")
+	}
+	return d, nil
+}
+
+func parseSize(s string) (int64, error) {
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n == 0 || n > math.MaxInt64-1 {
+		return 0, errors.New("must be a size such as 20MB, larger than 0")
+	}
+	return int64(n), nil
+}
+
+func parseCount(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n <= 0 {
+		return 0, errors.New("must be a whole number larger than 0")
+	}
+	return n, nil
+}

@@ -1,0 +1,105 @@
+package caddyauth
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/filestore"
+)
+
+func init() {
+	caddy.RegisterModule(new(File))
+}
+
+// File is the keystore of a single server: two JSON files in the format that `wrangler kv bulk put`
+// takes, an array of `{"key":"<name>","value":"<JSON, as a string>"}`. Changes are seen without a
+// reload. A file that is broken or half written leaves the last good content in force.
+type File struct {
+	// The file with the users' keys. Default: `keys.json`.
+	APIKeys string `json:"api_keys,omitempty"`
+
+	// The file with the providers' settings. Default: `providers.json`.
+	ProviderSettings string `json:"provider_settings,omitempty"`
+
+	apiKeys, providerSettings string // resolved
+}
+
+// CaddyModule returns the module's ID and constructor.
+func (*File) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "continue_auth.keystores.file",
+		New: func() caddy.Module { return new(File) },
+	}
+}
+
+// Provision resolves the settings.
+func (f *File) Provision(caddy.Context) (err error) {
+	r := resolver{caddy.NewReplacer(), &err}
+	f.apiKeys = r.path("api_keys", f.APIKeys, "keys.json")
+	f.providerSettings = r.path("provider_settings", f.ProviderSettings, "providers.json")
+	return err
+}
+
+func (r resolver) path(name, value, otherwise string) string {
+	if value == "" {
+		value = otherwise
+	}
+	path, err := filepath.Abs(r.text(name, value))
+	if err != nil {
+		r.fail(name, err)
+	}
+	return path
+}
+
+// Identity returns the two paths.
+func (f *File) Identity() string {
+	return strings.Join([]string{f.apiKeys, f.providerSettings}, "\x00")
+}
+
+// Open reads the files. Both must be there.
+func (f *File) Open() (keystore.Store, error) {
+	return filestore.Open(f.apiKeys, f.providerSettings, keystoreLog)
+}
+
+// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens:
+//
+//	keystore file {
+//	    api_keys           <path>
+//	    provider_settings  <path>
+//	}
+func (f *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	var o options
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name, err := o.next(d)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "api_keys":
+			err = text(d, &f.APIKeys)
+		case "provider_settings":
+			err = text(d, &f.ProviderSettings)
+		default:
+			err = d.Errf("unknown option %q of keystore file", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*File)(nil)
+	_ caddyfile.Unmarshaler = (*File)(nil)
+	_ Keystore              = (*File)(nil)
+)

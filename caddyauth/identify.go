@@ -1,0 +1,107 @@
+package caddyauth
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// user is who a request is from.
+type user struct {
+	email string
+	*keystore.APIKey
+}
+
+// invalidKey is the one answer to all faults of credentials, so that nobody learns from it who
+// has an account. Continue's IDE adds a hint on API keys where it reads "Invalid API key".
+var invalidKey = &openai.Error{
+	Status: http.StatusUnauthorized, Code: "invalid_api_key", Final: true,
+	Message: "Invalid API key. Check the API key and the email in your client's configuration, or ask whoever gave you the key.",
+}
+
+// identify finds the user whose key the request presents. It does not touch the body.
+func (h *Handler) identify(r *http.Request) (user, error) {
+	email, key, ok := credentials(r.Header, h.settings.emailHeader)
+	if !ok || !keystore.ValidName(email) {
+		h.attempts.add(clientAddress(r))
+		return user{}, invalidKey
+	}
+	var wait time.Duration
+	record, err := h.cache.APIKeys.Get(r.Context(), email, h.settings.ages, func() bool {
+		wait = h.attempts.wait(clientAddress(r))
+		return wait <= 0
+	})
+	switch {
+	case err == cache.ErrMayNotAsk:
+		return user{}, tooManyFailedAttempts(wait)
+	case err != nil && err != cache.ErrAbsent && !errors.As(err, new(*cache.BrokenRecordError)):
+		return user{}, keystoreUnavailable(err)
+	}
+	if !record.Check(key, time.Now()) {
+		h.attempts.add(clientAddress(r))
+		return user{}, invalidKey
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.user.id", email)
+	}
+	return user{email, record}, nil
+}
+
+// credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
+// `Authorization: Bearer <email>:<key>` alone. Where both name an email they must agree. A key
+// may hold colons: beside the header, what stands before one is an email only if it has an @.
+func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
+	emails, authorizations := header[emailHeader], header["Authorization"]
+	if len(authorizations) != 1 || len(emails) > 1 {
+		return "", "", false
+	}
+	scheme, token, _ := strings.Cut(authorizations[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", "", false
+	}
+	first, rest, colon := strings.Cut(token, ":")
+	switch {
+	case len(emails) == 0 || emails[0] == "":
+		email, key = first, rest
+	case colon && (first == emails[0] || strings.Contains(first, "@")):
+		if first != emails[0] {
+			return "", "", false
+		}
+		email, key = first, rest
+	default:
+		email, key = emails[0], token
+	}
+	return email, key, email != "" && key != ""
+}
+
+func tooManyFailedAttempts(wait time.Duration) *openai.Error {
+	return &openai.Error{
+		Status: http.StatusTooManyRequests, Code: "too_many_failed_attempts",
+		RetryAfter: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
+		Message:    "Wait before you try again: too many sign-ins from your address have failed.",
+	}
+}
+
+// keystoreUnavailable is for when nothing is known and the keystore cannot be asked. The reason is
+// in the log, where the cache has put it.
+func keystoreUnavailable(err error) error {
+	e := &openai.Error{
+		Status: http.StatusServiceUnavailable, Code: "keystore_unavailable", RetryAfter: "5",
+		Message: "Try again in a moment: API keys cannot be checked right now.",
+	}
+	var limited *keystore.RateLimitError
+	if errors.As(err, &limited) && limited.RetryAfter > 0 {
+		e.RetryAfter = strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds())))
+	}
+	return e
+}

@@ -1,0 +1,71 @@
+package caddyauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+)
+
+// Keystore is what a module in the namespace `continue_auth.keystores` must be.
+type Keystore interface {
+	// Identity holds everything that shapes what the store reads, secrets included. Handlers
+	// whose keystores have the same identity share one cache, over reloads too.
+	Identity() string
+
+	// Open opens the store. If it is an io.Closer, it is closed when no configuration uses it any
+	// more, which may be long after the module's own Cleanup.
+	Open() (keystore.Store, error)
+}
+
+// caches holds the caches in use, so that a reload does not make every user ask the keystore again.
+// What is in it outlives the configuration that made it, and knows nothing of it.
+var caches = caddy.NewUsagePool()
+
+// pooled makes a cache what a caddy.UsagePool holds.
+type pooled struct{ *cache.Cache }
+
+// Destruct closes the cache's store.
+func (p pooled) Destruct() error { return p.Close() }
+
+// accountIDKey is the key of the handler's account id in the context that a keystore is provisioned
+// with, for keystores of the same Cloudflare account.
+type accountIDKey struct{}
+
+func (h *Handler) openKeystore(ctx caddy.Context) error {
+	if len(h.KeystoreRaw) == 0 {
+		return errors.New("keystore: is missing; set it to cloudflare_kv or file")
+	}
+	ctx.Context = context.WithValue(ctx.Context, accountIDKey{}, h.settings.accountID)
+	module, err := ctx.LoadModule(h, "KeystoreRaw")
+	if err != nil {
+		return fmt.Errorf("keystore: %w", err)
+	}
+	source, ok := module.(Keystore)
+	if !ok {
+		return fmt.Errorf("keystore: %T is no keystore", module)
+	}
+	identity := fmt.Sprintf("%T %d %s", module, h.settings.maxEntries, source.Identity())
+	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity))) // a pool's keys can be listed; secrets must not be
+	value, _, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
+		store, err := source.Open()
+		if err != nil {
+			return nil, err
+		}
+		return pooled{cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog})}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("keystore: %w", err)
+	}
+	h.cache, h.cacheKey = value.(pooled).Cache, key
+	return nil
+}
+
+// keystoreLog is the logger of the configuration that is running now.
+func keystoreLog() *zap.Logger { return caddy.Log().Named("continue_auth.keystore") }

@@ -1,0 +1,82 @@
+package caddyauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// serveModels answers GET /models with the models that the operator lists and the user may use, and
+// GET /models/{model} with one of them.
+func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, name string) error {
+	var body []byte
+	if name == "" {
+		names, err := h.models(r.Context(), u)
+		if err != nil {
+			return err
+		}
+		body = openai.AppendModels(nil, names)
+	} else {
+		if err := h.findModel(r.Context(), u, name); err != nil {
+			return err
+		}
+		body = openai.AppendModel(nil, name)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store") // the next user of a shared cache may have other models
+	_, err := w.Write(body)
+	return err
+}
+
+// models lists the names of all models that the operator lists and the user may use. A provider
+// whose settings are broken has none; that it is broken is in the log.
+func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
+	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, nil)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	} else if err != nil {
+		return nil, keystoreUnavailable(err)
+	}
+	var names []string
+	for _, provider := range slices.Sorted(slices.Values(providers)) {
+		settings, err := h.cache.Settings.Get(ctx, provider, h.settings.ages, nil)
+		switch {
+		case err == cache.ErrAbsent:
+			continue
+		case errors.As(err, new(*cache.BrokenRecordError)):
+			h.logger.Error("settings of a provider are broken", zap.String("provider", provider), zap.Error(err))
+			continue
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, keystoreUnavailable(err)
+		}
+		for _, model := range settings.Models {
+			request := &openai.Request{Name: provider + "/" + model}
+			if _, err := h.authorize(ctx, u, request); err == nil {
+				names = append(names, request.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
+// findModel decides about one model as inference would. Where the operator lists a provider's
+// models, others are not found.
+func (h *Handler) findModel(ctx context.Context, u user, name string) error {
+	request := &openai.Request{Name: name}
+	settings, err := h.authorize(ctx, u, request)
+	if err != nil {
+		return err
+	}
+	if settings.Models != nil && !slices.Contains(settings.Models, request.Model) {
+		return openai.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
+	}
+	return nil
+}

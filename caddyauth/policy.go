@@ -1,0 +1,51 @@
+package caddyauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// authorize decides whether the user may use the model that request names, splits its name, and
+// returns the settings of its provider. The allow-list comes first: what a user may not use, the
+// user learns nothing of.
+func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request) (*keystore.Settings, error) {
+	var err error
+	if request.Provider, request.Model, err = provider.Split(request.Name); err != nil {
+		return nil, err
+	}
+	if !u.Allows(request.Name) {
+		return nil, &openai.Error{
+			Status: http.StatusForbidden, Code: "model_not_allowed", Param: "model", Final: true,
+			Message: "Choose another model: your API key does not allow this one. GET /v1/models lists those it allows.",
+		}
+	}
+	return h.providerSettings(ctx, request.Provider)
+}
+
+// providerSettings returns the settings of a provider. One without settings is not served.
+func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.Settings, error) {
+	settings, err := h.cache.Settings.Get(ctx, name, h.settings.ages, nil)
+	switch {
+	case err == nil:
+		return settings, nil
+	case err == cache.ErrAbsent:
+		return nil, openai.ModelNotFound("Choose another model: this provider is not served here. GET /v1/models lists those that are.")
+	case errors.As(err, new(*cache.BrokenRecordError)):
+		h.logger.Error("settings of a provider are broken", zap.String("provider", name), zap.Error(err))
+		return nil, &openai.Error{
+			Status: http.StatusInternalServerError, Code: "provider_misconfigured", Final: true,
+			Message: "Tell whoever runs this server: the settings of this model's provider are broken.",
+		}
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, keystoreUnavailable(err)
+}

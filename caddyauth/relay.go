@@ -1,0 +1,72 @@
+package caddyauth
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
+// client is to be told of are *openai.Error.
+func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call) error {
+	answer := &response{ResponseWriter: w, carried: carried, call: call}
+	err, cut := serveNext(answer, out, next)
+	var failed caddyhttp.HandlerError
+	switch {
+	case out.Context().Err() != nil:
+		// The client has gone: there is nobody to answer, and nothing of ours went wrong.
+		if cut {
+			panic(http.ErrAbortHandler)
+		}
+		return err
+	case err != nil && answer.status != 0:
+		return err
+	case errors.As(err, &failed):
+		h.logger.Error("no answer from upstream", zap.Int("status", failed.StatusCode), zap.Error(failed.Err))
+		return unreachable(failed.StatusCode)
+	case err != nil:
+		return err
+	case cut:
+		h.logger.Warn("answer from upstream was cut off")
+		err = answer.abort()
+	default:
+		err = answer.close()
+	}
+	if answer.mode == misconfigured {
+		h.logger.Error("reverse_proxy sends requests without the gateway's token: add `transport continue_auth` to its block")
+	}
+	return err
+}
+
+// serveNext calls next. cut says that the upstream's answer ended before it was whole, at which
+// reverse_proxy panics.
+func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error, cut bool) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			cut = true
+		default:
+			panic(p)
+		}
+	}()
+	return next.ServeHTTP(w, r), false
+}
+
+// unreachable is the error for the statuses with which reverse_proxy says that there is no answer.
+func unreachable(status int) *openai.Error {
+	if status == http.StatusGatewayTimeout {
+		return &openai.Error{
+			Status: http.StatusGatewayTimeout, Code: "upstream_timeout",
+			Message: "Try again: the AI gateway did not answer in time.",
+		}
+	}
+	return &openai.Error{
+		Status: http.StatusBadGateway, Code: "upstream_unreachable",
+		Message: "Try again in a moment: the AI gateway cannot be reached.",
+	}
+}

@@ -1,0 +1,407 @@
+package caddyauth
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+func streamBody(model string) string {
+	return `{"messages":[{"role":"user","content":"hi"}],"model":"` + model + `","stream":true}`
+}
+
+func completionBody(model string) string {
+	return `{"model":"` + model + `","prompt":"def add","max_tokens":16,"stream":true,"stop":["\n\n"]}`
+}
+
+// events starts a stream of events.
+func events(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush()
+}
+
+func send(w http.ResponseWriter, text string) {
+	_, _ = io.WriteString(w, text)
+	_ = http.NewResponseController(w).Flush()
+}
+
+func TestEachChunkOfAStreamArrivesBeforeTheNextIsSent(t *testing.T) {
+	for name, test := range map[string]struct{ path, body, chunk, want string }{
+		"passed through": {"/v1/chat/completions", streamBody("groq/llama"),
+			"data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", `"content":"%d"`},
+		"translated": {"/v1/completions", completionBody(llama),
+			"data: {\"response\":\"%d\"}\n\n", `"text":"%d"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			arrived := make(chan struct{})
+			u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+				events(w)
+				for i := range 5 {
+					send(w, fmt.Sprintf(test.chunk, i))
+					select {
+					case <-arrived:
+					case <-r.Context().Done():
+						return
+					}
+				}
+				send(w, "data: [DONE]\n\n")
+			})
+			p := start(t, setup{upstream: u.URL})
+			res := p.do(request{path: test.path, body: test.body})
+			if got := res.Header.Get("Content-Type"); got != "text/event-stream" {
+				t.Errorf("Content-Type is %q", got)
+			}
+			lines := bufio.NewScanner(res.Body)
+			next := 0
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), fmt.Sprintf(test.want, next)) {
+					next++
+					arrived <- struct{}{}
+				}
+			}
+			if err := lines.Err(); err != nil || next != 5 {
+				t.Errorf("%d chunks arrived, error %v", next, err)
+			}
+		})
+	}
+}
+
+func TestAStreamPassesByteForByte(t *testing.T) {
+	const stream = ": hello\r\ndata: {\"choices\":[],\"prompt_filter_results\":[]}\r\n\r\ndata:{\"x\":1}\ndata: 2\n\nevent: a\n\ndata: [DONE]\n\n"
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		events(w)
+		for i := range stream {
+			send(w, stream[i:i+1])
+		}
+	})
+	p := start(t, setup{upstream: u.URL})
+	if got := read(t, p.do(request{path: "/chat/completions", body: streamBody("azure-openai/myinstance/gpt-4o")})); got != stream {
+		t.Errorf("got %q, want %q", got, stream)
+	}
+}
+
+// cutOff ends an answer in the middle, as a lost connection does.
+func cutOff(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
+func TestAStreamThatIsCutOffEndsWithOneErrorAndNeverPretendsToBeComplete(t *testing.T) {
+	for name, test := range map[string]struct{ path, body, sent, want string }{
+		"passed through, between events":      {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\":1}\n\n", "data: {\"a\":1}\n\ndata: {\"error\""},
+		"passed through, between CRLF events": {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\":1}\r\n\r\n", "data: {\"a\":1}\r\n\r\ndata: {\"error\""},
+		"passed through, in an event":         {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\":1}\n", "data: {\"a\":1}\n\ndata: {\"error\""},
+		"passed through, in a line":           {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\"", "data: {\"a\"\n\ndata: {\"error\""},
+		"translated, between events":          {"/v1/completions", completionBody(llama), "data: {\"response\":\"a\"}\n\n", "\"finish_reason\":null}]}\n\ndata: {\"error\""},
+		"translated, in an event":             {"/v1/completions", completionBody(llama), "data: {\"response\":\"a\"}\n\ndata: {\"resp", "\"finish_reason\":null}]}\n\ndata: {\"error\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+				events(w)
+				send(w, test.sent)
+				cutOff(w)
+			})
+			p := start(t, setup{upstream: u.URL})
+			got := read(t, p.do(request{path: test.path, body: test.body}))
+			if !strings.Contains(got, test.want) || strings.Contains(got, "[DONE]") || strings.Count(got, `"error"`) != 1 {
+				t.Errorf("stream %q, want it to go on %q", got, test.want)
+			}
+			_, frame, _ := strings.Cut(got, `data: {"error"`)
+			if kind := gjson.Get(`{"error"`+frame, "error.type").Str; kind != "api_error" || !strings.HasSuffix(got, "}\n\n") {
+				t.Errorf("the error's type is %q in %q", kind, frame)
+			}
+		})
+	}
+}
+
+func TestAnUpstreamThatEndsTooEarlyIsReportedWhereWeTranslate(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		events(w)
+		send(w, "data: {\"response\":\"a\"}\n\n")
+	})
+	p := start(t, setup{upstream: u.URL})
+	got := read(t, p.do(request{path: "/v1/completions", body: completionBody(llama)}))
+	if strings.Contains(got, "[DONE]") || !strings.Contains(got, `data: {"error":{"message":"Try again`) {
+		t.Errorf("stream %q", got)
+	}
+}
+
+func TestAnObjectThatIsCutOff(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		send(w, `{"result":{"respo`)
+		cutOff(w)
+	})
+	p := start(t, setup{upstream: u.URL})
+	t.Run("translated, it becomes an error", func(t *testing.T) {
+		res := p.do(request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":"x"}`})
+		wantError(t, res, 502, "upstream_invalid_response")
+	})
+	t.Run("passed through, it breaks off for the client too", func(t *testing.T) {
+		res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
+		if body, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("the client took %q for whole", body)
+		}
+	})
+}
+
+func TestACompressedAnswerThatNobodyAskedFor(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		encoding := "gzip"
+		if strings.Contains(r.URL.Path, "qwen") {
+			encoding = "br"
+		}
+		w.Header().Set("Content-Encoding", encoding)
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, `{"result":{"response":"compressed"},"success":true}`)
+		_ = z.Close()
+	})
+	p := start(t, setup{upstream: u.URL})
+	res := p.do(request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":"x"}`})
+	if got := read(t, res); gjson.Get(got, "choices.0.text").Str != "compressed" || res.Header.Get("Content-Encoding") != "" {
+		t.Errorf("Content-Encoding %q, body %q", res.Header.Get("Content-Encoding"), got)
+	}
+	res = p.do(request{path: "/v1/completions", body: `{"model":"workers-ai/@cf/qwen/qwq","prompt":"x"}`})
+	wantError(t, res, 502, "upstream_invalid_response")
+	if res.Header.Get("Content-Encoding") != "" {
+		t.Error("the error has the upstream's Content-Encoding")
+	}
+}
+
+func TestLengthAfterATranslation(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Etag", `"1"`)
+		_, _ = io.WriteString(w, `{"result":{"response":"four"},"success":true}`)
+	})
+	p := start(t, setup{upstream: u.URL})
+	res := p.do(request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":"x"}`})
+	if got := read(t, res); res.ContentLength != int64(len(got)) || res.Header.Get("Etag") != "" {
+		t.Errorf("length %d and ETag %q for %d bytes", res.ContentLength, res.Header.Get("Etag"), len(got))
+	}
+}
+
+func TestAClientThatHangsUpCancelsTheUpstream(t *testing.T) {
+	for name, test := range map[string]struct {
+		begun bool // the answer
+		proxy string
+		path  string
+		body  string
+	}{
+		"before the answer":                      {false, "transport continue_auth", "/v1/chat/completions", streamBody(llama)},
+		"during a stream that passes":            {true, "transport continue_auth", "/v1/chat/completions", streamBody(llama)},
+		"during a stream that is translated":     {true, "transport continue_auth", "/v1/completions", completionBody(llama)},
+		"where every write is flushed at once":   {true, "transport continue_auth\nflush_interval -1", "/v1/chat/completions", streamBody(llama)},
+		"before the answer, with flush_interval": {false, "transport continue_auth\nflush_interval -1", "/v1/chat/completions", streamBody(llama)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reached, cancelled := make(chan struct{}), make(chan struct{})
+			u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+				if test.begun {
+					events(w)
+					send(w, "data: {\"response\":\"a\",\"choices\":[]}\n\n")
+				}
+				close(reached)
+				<-r.Context().Done()
+				close(cancelled)
+			})
+			p := start(t, setup{upstream: u.URL, proxy: test.proxy})
+			ctx, hangUp := context.WithCancel(t.Context())
+			go func() {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodPost, p.url+test.path, strings.NewReader(test.body))
+				req.Header.Set("Authorization", "Bearer "+testEmail+":"+testKey)
+				res, err := http.DefaultClient.Do(req)
+				if err == nil {
+					_, _ = io.Copy(io.Discard, res.Body)
+					_ = res.Body.Close()
+				}
+			}()
+			<-reached
+			hangUp()
+			select {
+			case <-cancelled:
+			case <-time.After(5 * time.Second):
+				t.Error("the upstream was not cancelled")
+			}
+		})
+	}
+}
+
+func TestAStopWordEndsTheTextAndCancelsTheUpstream(t *testing.T) {
+	cancelled := make(chan struct{})
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		events(w)
+		for _, piece := range []string{"return a", " + b\\n", "\\nprint(", "never seen"} {
+			send(w, `data: {"response":"`+piece+"\"}\n\n")
+		}
+		<-r.Context().Done()
+		close(cancelled)
+	})
+	p := start(t, setup{upstream: u.URL})
+	got := read(t, p.do(request{path: "/v1/completions", body: completionBody(llama)}))
+	var text strings.Builder
+	for line := range strings.Lines(got) {
+		text.WriteString(gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.text").Str)
+	}
+	if text.String() != "return a + b" || !strings.HasSuffix(got, "data: [DONE]\n\n") || !strings.Contains(got, `"finish_reason":"stop"`) {
+		t.Errorf("text %q of stream %q", text.String(), got)
+	}
+	select {
+	case <-cancelled:
+	case <-time.After(5 * time.Second):
+		t.Error("the upstream was not cancelled")
+	}
+	if strings.Contains(p.log.String(), "incomplete response") {
+		t.Error("Caddy's log takes the end for a fault")
+	}
+}
+
+func TestAReverseProxyWithoutOurTransportFailsClosed(t *testing.T) {
+	for name, lines := range map[string]string{
+		"with Caddy's own transport": "transport http",
+		"with none":                  "flush_interval -1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Of-Another", "1")
+				_, _ = io.WriteString(w, "an answer that must not get out")
+			})
+			p := start(t, setup{upstream: u.URL, proxy: lines})
+			res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
+			if res.Header.Get("X-Of-Another") != "" {
+				t.Error("a header of the answer got out")
+			}
+			e := wantError(t, res, 500, "misconfigured")
+			if strings.Contains(e.Raw, "must not get out") {
+				t.Errorf("the answer got out: %s", e.Raw)
+			}
+			p.log.waitFor(t, "add `transport continue_auth` to its block")
+		})
+	}
+}
+
+func TestTheTransportRefusesRequestsThatNobodyHasChecked(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	p := start(t, setup{upstream: u.URL})
+	port := freePort(t)
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	if err := p.load(p.config + "\n" + p.url + " {\nreverse_proxy " + u.URL + " {\ntransport continue_auth\n}\n}"); err != nil {
+		t.Fatal(err)
+	}
+	if res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)}); res.StatusCode != 502 {
+		t.Errorf("status %d, want 502", res.StatusCode)
+	}
+	if seen, _ := u.seen(); seen != nil {
+		t.Error("the request reached the upstream")
+	}
+}
+
+func TestNoAnswerFromUpstream(t *testing.T) {
+	t.Run("no connection", func(t *testing.T) {
+		p := start(t, setup{upstream: fmt.Sprintf("127.0.0.1:%d", freePort(t))})
+		res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
+		e := wantError(t, res, 502, "upstream_unreachable")
+		if strings.Contains(e.Raw, "127.0.0.1") {
+			t.Errorf("the error names an internal address: %s", e.Raw)
+		}
+		p.log.waitFor(t, "no answer from upstream")
+	})
+	t.Run("no answer in time", func(t *testing.T) {
+		u := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		p := start(t, setup{upstream: u.URL, proxy: "transport continue_auth {\nresponse_header_timeout 50ms\n}"})
+		wantError(t, p.do(request{path: "/v1/chat/completions", body: chatBody(llama)}), 504, "upstream_timeout")
+	})
+}
+
+func TestErrorsOfTheUpstream(t *testing.T) {
+	var status int
+	var header http.Header
+	var body string
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+	p := start(t, setup{upstream: u.URL})
+	for name, test := range map[string]struct {
+		status     int
+		header     http.Header
+		body       string
+		wantStatus int
+		wantCode   string
+		says       string
+	}{
+		"the provider's own, as it is":     {400, nil, `{"error":{"message":"Too many stop words","type":"invalid_request_error","param":"stop","code":"array_above_max_length"}}`, 400, "array_above_max_length", "Too many stop words"},
+		"a rate limit with its wait":       {429, http.Header{"Retry-After": {"7"}}, `{"error":{"message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, 429, "rate_limit_exceeded", "Slow down"},
+		"a server error":                   {500, nil, `{"error":{"message":"Oops","type":"server_error","param":null,"code":null}}`, 500, "", "Oops"},
+		"a key that the provider refuses":  {401, http.Header{"Www-Authenticate": {"Basic"}}, `{"error":{"message":"Incorrect API key provided: azure-key-canary"}}`, 502, "upstream_auth_failed", "server's own credentials"},
+		"our token, which the gateway":     {401, nil, `{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}],"name":"AiGatewayError","httpCode":401,"internalCode":2009,"message":"Unauthorized"}`, 502, "upstream_auth_failed", ""},
+		"a secret in the provider's words": {400, nil, `{"error":{"message":"bad key azure-key-canary with gateway-token-canary"}}`, 400, "", "bad key [redacted] with [redacted]"},
+		"an HTML page of the edge":         {503, http.Header{"Content-Type": {"text/html"}}, `<html>Error 1101</html>`, 503, "", "status 503"},
+		"a redirect":                       {302, http.Header{"Location": {"https://elsewhere.example.com"}}, ``, 502, "upstream_invalid_response", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, header, body = test.status, test.header, test.body
+			res := p.do(request{path: "/v1/chat/completions", body: streamBody("azure-openai/myinstance/gpt-4o")})
+			if got := res.Header.Get("Retry-After"); got != test.header.Get("Retry-After") {
+				t.Errorf("Retry-After is %q", got)
+			}
+			for _, name := range []string{"Www-Authenticate", "Location"} {
+				if res.Header.Get(name) != "" {
+					t.Errorf("the upstream's %s got out", name)
+				}
+			}
+			e := wantError(t, res, test.wantStatus, test.wantCode)
+			if !strings.Contains(e.Get("message").Str, test.says) || strings.Contains(e.Raw, "canary") {
+				t.Errorf("error %s, want the words %q", e.Raw, test.says)
+			}
+		})
+	}
+}
+
+func TestHeadersThatSpeakForTheUpstreamsHost(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "__cf_bm=1")
+		w.Header().Set("Alt-Svc", `h3=":443"`)
+		w.Header().Set("Cf-Aig-Log-Id", "01J")
+		answerChat(w, r)
+	})
+	p := start(t, setup{upstream: u.URL})
+	res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
+	if res.Header.Get("Set-Cookie") != "" || res.Header.Get("Alt-Svc") != "" || res.Header.Get("Cf-Aig-Log-Id") != "01J" {
+		t.Errorf("headers %v", res.Header)
+	}
+}
+
+func TestTheLogAtLevelDebugHoldsNoSecret(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	p := start(t, setup{upstream: u.URL, providers: map[string]string{
+		"azure-openai": `{"headers":{"api-key":"` + testAzure + `"},"queryString":{"api-version":"1","key":"query-canary-secret"}}`,
+	}})
+	read(t, p.do(request{path: "/v1/chat/completions", body: chatBody("azure-openai/myinstance/gpt-4o")}))
+	read(t, p.do(request{path: "/v1/chat/completions", header: as(testEmail, "wrong"), body: "{}"}))
+	p.log.waitFor(t, "upstream roundtrip")
+	p.log.waitFor(t, `"status":401`)
+	for _, secret := range []string{testToken, testAzure, "query-canary-secret", testKey} {
+		if strings.Contains(p.log.String(), secret) {
+			t.Errorf("the log has %q", secret)
+		}
+	}
+}

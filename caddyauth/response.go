@@ -1,0 +1,194 @@
+package caddyauth
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// mode is what a response does with what is written to it.
+type mode int
+
+const (
+	passing       mode = iota // to the client as it is
+	translating               // to the translator, which writes to the client
+	failing                   // collected, for the error that it will become
+	misconfigured             // dropped
+)
+
+// maxErrorBody bounds what is read of an upstream's error.
+const maxErrorBody = 256 << 10
+
+// response is what next writes the upstream's answer to. It decides at the header what becomes of
+// the body. A JSON object of ours gets its header only at the end, which alone shows whether it
+// can be made.
+//
+// It is used by one goroutine at a time.
+type response struct {
+	http.ResponseWriter
+
+	carried *handoff
+	call    *openai.Call
+
+	status     int // of the upstream; 0 before its header
+	mode       mode
+	begun      bool // the client has the header
+	events     bool // the upstream's answer is a stream of events
+	translator openai.Translator
+	body       bytes.Buffer // of an error
+	tail       []byte       // the last bytes of a stream that has passed, 4 at most
+}
+
+// WriteHeader takes the upstream's status; its header is in Header().
+func (w *response) WriteHeader(status int) {
+	if w.status != 0 || status < 200 {
+		return // informational answers are about the upstream's own connection
+	}
+	w.status = status
+	header := w.Header()
+	contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	w.events = contentType == "text/event-stream"
+	switch {
+	case !w.carried.sent:
+		w.mode = misconfigured
+	case status >= 300:
+		w.mode = failing
+	case w.call.Translate == nil:
+		w.begin(status)
+	case header.Get("Content-Encoding") != "":
+		w.mode = failing // the transport has taken off what it can read
+	default:
+		w.translate(header)
+	}
+}
+
+func (w *response) translate(header http.Header) {
+	w.mode = translating
+	w.translator = w.call.Translate(client{w}, w.events)
+	header.Del("Content-Length")
+	header.Del("Etag")
+	if !w.translator.Stream() {
+		header.Set("Content-Type", "application/json")
+		return
+	}
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-cache")
+	w.begin(http.StatusOK)
+}
+
+func (w *response) begin(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// client is where a translator writes to: a stream in pieces, an object in one.
+type client struct{ *response }
+
+func (c client) Write(p []byte) (int, error) {
+	if !c.begun {
+		c.Header().Set("Content-Length", strconv.Itoa(len(p)))
+		c.begin(http.StatusOK)
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// Write takes a piece of the upstream's body.
+func (w *response) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK) // where the upstream's header has not come
+	switch w.mode {
+	case passing:
+		if w.events {
+			w.tail = append(w.tail, p[max(0, len(p)-4):]...)
+			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-4):]...)
+		}
+		return w.ResponseWriter.Write(p)
+	case translating:
+		n, err := w.translator.Write(p)
+		w.carried.done = w.translator.Done()
+		return n, err
+	case failing:
+		w.body.Write(p[:min(len(p), maxErrorBody-w.body.Len())])
+		w.carried.done = w.body.Len() == maxErrorBody
+	}
+	return len(p), nil
+}
+
+// FlushError flushes what the client may see already. reverse_proxy calls it after each Write.
+func (w *response) FlushError() error {
+	if !w.begun {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap returns the client's writer, for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// close ends the answer once the upstream's has ended. What the client has to be told instead of
+// it is returned as *openai.Error.
+func (w *response) close() error {
+	w.WriteHeader(http.StatusOK) // where nothing has come at all
+	switch w.mode {
+	case translating:
+		return w.translator.Close()
+	case failing:
+		return w.upstreamError()
+	case misconfigured:
+		clear(w.Header()) // of an answer that has nothing to do with the request
+		return &openai.Error{
+			Status: http.StatusInternalServerError, Code: "misconfigured", Final: true,
+			Message: "Tell whoever runs this server: its reverse_proxy lacks a line, which the log names.",
+		}
+	}
+	return nil
+}
+
+// abort ends the answer after the upstream's was cut off. A stream says so in its last event; an
+// object that has begun can only break off too.
+func (w *response) abort() error {
+	cut := openai.UpstreamBroken("Try again: the provider's answer was cut off.")
+	switch {
+	case w.mode == translating:
+		return w.translator.Abort(cut)
+	case w.mode != passing:
+		return w.close()
+	case !w.events:
+		panic(http.ErrAbortHandler)
+	}
+	frame := cut.AppendFrame(w.endOfEvent())
+	if _, err := w.ResponseWriter.Write(frame); err != nil {
+		return err
+	}
+	return w.FlushError()
+}
+
+// endOfEvent is what ends the event that a stream broke off in. A blank line too many would be an
+// empty event to some clients.
+func (w *response) endOfEvent() []byte {
+	switch {
+	case len(w.tail) == 0, bytes.HasSuffix(w.tail, []byte("\n\n")), bytes.HasSuffix(w.tail, []byte("\r\n\r\n")):
+		return nil
+	case bytes.HasSuffix(w.tail, []byte("\n")):
+		return []byte("\n")
+	}
+	return []byte("\n\n")
+}
+
+// upstreamError is the upstream's error as the client is to see it, without the headers that
+// describe the upstream's body.
+func (w *response) upstreamError() error {
+	header := w.Header()
+	e := provider.Error(w.status, header, w.body.Bytes())
+	for _, name := range []string{
+		"Content-Encoding", "Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Location",
+		"Retry-After", "Trailer", "Www-Authenticate", "Proxy-Authenticate", "X-Should-Retry",
+	} {
+		delete(header, name)
+	}
+	e.Message = w.carried.redact(e.Message)
+	return e
+}

@@ -1,0 +1,56 @@
+package caddyauth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// destination is what a request's method and path ask for.
+type destination struct {
+	endpoint openai.Endpoint
+
+	// models says that it is about models rather than for one; model is the one asked about, or
+	// empty for the list.
+	models bool
+	model  string
+}
+
+// route finds the destination of a request. Clients differ in whether their base URL ends in /v1.
+// For a wrong method it sets the Allow header that status 405 needs (RFC 9110, section 15.5.6).
+func route(w http.ResponseWriter, r *http.Request) (destination, error) {
+	path := strings.TrimPrefix(r.URL.Path, "/v1")
+	to := destination{}
+	method := http.MethodPost
+	switch path {
+	case "/chat/completions":
+		to.endpoint = openai.Chat
+	case "/completions":
+		to.endpoint = openai.Completions
+	case "/responses":
+		to.endpoint = openai.Responses
+	case "/embeddings":
+		to.endpoint = openai.Embeddings
+	default:
+		// r.URL.Path is unescaped: the model's slashes may come as %2F or as they are.
+		rest, ok := strings.CutPrefix(path, "/models")
+		model, one := strings.CutPrefix(rest, "/")
+		if !ok || rest != "" && (!one || model == "") {
+			return to, &openai.Error{
+				Status: http.StatusNotFound, Code: "not_found", Final: true,
+				Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings and /v1/models here.",
+			}
+		}
+		to.models, to.model = true, model
+		method = http.MethodGet
+	}
+	if r.Method != method {
+		w.Header().Set("Allow", method)
+		return to, &openai.Error{
+			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Final: true,
+			Message: "Send " + method + " requests to this path.",
+		}
+	}
+	return to, nil
+}

@@ -1,0 +1,142 @@
+package caddyauth
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+func init() {
+	caddy.RegisterModule(new(Transport))
+}
+
+// Transport is Caddy's own `http` transport, with all its options, which puts the secrets of
+// `continue_auth` on a request as it leaves: the gateway's token, and the provider's headers and
+// query string. Before that, they are nowhere in the request, where a log could show them.
+type Transport struct {
+	reverseproxy.HTTPTransport
+}
+
+// CaddyModule returns the module's ID and constructor.
+func (*Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.transport.continue_auth",
+		New: func() caddy.Module { return new(Transport) },
+	}
+}
+
+// RoundTrip sends req with the secrets. A client's request that has not come through the handler is
+// refused; what has no client, a health check, passes without secrets.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	carried, ok := req.Context().Value(handoffKey{}).(*handoff)
+	if !ok {
+		if req.Context().Value(caddyhttp.ServerCtxKey) != nil {
+			return nil, errors.New("transport continue_auth needs the handler continue_auth before reverse_proxy")
+		}
+		return t.HTTPTransport.RoundTrip(req)
+	}
+	out := new(http.Request) // Caddy logs req once this returns
+	*out = *req
+	out.Header = carried.outgoing(req.Header)
+	out.URL = new(url.URL)
+	*out.URL = *req.URL
+	if query := carried.query.Encode(); query != "" {
+		out.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+query, "&")
+	}
+	carried.sent = true
+	res, err := t.HTTPTransport.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	carried.incoming(res)
+	return res, nil
+}
+
+// outgoing is header with the secrets, and without what reverse_proxy has added about the client.
+func (c *handoff) outgoing(header http.Header) http.Header {
+	out := make(http.Header, len(header)+len(c.header)+1)
+	for name, values := range header {
+		if name != "Via" && name != "Early-Data" && !strings.HasPrefix(name, "X-Forwarded-") {
+			out[name] = values
+		}
+	}
+	out["Cf-Aig-Authorization"] = []string{"Bearer " + c.gatewayToken}
+	for name, values := range c.header {
+		out[name] = values
+	}
+	return out
+}
+
+// upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.
+var upstreamsOwn = []string{"Set-Cookie", "Alt-Svc", "Nel", "Report-To", "Strict-Transport-Security"}
+
+// incoming takes what is the upstream's own off an answer. It makes the body of an answer that is to be read, rather than passed on, end where it is
+// not wanted any more, and takes off a compression that nobody has asked for.
+func (c *handoff) incoming(res *http.Response) {
+	for _, name := range upstreamsOwn {
+		delete(res.Header, name)
+	}
+	if !c.decode && res.StatusCode < 300 {
+		return
+	}
+	body := &wantedBody{body: res.Body, reader: res.Body, carried: c}
+	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		body.reader = &lazyGzip{compressed: res.Body}
+		res.Header.Del("Content-Encoding")
+		res.Header.Del("Content-Length")
+		res.ContentLength = -1
+	}
+	res.Body = body
+}
+
+// wantedBody is an upstream's body that ends as soon as nothing more of it is wanted. Closing it
+// then cancels the upstream.
+type wantedBody struct {
+	body    io.ReadCloser
+	reader  io.Reader
+	carried *handoff
+}
+
+func (b *wantedBody) Read(p []byte) (int, error) {
+	if b.carried.done {
+		return 0, io.EOF
+	}
+	return b.reader.Read(p)
+}
+
+func (b *wantedBody) Close() error { return b.body.Close() }
+
+// lazyGzip decompresses what it reads. It waits for the first bytes only when it is read, so that
+// headers go out before them.
+type lazyGzip struct {
+	compressed io.Reader
+	reader     *gzip.Reader
+}
+
+func (g *lazyGzip) Read(p []byte) (n int, err error) {
+	if g.reader == nil {
+		if g.reader, err = gzip.NewReader(g.compressed); err != nil {
+			return 0, err
+		}
+	}
+	return g.reader.Read(p)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner                      = (*Transport)(nil)
+	_ caddy.CleanerUpper                     = (*Transport)(nil)
+	_ caddyfile.Unmarshaler                  = (*Transport)(nil)
+	_ http.RoundTripper                      = (*Transport)(nil)
+	_ reverseproxy.TLSTransport              = (*Transport)(nil)
+	_ reverseproxy.H2CTransport              = (*Transport)(nil)
+	_ reverseproxy.RequestHeaderOpsTransport = (*Transport)(nil)
+)

@@ -1,0 +1,181 @@
+package caddyauth
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// handoff is what a request carries from the handler to the transport, in its context: neither in
+// its headers nor in its URL, both of which Caddy logs at level DEBUG.
+type handoff struct {
+	// header and query are put on the request as it leaves. They are shared by requests and never
+	// written to.
+	header http.Header
+	query  url.Values
+
+	gatewayToken string
+
+	// decode asks the transport for an answer without content encoding.
+	decode bool
+
+	// sent says that the transport has put the secrets on. An answer without is no answer of the
+	// gateway's to this request.
+	sent bool
+
+	// done says that nothing more of the upstream's body is wanted.
+	done bool
+}
+
+type handoffKey struct{}
+
+// redact takes the secrets out of a text from upstream. Providers quote keys they refuse.
+func (c *handoff) redact(text string) string {
+	secrets := []string{c.gatewayToken}
+	for _, values := range c.header {
+		for _, value := range values {
+			secrets = append(secrets, value, strings.TrimPrefix(value, "Bearer "))
+		}
+	}
+	for _, values := range c.query {
+		secrets = append(secrets, values...)
+	}
+	for _, secret := range secrets {
+		if len(secret) >= 8 { // shorter ones are no secrets, but versions and words
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	return text
+}
+
+// proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
+func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings) error {
+	call, err := provider.For(request.Provider).Call(request)
+	if err != nil {
+		return err
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.continue_auth.provider", request.Provider)
+		repl.Set("http.continue_auth.model", request.Model)
+	}
+	carried := &handoff{
+		header:       s.Header,
+		query:        s.Query,
+		gatewayToken: h.settings.gatewayToken,
+		decode:       call.Translate != nil,
+	}
+	out := h.upstreamRequest(r, carried, call, u)
+	return h.relay(w, out, next, carried, call)
+}
+
+// upstreamRequest is r as it leaves, but for what carried holds.
+func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *openai.Call, u user) *http.Request {
+	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
+	out.URL = &url.URL{
+		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
+		RawQuery: call.Query,
+	}
+	out.RequestURI = out.URL.RequestURI()
+	out.Header = h.upstreamHeader(r.Header, u)
+	out.Trailer = nil
+	out.TransferEncoding = nil
+	out.ContentLength = int64(len(call.Body))
+	out.Body = io.NopCloser(bytes.NewReader(call.Body))
+	// The transport sends the request again on a new connection if a kept one turns out dead.
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(call.Body)), nil }
+	return out
+}
+
+func (h *Handler) upstreamHeader(client http.Header, u user) http.Header {
+	header := make(http.Header, 8)
+	for _, name := range passedHeaders {
+		if values, ok := client[name]; ok {
+			header[name] = values
+		}
+	}
+	for _, name := range h.settings.clientHeaders {
+		if values, ok := client[name]; ok && mayPass(name, h.settings.emailHeader) {
+			header[name] = values
+		}
+	}
+	if len(header["Content-Type"]) == 0 {
+		header["Content-Type"] = []string{"application/json"}
+	}
+	// Otherwise Go asks for gzip, and an answer that is compressed cannot be passed on piece by piece.
+	header["Accept-Encoding"] = []string{"identity"}
+	header["Cf-Aig-Metadata"] = []string{metadata(u)}
+	return header
+}
+
+// passedHeaders are the headers that every client may send upstream.
+var passedHeaders = []string{"Accept", "Content-Type", "User-Agent"}
+
+// neverPassed are headers that no client may send upstream: credentials, of which Continue sends
+// the user's key in several, what tells users apart, and those of a single connection.
+var neverPassed = []string{
+	"Authorization", "Proxy-Authorization", "X-User-Email", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Cookie",
+	"Forwarded", "X-Real-Ip", "True-Client-Ip", "Via",
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Host", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
+}
+
+// cloudflareHeaders are the gateway's own that an operator may let clients send. All others would
+// let them forge metadata, choose another stored key, or leave no log.
+var cloudflareHeaders = []string{"Cf-Aig-Cache-Ttl", "Cf-Aig-Skip-Cache", "Cf-Aig-Cache-Key"}
+
+// mayPass reports whether the operator may let clients send a header of that name upstream.
+func mayPass(name, emailHeader string) bool {
+	name = http.CanonicalHeaderKey(name)
+	switch {
+	case strings.HasPrefix(name, "Cf-"):
+		return slices.Contains(cloudflareHeaders, name)
+	case strings.HasPrefix(name, "X-Forwarded-"):
+		return false
+	}
+	return name != emailHeader && !slices.Contains(neverPassed, name)
+}
+
+// metadata is the value of cf-aig-metadata: the user first, since the gateway takes five entries
+// and ignores those beyond (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
+func metadata(u user) string {
+	b := make([]byte, 0, 128)
+	b = append(b, `{"user":`...)
+	b = appendASCII(b, openai.AppendString(nil, u.email))
+	for _, entry := range u.Metadata {
+		b = append(b, ',')
+		b = appendASCII(b, openai.AppendString(nil, entry.Name))
+		b = append(b, ':')
+		b = appendASCII(b, entry.Value)
+	}
+	return string(append(b, '}'))
+}
+
+// appendASCII appends JSON with the characters beyond ASCII escaped, as a header needs it.
+func appendASCII(b, json []byte) []byte {
+	for len(json) > 0 {
+		c, n := utf8.DecodeRune(json)
+		json = json[n:]
+		if c < utf8.RuneSelf {
+			b = append(b, byte(c))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			const hex = "0123456789abcdef"
+			b = append(b, '\\', 'u', hex[unit>>12], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
+		}
+	}
+	return b
+}

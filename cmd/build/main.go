@@ -1,0 +1,136 @@
+// Command build makes a caddy binary with continue_auth, and with the other modules that xcaddy.json
+// names. This checkout is what it builds continue_auth from.
+//
+//	go run ./cmd/build [-o <file>]
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const module = "github.com/continue-auth/caddy-continue-auth"
+
+// recipe is xcaddy.json.
+type recipe struct {
+	// Caddy is its version, such as v2.11.9.
+	Caddy string `json:"caddy"`
+
+	// Dependencies are further Caddy modules to build in.
+	Dependencies []dependency `json:"dependencies"`
+}
+
+type dependency struct {
+	Module  string `json:"module"`
+	Version string `json:"version"`
+}
+
+func main() {
+	output := flag.String("o", "caddy", "the binary to write")
+	flag.Parse()
+	if err := build(*output); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		os.Exit(1)
+	}
+}
+
+func build(output string) error {
+	root, err := checkout()
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(filepath.Join(root, "xcaddy.json"))
+	if err != nil {
+		return err
+	}
+	r, err := parse(content)
+	if err != nil {
+		return fmt.Errorf("xcaddy.json: %w", err)
+	}
+	if output, err = filepath.Abs(output); err != nil {
+		return err
+	}
+	overlay, remove, err := rootPackage(root)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	xcaddy := exec.Command("go", append([]string{"tool", "xcaddy"}, r.arguments(root, output)...)...)
+	xcaddy.Dir = root
+	xcaddy.Env = append(os.Environ(),
+		"XCADDY_SETCAP=0", // it would ask for sudo
+		"GOFLAGS="+os.Getenv("GOFLAGS")+" '-overlay="+overlay+"'",
+	)
+	xcaddy.Stdout, xcaddy.Stderr = os.Stdout, os.Stderr
+	return xcaddy.Run()
+}
+
+// rootPackage makes an overlay (go help build) in which the checkout's root is a package that
+// imports caddyauth. xcaddy imports what it is told to fetch, which is a module: of a package
+// inside one it would ask the module proxy whether it is a module of its own.
+func rootPackage(root string) (overlay string, remove func(), err error) {
+	folder, err := os.MkdirTemp("", "continue-auth-build-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(folder) }
+	source := filepath.Join(folder, "root.go")
+	overlay = filepath.Join(folder, "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(root, "root.go"): source},
+	})
+	if err == nil {
+		err = os.WriteFile(overlay, replace, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(source, []byte("package continueauth\n\nimport _ \""+module+"/caddyauth\"\n"), 0o600)
+	}
+	if err != nil {
+		remove()
+	}
+	return overlay, remove, err
+}
+
+// checkout is the folder of the go.mod that the command runs under.
+func checkout() (string, error) {
+	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	path := strings.TrimSpace(string(gomod))
+	if path == "" || path == os.DevNull {
+		return "", fmt.Errorf("run this inside a checkout of %s", module)
+	}
+	return filepath.Dir(path), nil
+}
+
+func parse(content []byte) (r recipe, err error) {
+	decoder := json.NewDecoder(strings.NewReader(string(content)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		return r, err
+	}
+	if r.Caddy == "" {
+		return r, fmt.Errorf("caddy: name a version, such as v2.11.9")
+	}
+	for i, d := range r.Dependencies {
+		if d.Module == "" || d.Version == "" {
+			return r, fmt.Errorf("dependencies[%d]: name a module and a version", i)
+		}
+	}
+	return r, nil
+}
+
+// arguments are xcaddy's. The replacement needs a version to stand for; v0.0.0 is no release.
+func (r recipe) arguments(root, output string) []string {
+	arguments := []string{"build", r.Caddy, "--output", output, "--with", module + "@v0.0.0=" + root}
+	for _, d := range r.Dependencies {
+		arguments = append(arguments, "--with", d.Module+"@"+d.Version)
+	}
+	return arguments
+}
