@@ -69,6 +69,10 @@ func (t *TokenLogprob) append(b []byte) []byte {
 	b = append(b, `{"token":`...)
 	b = AppendString(b, t.Token)
 	b = append(b, `,"logprob":`...)
-	b = strconv.AppendFloat(b, max(t.Logprob, -math.MaxFloat64), 'g', -1, 64)
+	logprob := t.Logprob
+	if math.IsInf(logprob, 0) || math.IsNaN(logprob) {
+		logprob = -9999 // how OpenAI writes what JSON has no number for
+	}
+	b = strconv.AppendFloat(b, logprob, 'g', -1, 64)
 	return append(b, `,"bytes":null`...)
 }

@@ -7,12 +7,14 @@ const maxFrame = 32 << 20
 
 // Splitter cuts a stream of server-sent events, which may come torn at any byte, into the data
 // of its events. Lines end with LF, CRLF or CR; several data lines of one event are joined by LF;
-// comments and other fields are dropped
+// comments and other fields are dropped. JSON that stands alone counts as an event, since Google
+// reports errors in the middle of a stream that way too
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
 type Splitter struct {
 	line   []byte // the start of a line whose end has not come yet
 	data   []byte // the data lines of the event so far, each with its LF
 	any    bool   // whether the event has a data line
+	bare   bool   // whether its lines are JSON without the name of a field
 	skipLF bool   // whether the last line ended with CR, so that LF belongs to it
 }
 
@@ -83,8 +85,11 @@ func (s *Splitter) endLine(line []byte, event func(data []byte) error) error {
 			return nil
 		}
 		data := s.data[:len(s.data)-1]
-		s.data, s.any = s.data[:0], false
+		s.data, s.any, s.bare = s.data[:0], false, false
 		return event(data)
+	}
+	if s.bare = s.bare || !s.any && (line[0] == '{' || line[0] == '['); s.bare {
+		return s.add(line)
 	}
 	value, ok := bytes.CutPrefix(line, []byte("data"))
 	if !ok {
@@ -96,6 +101,11 @@ func (s *Splitter) endLine(line []byte, event func(data []byte) error) error {
 		}
 		value = bytes.TrimPrefix(value[1:], []byte(" "))
 	}
+	return s.add(value)
+}
+
+// add adds a data line to the event.
+func (s *Splitter) add(value []byte) error {
 	if len(s.data)+len(value) > maxFrame {
 		return errFrameTooLarge
 	}

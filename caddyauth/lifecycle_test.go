@@ -1,0 +1,278 @@
+package caddyauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+// provision loads a handler from JSON as Caddy does, validation included.
+func provision(t *testing.T, config string) (*Handler, error) {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	module, err := ctx.LoadModuleByID("http.handlers.continue_auth", json.RawMessage(config))
+	if err != nil {
+		return nil, err
+	}
+	return module.(*Handler), nil
+}
+
+// files writes a file keystore and returns its JSON.
+func files(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	keys, settings := filepath.Join(folder, "keys.json"), filepath.Join(folder, "providers.json")
+	writeEntries(t, keys, defaultUsers())
+	writeEntries(t, settings, defaultProviders())
+	return fmt.Sprintf(`{"module":"file","api_keys":%q,"provider_settings":%q}`, keys, settings)
+}
+
+func TestSettingsThatFailTheLoad(t *testing.T) {
+	t.Setenv("EMPTY_SETTING", "")
+	t.Setenv("SECRET_SETTING", "a secret\nwith a line feed inside")
+	keystore := files(t)
+	base := map[string]any{"account_id": "acc", "gateway": "gw", "gateway_token": "token", "keystore": json.RawMessage(keystore)}
+	kv := func(changes string) string {
+		return `{"module":"cloudflare_kv","api_token":"t","api_keys":"a","provider_settings":"b"` + changes + `}`
+	}
+	for name, test := range map[string]struct{ setting, value, want string }{
+		"no account_id":                        {"account_id", `""`, "account_id: is missing; set it to the id of your Cloudflare account"},
+		"no gateway":                           {"gateway", `""`, "gateway: is missing"},
+		"no gateway_token":                     {"gateway_token", `""`, "gateway_token: is missing"},
+		"no keystore":                          {"keystore", `null`, "keystore: is missing; set it to cloudflare_kv or file"},
+		"an unknown keystore":                  {"keystore", `{"module":"redis"}`, "keystore:"},
+		"a variable that is not set":           {"gateway_token", `"{env.NOT_SET_ANYWHERE}"`, "gateway_token: "},
+		"a variable that is empty":             {"gateway_token", `"{env.EMPTY_SETTING}"`, "gateway_token: "},
+		"a placeholder that nobody knows":      {"gateway_token", `"{nonsense}"`, "gateway_token: "},
+		"a token no header can hold":           {"gateway_token", `"{env.SECRET_SETTING}"`, "gateway_token: has white space or control characters"},
+		"an account id that leaves its place":  {"account_id", `"a/../b"`, "account_id: must consist of letters, digits, - and _"},
+		"a gateway that leaves its place":      {"gateway", `"gw?x"`, "gateway: must consist of letters, digits, - and _"},
+		"an email header that is none":         {"email_header", `"X Email"`, "email_header: must be the name of a header"},
+		"a client header that is none":         {"client_headers", `["X Trace"]`, "client_headers: must be the name of a header"},
+		"a size that is none":                  {"max_body_size", `"big"`, "max_body_size: must be a size"},
+		"a number where an object belongs":     {"cache", `3`, "cannot unmarshal"},
+		"a list where a duration belongs":      {"cache", `{"max_age":[]}`, "must be a string or a number"},
+		"a duration that is none":              {"cache", `{"max_age":"soon"}`, "cache.max_age: must be a duration"},
+		"a negative duration":                  {"cache", `{"max_age":-5}`, "cache.max_age: must be a duration"},
+		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: must not be longer than max_age"},
+		"stale_if_error shorter than max_age":  {"cache", `{"stale_if_error":"5s"}`, "cache.stale_if_error: must not be shorter than max_age"},
+		"no entries at all":                    {"cache", `{"max_entries":0}`, "cache.max_entries: must be a whole number larger than 0"},
+		"a count of attempts that is none":     {"failed_attempts", `{"count":"x"}`, "failed_attempts: must be a whole number"},
+		"a window without length":              {"failed_attempts", `{"window":0}`, "failed_attempts: the duration must be longer than 0"},
+		"an unknown setting":                   {"gatway", `"gw"`, "gatway"},
+		"KV without a token":                   {"keystore", `{"module":"cloudflare_kv","api_keys":"a","provider_settings":"b"}`, "api_token: is missing"},
+		"KV without the users' namespace":      {"keystore", `{"module":"cloudflare_kv","api_token":"t","provider_settings":"b"}`, "api_keys: is missing"},
+		"KV without the providers' namespace":  {"keystore", `{"module":"cloudflare_kv","api_token":"t","api_keys":"a"}`, "provider_settings: is missing"},
+		"a namespace that leaves its place":    {"keystore", kv(`,"api_keys":"a/b"`), "api_keys: must consist of"},
+		"an endpoint that is no URL":           {"keystore", kv(`,"endpoint":"kv.example.com"`), "endpoint"},
+		"a time-out that is none":              {"keystore", kv(`,"timeout":"soon"`), "timeout: must be a duration"},
+		"files that are not there":             {"keystore", `{"module":"file","api_keys":"/nowhere/keys.json"}`, "api_keys"},
+		"a path with an unknown placeholder":   {"keystore", `{"module":"file","api_keys":"{env.NOT_SET_ANYWHERE}"}`, "api_keys: "},
+		"providers' settings that are missing": {"keystore", strings.Replace(keystore, "providers.json", "nothing.json", 1), "provider_settings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := map[string]any{}
+			for k, v := range base {
+				config[k] = v
+			}
+			config[test.setting] = json.RawMessage(test.value)
+			if test.value == "null" {
+				delete(config, test.setting)
+			}
+			content, err := json.Marshal(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = provision(t, string(content))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("error %v, want %q in it", err, test.want)
+			}
+			if strings.Contains(err.Error(), "a secret") {
+				t.Errorf("the error holds the secret: %v", err)
+			}
+			caches.Range(func(any, any) bool { t.Error("a failed load still holds a cache"); return false })
+		})
+	}
+}
+
+func TestDefaultsAndPlaceholders(t *testing.T) {
+	t.Setenv("TEST_MAX_AGE", "45s")
+	secret := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(secret, []byte("from-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"{file.`+secret+`}","keystore":`+files(t)+`,"cache":{"max_age":"{env.TEST_MAX_AGE}","absent":3000000000}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.settings
+	if s.gatewayToken != "from-a-file" || s.emailHeader != "X-User-Email" || s.maxBodySize != 20<<20 || s.maxEntries != 100_000 ||
+		s.failedCount != 100 || s.failedWindow != time.Minute {
+		t.Errorf("settings %+v", s)
+	}
+	if a := s.ages; a.RefreshAfter != 30*time.Second || a.MaxAge != 45*time.Second || a.StaleIfError != time.Hour || a.Absent != 3*time.Second {
+		t.Errorf("ages %+v", a)
+	}
+}
+
+func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
+	p := start(t, setup{upstream: newUpstream(t, answerChat).URL})
+	ask := func() int {
+		return p.do(request{path: "/v1/chat/completions", body: chatBody(llama)}).StatusCode
+	}
+	if got := ask(); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	writeEntries(t, p.keys, map[string]string{}) // from now on only the cache knows the user
+
+	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\n}", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); got != 200 {
+		t.Errorf("after a reload with the same keystore: status %d, want 200 from the cache", got)
+	}
+
+	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway", 1)); err == nil {
+		t.Error("a broken configuration was loaded")
+	}
+	if err := p.load(strings.Replace(p.config, "account_id acc", "account_id {env.NOT_SET_ANYWHERE}", 1)); err == nil {
+		t.Error("a configuration that cannot be provisioned was loaded")
+	}
+	if got := ask(); got != 200 {
+		t.Errorf("after failed loads: status %d, want 200 from the cache", got)
+	}
+
+	// The same files under another name are another keystore.
+	link := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.Symlink(p.keys, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.load(strings.Replace(p.config, p.keys, link, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); got != 401 {
+		t.Errorf("after a reload with another keystore: status %d, want 401", got)
+	}
+}
+
+func TestTwoHandlersShareACacheAndTheLastOneClosesIt(t *testing.T) {
+	module := &closingKeystore{}
+	closingKeystores = module
+	config := `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":{"module":"closing"}}`
+	first, err := provision(t, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := provision(t, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.cache != second.cache || module.opened != 1 {
+		t.Errorf("the store was opened %d times, want one cache for both", module.opened)
+	}
+	if err := first.Cleanup(); err != nil || module.closed != 0 {
+		t.Errorf("closed %d times after the first handler's end, error %v", module.closed, err)
+	}
+	if err := second.Cleanup(); err != nil || module.closed != 1 {
+		t.Errorf("closed %d times after the last handler's end, error %v", module.closed, err)
+	}
+	first.cacheKey, second.cacheKey = "", "" // their contexts clean up again
+}
+
+// closingKeystore is a keystore module that counts.
+type closingKeystore struct{ opened, closed int }
+
+var closingKeystores *closingKeystore
+
+func init() { caddy.RegisterModule(new(closingKeystore)) }
+
+func (*closingKeystore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "continue_auth.keystores.closing", New: func() caddy.Module { return closingKeystores }}
+}
+
+func (*closingKeystore) Identity() string { return "" }
+
+func (k *closingKeystore) Open() (keystore.Store, error) { k.opened++; return k, nil }
+
+func (k *closingKeystore) Close() error { k.closed++; return nil }
+
+func (*closingKeystore) Get(context.Context, keystore.Namespace, []string) (map[string][]byte, error) {
+	return nil, nil
+}
+
+func (*closingKeystore) List(context.Context, keystore.Namespace) ([]string, error) { return nil, nil }
+
+func TestAChangeOfTheFileIsSeenAfterMaxAgeWithoutAReload(t *testing.T) {
+	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\n}"})
+	ask := func(email string) int {
+		return p.do(request{path: "/v1/chat/completions", header: as(email, "plain-key"), body: chatBody(llama)}).StatusCode
+	}
+	if got := ask("worker@example.com"); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	users := defaultUsers()
+	users["worker@example.com"] = users["disabled@example.com"]
+	users["new@example.com"] = `{"apiKey":"plain-key","status":"Enabled"}`
+	writeEntries(t, p.keys, users)
+	if got := ask("worker@example.com"); got != 401 {
+		t.Errorf("a user who was disabled: status %d, want 401", got)
+	}
+	if got := ask("new@example.com"); got != 200 {
+		t.Errorf("a user who was added: status %d, want 200", got)
+	}
+	if err := os.WriteFile(p.keys, []byte(`[{"key":"new@exam`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask("new@example.com"); got != 200 {
+		t.Errorf("with a half-written file: status %d, want 200 from the last good one", got)
+	}
+}
+
+func TestFailedAttemptsOfOneAddress(t *testing.T) {
+	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: "failed_attempts 3 1h", global: "servers {\ntrusted_proxies static 127.0.0.1\n}"})
+	from := func(ip, email, key string) *http.Response {
+		header := as(email, key)
+		header["X-Forwarded-For"] = ip
+		return p.do(request{path: "/v1/chat/completions", header: header, body: chatBody(llama)})
+	}
+	if res := from("192.0.2.1", testEmail, testKey); res.StatusCode != 200 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	for i := range 3 {
+		if res := from("192.0.2.1", fmt.Sprintf("guess%d@example.com", i), "x"); res.StatusCode != 401 {
+			t.Fatalf("attempt %d: status %d, want 401", i, res.StatusCode)
+		}
+	}
+	res := from("192.0.2.1", "guess@example.com", "x")
+	if wait := res.Header.Get("Retry-After"); wait != "3600" && wait != "3599" {
+		t.Errorf("Retry-After is %q", wait)
+	}
+	wantError(t, res, 429, "too_many_failed_attempts")
+	if res := from("192.0.2.1", testEmail, testKey); res.StatusCode != 200 {
+		t.Errorf("a known user from that address: status %d, want 200", res.StatusCode)
+	}
+	if res := from("192.0.2.1", testEmail, "wrong"); res.StatusCode != 401 {
+		t.Errorf("a known user's wrong key from that address: status %d, want 401 without asking the keystore", res.StatusCode)
+	}
+	if res := from("192.0.2.2", "worker@example.com", "plain-key"); res.StatusCode != 200 {
+		t.Errorf("another address: status %d, want 200", res.StatusCode)
+	}
+	for i := range 3 {
+		from(fmt.Sprintf("2001:db8::%d", i+1), fmt.Sprintf("six%d@example.com", i), "x")
+	}
+	wantError(t, from("2001:db8::ffff", "guess@example.com", "x"), 429, "too_many_failed_attempts")
+	if res := from("2001:db8:0:1::1", "guess@example.com", "x"); res.StatusCode != 401 {
+		t.Errorf("another /64: status %d, want 401", res.StatusCode)
+	}
+}

@@ -1,0 +1,222 @@
+// Package cloudflarekv is a keystore.Store of two Cloudflare Workers KV namespaces, read over
+// Cloudflare's REST API.
+package cloudflarekv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	cloudflare "github.com/cloudflare/cloudflare-go/v7"
+	"github.com/cloudflare/cloudflare-go/v7/kv"
+	"github.com/cloudflare/cloudflare-go/v7/option"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+// Config says where the namespaces are. None of the SDK's environment variables counts.
+type Config struct {
+	// AccountID is the account that both namespaces belong to. Required.
+	AccountID string
+
+	// APIToken needs the permission Workers KV Storage Read. Required.
+	APIToken string
+
+	// APIKeysNamespace and ProviderSettingsNamespace are namespace ids. Required.
+	APIKeysNamespace, ProviderSettingsNamespace string
+
+	// Endpoint is the API's URL. Default: https://api.cloudflare.com/client/v4.
+	Endpoint string
+
+	// Timeout bounds one attempt; a look-up makes two at most. Default: 5s.
+	Timeout time.Duration
+}
+
+// The defaults of a Config.
+const (
+	defaultEndpoint = "https://api.cloudflare.com/client/v4"
+	defaultTimeout  = 5 * time.Second
+)
+
+// maxPages bounds a listing: to a million names, and to fewer calls than Cloudflare allows in five
+// minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/).
+const maxPages = 1000
+
+// Store is a keystore.Store.
+type Store struct {
+	account                   string
+	apiKeys, providerSettings string
+	timeout                   time.Duration
+
+	namespaces *kv.NamespaceService
+	client     *http.Client
+}
+
+// New returns a store, without connecting to it. Errors name the setting, never its value.
+func New(c Config) (*Store, error) {
+	if c.Endpoint == "" {
+		c.Endpoint = defaultEndpoint
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	client := newClient(c.Timeout)
+	return &Store{
+		account:          c.AccountID,
+		apiKeys:          c.APIKeysNamespace,
+		providerSettings: c.ProviderSettingsNamespace,
+		timeout:          c.Timeout,
+		client:           client,
+		namespaces: kv.NewNamespaceService(
+			option.WithBaseURL(c.Endpoint),
+			option.WithAPIToken(c.APIToken),
+			option.WithHTTPClient(client),
+			// The SDK waits as long as a Retry-After says, and also after 429; call does it instead.
+			option.WithMaxRetries(0),
+			option.WithMiddleware(bound),
+		),
+	}, nil
+}
+
+func (c Config) validate() error {
+	for _, id := range []struct{ setting, value string }{
+		{"account_id", c.AccountID},
+		{keystore.APIKeys.String(), c.APIKeysNamespace},
+		{keystore.ProviderSettings.String(), c.ProviderSettingsNamespace},
+	} {
+		if !validID(id.value) {
+			return fmt.Errorf("%s: must be an id, of letters, digits, - and _", id.setting)
+		}
+	}
+	if c.APIToken == "" || strings.ContainsFunc(c.APIToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("api_token: must be a token, without white space or line breaks")
+	}
+	endpoint, err := url.Parse(c.Endpoint)
+	if err != nil || endpoint.Scheme != "https" && endpoint.Scheme != "http" || endpoint.Hostname() == "" ||
+		endpoint.User != nil || endpoint.RawQuery != "" || endpoint.Fragment != "" {
+		return errors.New("endpoint: must be a URL of http or https with a host, and without user, query or fragment")
+	}
+	if c.Timeout < 0 {
+		return errors.New("timeout: must not be negative")
+	}
+	return nil
+}
+
+// validID keeps an id to its place in the URL, which the SDK puts it into as it is.
+func validID(id string) bool {
+	return id != "" && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+// newClient returns a client that does not follow redirects, which could lead names and token
+// elsewhere, and takes the proxy that the environment names, as all of Caddy does. It speaks HTTP/1.1 alone: there a call that times out
+// takes its connection with it, while with HTTP/2 the next ones would go down the same dead one.
+func newClient(timeout time.Duration) *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			Protocols:              protocols,
+			DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    timeout,
+			MaxConnsPerHost:        16,
+			MaxIdleConnsPerHost:    4,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+	}
+}
+
+// Get returns the values of those of names that are there. It is one bulk read, so that no name
+// ever is in a URL.
+func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
+	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
+		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), kv.NamespaceBulkGetParams{
+			AccountID: cloudflare.F(s.account),
+			Keys:      cloudflare.F(names),
+			Type:      cloudflare.F(kv.NamespaceBulkGetParamsTypeText),
+		}, opts...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	values, err := decodeValues(body)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string][]byte, len(names))
+	for _, name := range names {
+		if value := values[name]; value != nil {
+			found[name] = []byte(*value)
+		}
+	}
+	return found, nil
+}
+
+// List returns all names. Those that are not valid, which nobody could look up, it leaves out.
+func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, error) {
+	var names []string
+	seen := make(map[string]bool)
+	for cursor := ""; len(seen) < maxPages; {
+		page, next, err := s.page(ctx, ns, cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range page {
+			if keystore.ValidName(name) {
+				names = append(names, name)
+			}
+		}
+		if next == "" {
+			return names, nil
+		}
+		if seen[next] {
+			return nil, unavailable("the listing runs in a circle")
+		}
+		seen[next], cursor = true, next
+	}
+	return nil, unavailable("the listing has no end")
+}
+
+// page returns one page of the names, and the cursor of the next, which the last one lacks. (The
+// SDK's own paging ends at an empty page, though that can have a cursor:
+// https://developers.cloudflare.com/kv/api/list-keys/.)
+func (s *Store) page(ctx context.Context, ns keystore.Namespace, cursor string) (names []string, next string, err error) {
+	params := kv.NamespaceKeyListParams{AccountID: cloudflare.F(s.account), Limit: cloudflare.F(1000.0)}
+	if cursor != "" {
+		params.Cursor = cloudflare.F(cursor)
+	}
+	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
+		_, err := s.namespaces.Keys.List(ctx, s.namespace(ns), params, opts...)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return decodePage(body)
+}
+
+// Close closes the connections that are idle.
+func (s *Store) Close() error {
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+func (s *Store) namespace(ns keystore.Namespace) string {
+	if ns == keystore.ProviderSettings {
+		return s.providerSettings
+	}
+	return s.apiKeys
+}

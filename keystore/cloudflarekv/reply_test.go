@@ -1,0 +1,162 @@
+package cloudflarekv
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	cloudflare "github.com/cloudflare/cloudflare-go/v7"
+	"github.com/cloudflare/cloudflare-go/v7/kv"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+)
+
+// The SDK's own decoder returns nothing at all here, and no error: why there is decodeValues.
+func TestAMissingNameLosesNoOther(t *testing.T) {
+	server := kvtest.NewServer(t)
+	server.Put(kvtest.APIKeys, "a", "1")
+	server.Put(kvtest.APIKeys, "b", "2")
+	s := open(t, config(server))
+	names := []string{"a", "missing", "b"}
+	values, err := s.Get(t.Context(), keystore.APIKeys, names)
+	if err != nil || len(values) != 2 || string(values["a"]) != "1" || string(values["b"]) != "2" {
+		t.Errorf("%q, %v", values, err)
+	}
+	reply, err := s.namespaces.BulkGet(t.Context(), kvtest.APIKeys, kv.NamespaceBulkGetParams{
+		AccountID: cloudflare.F(kvtest.AccountID), Keys: cloudflare.F(names),
+	})
+	t.Logf("the SDK's decoder: %v, %v", reply.Values, err)
+}
+
+func TestDecodeValues(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body string
+		want map[string]string // nil: an error; "null" is nil
+	}{
+		"values":             {`{"result":{"values":{"a":"1","b":null,"c":""}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": "1", "b": "null", "c": ""}},
+		"none is there":      {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{"a": "null"}},
+		"none is mentioned":  {`{"result":{"values":{}},"success":true}`, map[string]string{}},
+		"other properties":   {`{"x":1,"result":{"values":{"a":"1"},"y":[]},"success":true}`, map[string]string{"a": "1"}},
+		"no success":         {`{"result":{"values":{"a":"1"}},"success":false}`, nil},
+		"success is unknown": {`{"result":{"values":{"a":"1"}}}`, nil},
+		"success is text":    {`{"result":{"values":{"a":"1"}},"success":"true"}`, nil},
+		"no result":          {`{"success":true}`, nil},
+		"null for a result":  {`{"result":null,"success":true}`, nil},
+		"a list of results":  {`{"result":[],"success":true}`, nil},
+		"no values":          {`{"result":{},"success":true}`, nil},
+		"null for values":    {`{"result":{"values":null},"success":true}`, nil},
+		"a list of values":   {`{"result":{"values":["1"]},"success":true}`, nil},
+		"a number":           {`{"result":{"values":{"a":"1","b":2}},"success":true}`, nil},
+		"a boolean":          {`{"result":{"values":{"a":true}},"success":true}`, nil},
+		"an array":           {`{"result":{"values":{"a":["1"]}},"success":true}`, nil},
+		"with metadata":      {`{"result":{"values":{"a":{"value":"1","metadata":null}}},"success":true}`, nil},
+		"nothing":            {``, nil},
+		"null":               {`null`, nil},
+		"cut off":            {`{"result":{"values":{"a":"1"}},"success":true`, nil},
+		"more than JSON":     {`{"result":{"values":{"a":"1"}},"success":true}}`, nil},
+		"HTML":               {`<html>`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, err := decodeValues([]byte(tt.body))
+			if (err == nil) != (tt.want != nil) || err != nil && !errors.Is(err, keystore.ErrUnavailable) {
+				t.Fatal(values, err)
+			}
+			got := make(map[string]string)
+			for name, value := range values {
+				got[name] = "null"
+				if value != nil {
+					got[name] = *value
+				}
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecodePage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body   string
+		want   []string
+		cursor string
+		broken bool
+	}{
+		"names":              {`{"result":[{"name":"a","expiration":1,"metadata":{"name":1}},{"name":"b"}],"success":true,"result_info":{"count":2,"cursor":"x"}}`, []string{"a", "b"}, "x", false},
+		"the last page":      {`{"result":[{"name":"a"}],"success":true,"result_info":{"count":1,"cursor":""}}`, []string{"a"}, "", false},
+		"an empty page":      {`{"result":[],"success":true,"result_info":{"count":0,"cursor":"x"}}`, nil, "x", false},
+		"no more to say":     {`{"result":[],"success":true}`, nil, "", false},
+		"null for a cursor":  {`{"result":[],"success":true,"result_info":{"cursor":null}}`, nil, "", false},
+		"no success":         {`{"result":[{"name":"a"}],"success":false}`, nil, "", true},
+		"no result":          {`{"success":true}`, nil, "", true},
+		"null for a result":  {`{"result":null,"success":true}`, nil, "", true},
+		"an object":          {`{"result":{"name":"a"},"success":true}`, nil, "", true},
+		"a key without name": {`{"result":[{"name":"a"},{"key":"b"}],"success":true}`, nil, "", true},
+		"a key that is null": {`{"result":[null],"success":true}`, nil, "", true},
+		"a name of a number": {`{"result":[{"name":1}],"success":true}`, nil, "", true},
+		"a cursor of one":    {`{"result":[],"success":true,"result_info":{"cursor":1}}`, nil, "", true},
+		"nothing":            {``, nil, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			names, cursor, err := decodePage([]byte(tt.body))
+			if tt.broken != errors.Is(err, keystore.ErrUnavailable) || !slices.Equal(names, tt.want) || cursor != tt.cursor {
+				t.Errorf("%q, %q, %v", names, cursor, err)
+			}
+		})
+	}
+}
+
+func FuzzDecodeValues(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `{}`, `[]`, `{"success":true,"result":null}`, `{"success":true,"result":{"values":{}}}`,
+		`{"result":{"values":{"a":"1","b":null}},"success":true,"errors":[],"messages":[]}`,
+		`{"result":{"values":{"a":1}},"success":true}`, `{"result":{"values":{"\ud800":"\u0000"}},"success":true}`,
+		`{"result":{"values":{"a":"1","a":null}},"success":true}`, `{"result":{"values":{"a":"1"}},"success":true`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		values, err := decodeValues(body)
+		if err != nil {
+			if err.Error() != "the keystore is unavailable: the reply to a bulk read makes no sense" || values != nil {
+				t.Fatalf("%v, %v", values, err)
+			}
+			return
+		}
+		if values == nil {
+			t.Fatal("neither values nor an error")
+		}
+		again, err := json.Marshal(map[string]any{"success": true, "result": map[string]any{"values": values}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := decodeValues(again)
+		if err != nil || !maps.EqualFunc(values, same, func(a, b *string) bool {
+			return (a == nil) == (b == nil) && (a == nil || *a == *b)
+		}) {
+			t.Fatalf("%v became %v, %v", values, same, err)
+		}
+	})
+}
+
+func FuzzDecodePage(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `{}`, `{"success":true,"result":[]}`, `{"success":true,"result":[null]}`,
+		`{"result":[{"name":"a","metadata":[]},{"name":"b"}],"success":true,"result_info":{"count":2,"cursor":"x"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		names, cursor, err := decodePage(body)
+		if err != nil && (fmt.Sprint(err) != "the keystore is unavailable: the reply to a listing makes no sense" || names != nil || cursor != "") {
+			t.Fatalf("%q, %q, %v", names, cursor, err)
+		}
+		if slices.Contains(names, "") {
+			t.Fatal("a name is empty")
+		}
+	})
+}

@@ -1,0 +1,448 @@
+package filestore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/storetest"
+)
+
+func TestContract(t *testing.T) {
+	storetest.TestStore(t, func(t *testing.T) storetest.Backend {
+		s := open(t, "[]")
+		contents := map[keystore.Namespace]map[string]string{keystore.APIKeys: {}, keystore.ProviderSettings: {}}
+		save := func(ns keystore.Namespace) {
+			type pair struct {
+				Key   string `json:"key"`
+				Value string `json:"value"`
+			}
+			pairs := []pair{}
+			for name, value := range contents[ns] {
+				pairs = append(pairs, pair{name, value})
+			}
+			data, err := json.Marshal(pairs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, s.file(ns).path, string(data))
+		}
+		return storetest.Backend{
+			Store: s.Store,
+			Put: func(ns keystore.Namespace, values map[string]string) {
+				for name, value := range values {
+					contents[ns][name] = value
+				}
+				save(ns)
+			},
+			Delete: func(ns keystore.Namespace, names ...string) {
+				for _, name := range names {
+					delete(contents[ns], name)
+				}
+				save(ns)
+			},
+		}
+	})
+}
+
+// store is a Store of files in a temporary folder.
+type store struct {
+	*Store
+	t    *testing.T
+	keys string // the path of the keys
+	logs *observer.ObservedLogs
+}
+
+// open makes a store. Its file of keys has that content and is old, so that only a change to it
+// makes it be read again.
+func open(t *testing.T, keys string) *store {
+	t.Helper()
+	folder := t.TempDir()
+	s := &store{t: t, keys: filepath.Join(folder, "keys.json")}
+	providers := filepath.Join(folder, "providers.json")
+	write(t, s.keys, keys)
+	write(t, providers, "[]")
+	setTime(t, s.keys, time.Now().Add(-time.Hour))
+	core, logs := observer.New(zapcore.DebugLevel)
+	s.logs = logs
+	var err error
+	if s.Store, err = Open(s.keys, providers, func() *zap.Logger { return zap.New(core) }); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setTime(t *testing.T, path string, modified time.Time) {
+	t.Helper()
+	if err := os.Chtimes(path, modified, modified); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func entryA(value string) string { return fmt.Sprintf(`[{"key":"a","value":%q}]`, value) }
+
+// want looks up the key a; want is "absent" where it must not be there.
+func (s *store) want(want string) {
+	s.t.Helper()
+	values, err := s.Get(s.t.Context(), keystore.APIKeys, []string{"a"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got, ok := values["a"]
+	if !ok {
+		got = []byte("absent")
+	}
+	if string(got) != want {
+		s.t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// wantLogs compares what has been logged since the last call: level, message and error.
+func (s *store) wantLogs(want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, entry := range s.logs.TakeAll() {
+		fields := entry.ContextMap()
+		if fields["setting"] != "api_keys" || fields["path"] != s.keys {
+			s.t.Errorf("logged with %v", fields)
+		}
+		line := entry.Level.String() + ": " + entry.Message
+		if reason, ok := fields["error"]; ok {
+			line += ": " + reason.(string)
+		}
+		got = append(got, line)
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		s.t.Errorf("logged %q, want %q", got, want)
+	}
+}
+
+const (
+	unusable  = "error: keystore file cannot be used, its last good content stays: "
+	goodAgain = "info: keystore file is good again"
+)
+
+func TestOpenWantsBothFilesWithoutAFault(t *testing.T) {
+	folder := t.TempDir()
+	path := func(name string) string { return filepath.Join(folder, name) }
+	write(t, path("good.json"), entryA("1"))
+	write(t, path("broken.json"), "[\n{\"key\":\"secret\" \"value\":\"secret\"}]")
+	write(t, path("large.json"), "")
+	if err := os.Truncate(path("large.json"), maxSize+1); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ keys, providers, want string }{
+		"no keys":          {"none.json", "good.json", "api_keys: " + path("none.json") + ": no such file or directory"},
+		"no providers":     {"good.json", "none.json", "provider_settings: " + path("none.json") + ": no such file or directory"},
+		"broken keys":      {"broken.json", "good.json", "api_keys: " + path("broken.json") + ": line 2, column 17: not valid JSON"},
+		"broken providers": {"good.json", "broken.json", "provider_settings: " + path("broken.json") + ": line 2, column 17: not valid JSON"},
+		"a large file":     {"large.json", "good.json", "api_keys: " + path("large.json") + ": must not be larger than 256 MB"},
+		"a folder":         {".", "good.json", "api_keys: " + path(".") + ": must be a regular file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(path(tt.keys), path(tt.providers), nil)
+			if err == nil || runtime.GOOS != "windows" && err.Error() != tt.want || s != nil {
+				t.Errorf("%v, %v, want %s", s, err, tt.want)
+			}
+		})
+	}
+	if _, err := Open(path("none.json"), path("good.json"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the reason must not be lost:", err)
+	}
+}
+
+func TestRelativePathsAreOfTheWorkingDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "keys.json", entryA("1"))
+	write(t, "providers.json", "[]")
+	s, err := Open("keys.json", "providers.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := s.Get(t.Context(), keystore.APIKeys, []string{"a"})
+	if err != nil || string(values["a"]) != "1" {
+		t.Error(values, err)
+	}
+}
+
+func TestAFileIsReadOnceForEachChange(t *testing.T) {
+	s := open(t, entryA("1"))
+	before := s.file(keystore.APIKeys).current()
+	s.want("1")
+	// The same time and size: for all that a look-up can see, it is the same file.
+	write(t, s.keys, entryA("2"))
+	setTime(t, s.keys, s.apiKeys.modified)
+	s.want("1")
+	if after := s.file(keystore.APIKeys).current(); fmt.Sprintf("%p", after) != fmt.Sprintf("%p", before) {
+		t.Error("an unchanged file has been parsed again")
+	}
+}
+
+func TestEveryKindOfChangeIsSeen(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	for name, change := range map[string]func(t *testing.T, s *store){
+		"a new time": func(t *testing.T, s *store) {
+			write(t, s.keys, entryA("2"))
+			setTime(t, s.keys, old.Add(time.Nanosecond))
+		},
+		"a new time in the past": func(t *testing.T, s *store) {
+			write(t, s.keys, entryA("2"))
+			setTime(t, s.keys, old.Add(-time.Hour))
+		},
+		"a new size": func(t *testing.T, s *store) {
+			write(t, s.keys, entryA("2")+" ")
+			setTime(t, s.keys, s.apiKeys.modified)
+		},
+		"another file of the same time and size": func(t *testing.T, s *store) {
+			write(t, s.keys+".new", entryA("2"))
+			setTime(t, s.keys+".new", s.apiKeys.modified)
+			if err := os.Rename(s.keys+".new", s.keys); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, entryA("1"))
+			s.want("1")
+			change(t, s)
+			s.want("2")
+			s.want("2")
+			s.wantLogs()
+		})
+	}
+}
+
+func TestALinkThatPointsElsewhereIsSeen(t *testing.T) {
+	s := open(t, entryA("1"))
+	link, second := s.keys+".link", s.keys+".second"
+	write(t, second, entryA("2"))
+	setTime(t, second, s.apiKeys.modified)
+	point := func(to string) {
+		_ = os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Skip("no links here:", err)
+		}
+	}
+	point(s.keys)
+	linked, err := Open(link, second, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point(second)
+	values, err := linked.Get(t.Context(), keystore.APIKeys, []string{"a"})
+	if err != nil || string(values["a"]) != "2" {
+		t.Error(values, err)
+	}
+}
+
+func TestAFileCanChangeTwiceWithinOneTimeStamp(t *testing.T) {
+	s := open(t, entryA("1"))
+	for _, modified := range []time.Time{time.Now(), time.Now().Add(time.Second)} {
+		for _, value := range []string{"2", "3", "2"} {
+			write(t, s.keys, entryA(value))
+			setTime(t, s.keys, modified)
+			s.want(value)
+		}
+	}
+	before := s.apiKeys.entries
+	s.want("2")
+	if fmt.Sprintf("%p", s.apiKeys.entries) != fmt.Sprintf("%p", before) {
+		t.Error("the same content has been parsed again")
+	}
+	// A time in the future is no reason to read it for ever.
+	setTime(t, s.keys, time.Now().Add(time.Hour))
+	s.want("2")
+	if s.apiKeys.seen == nil {
+		t.Error("a file from the future is read each time")
+	}
+}
+
+func TestABrokenFileKeepsItsLastGoodContent(t *testing.T) {
+	s := open(t, entryA("1"))
+	write(t, s.keys, `[{"key":"a","value":"sec`)
+	s.want("1")
+	s.want("1")
+	setTime(t, s.keys, time.Now().Add(-time.Minute))
+	s.want("1")
+	s.wantLogs(unusable + "line 1, column 24: not valid JSON")
+
+	write(t, s.keys, "")
+	s.want("1")
+	s.want("1")
+	s.wantLogs(unusable + "the file is empty; without entries it is []")
+
+	if err := os.Remove(s.keys); err != nil {
+		t.Fatal(err)
+	}
+	s.want("1")
+	s.want("1")
+	if runtime.GOOS == "windows" {
+		s.logs.TakeAll()
+	} else {
+		s.wantLogs(unusable + "no such file or directory")
+	}
+
+	if err := os.Mkdir(s.keys, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.want("1")
+	s.wantLogs(unusable + "must be a regular file")
+	if err := os.Remove(s.keys); err != nil {
+		t.Fatal(err)
+	}
+
+	write(t, s.keys, entryA("2"))
+	s.want("2")
+	s.want("2")
+	s.wantLogs(goodAgain)
+
+	write(t, s.keys, "[]")
+	s.want("absent")
+	s.wantLogs()
+}
+
+func TestABrokenFileThatIsAsBeforeAgainIsGoodAgain(t *testing.T) {
+	s := open(t, entryA("1"))
+	write(t, s.keys+".old", entryA("1"))
+	setTime(t, s.keys+".old", s.apiKeys.modified)
+	write(t, s.keys, "[")
+	s.want("1")
+	s.wantLogs(unusable + "line 1, column 1: not valid JSON")
+	if err := os.Rename(s.keys+".old", s.keys); err != nil {
+		t.Fatal(err)
+	}
+	s.want("1")
+	s.want("1")
+	s.wantLogs(goodAgain)
+}
+
+func TestAFileThatWasAwayIsGoodAgain(t *testing.T) {
+	s := open(t, entryA("1"))
+	for _, names := range [][2]string{{s.keys, s.keys + ".away"}, {s.keys + ".away", s.keys}} {
+		if err := os.Rename(names[0], names[1]); err != nil {
+			t.Fatal(err)
+		}
+		s.want("1")
+	}
+	if logs := s.logs.TakeAll(); len(logs) != 2 || logs[1].Level.String()+": "+logs[1].Message != goodAgain {
+		t.Error(logs)
+	}
+}
+
+func TestAnUnchangedBrokenFileIsParsedOnce(t *testing.T) {
+	s := open(t, entryA("1"))
+	write(t, s.keys, "[")
+	setTime(t, s.keys, time.Now().Add(-time.Minute))
+	s.want("1")
+	if s.apiKeys.seen == nil || s.apiKeys.fault == nil {
+		t.Error("a broken file is read each time")
+	}
+}
+
+func TestExpiredEntriesAreAbsent(t *testing.T) {
+	now := time.Now()
+	s := open(t, "[]")
+	write(t, s.keys, fmt.Sprintf(`[{"key":"a","value":"1","expiration":%d}]`, now.Add(-time.Second).Unix()))
+	s.want("absent")
+	if names, err := s.List(t.Context(), keystore.APIKeys); err != nil || len(names) != 0 {
+		t.Error(names, err)
+	}
+	write(t, s.keys, fmt.Sprintf(`[{"key":"a","value":"1","expiration":%d}]`, now.Add(time.Hour).Unix()))
+	s.want("1")
+
+	// Seconds from when the file was written, so that none is for ever.
+	write(t, s.keys, `[{"key":"a","value":"1","expiration_ttl":3600}]`)
+	s.want("1")
+	setTime(t, s.keys, now.Add(-2*time.Hour))
+	s.want("absent")
+}
+
+func TestEntriesExpireAtTheirSecond(t *testing.T) {
+	e := entry{expires: 1800000000}
+	for _, tt := range []struct {
+		now  time.Time
+		live bool
+	}{{time.Unix(1799999999, 999999999), true}, {time.Unix(1800000000, 0), false}} {
+		if e.live(tt.now) != tt.live {
+			t.Errorf("at %v: %t", tt.now, e.live(tt.now))
+		}
+	}
+}
+
+func TestOpenWarnsOfFilesThatOthersMayRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no permission bits")
+	}
+	folder := t.TempDir()
+	for mode, want := range map[os.FileMode]int{0o600: 0, 0o400: 0, 0o640: 2, 0o604: 2, 0o660: 2} {
+		path := filepath.Join(folder, fmt.Sprintf("%o.json", mode))
+		write(t, path, "[]")
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zapcore.WarnLevel)
+		s, err := Open(path, path, func() *zap.Logger { return zap.New(core) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := s.Get(t.Context(), keystore.APIKeys, []string{"a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if logs.Len() != want {
+			t.Errorf("%o: %d warnings, want %d: %v", mode, logs.Len(), want, logs.All())
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	var file strings.Builder
+	file.WriteString("[")
+	for i := range 50_000 {
+		fmt.Fprintf(&file, `{"key":"user%d@example.com","value":"{\"apiKeyHash\":\"sha256:%064d\",\"status\":\"Enabled\"}"},`, i, i)
+	}
+	folder := b.TempDir()
+	keys, providers := filepath.Join(folder, "keys.json"), filepath.Join(folder, "providers.json")
+	for path, content := range map[string]string{keys: file.String()[:file.Len()-1] + "]", providers: "[]"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, age := range map[string]time.Duration{"settled": time.Hour, "just written": -time.Second} {
+		b.Run(name, func(b *testing.B) {
+			modified := time.Now().Add(-age)
+			if err := os.Chtimes(keys, modified, modified); err != nil {
+				b.Fatal(err)
+			}
+			s, err := Open(keys, providers, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if values, err := s.Get(b.Context(), keystore.APIKeys, []string{"user1@example.com"}); err != nil || len(values) != 1 {
+					b.Fatal(values, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+package kvtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// get asks for the keys, and returns the status, or 0, and what went wrong.
+func get(ctx context.Context, s *Server) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/accounts/"+AccountID+"/storage/kv/namespaces/"+APIKeys+"/keys", nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+APIToken)
+	transport := &http.Transport{DisableKeepAlives: true} // net/http sends again if a kept connection breaks
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(b), err
+}
+
+func TestFaultsComeInTheirOrderAndGo(t *testing.T) {
+	s := NewServer(t)
+	s.FailAll(Reply(503, "busy"))
+	s.FailNext(1, Reply(429, "", "Retry-After", "300"))
+	s.FailNext(2, Reply(500, "<html>", "Content-Type", "text/html"))
+	for i, want := range []int{429, 500, 500, 503, 503} {
+		if status, _, err := get(t.Context(), s); status != want || err != nil {
+			t.Errorf("request %d: %d, %v", i, status, err)
+		}
+	}
+	s.FailNext(5, Reset)
+	s.Heal()
+	if status, _, err := get(t.Context(), s); status != 200 || err != nil {
+		t.Error(status, err)
+	}
+}
+
+func TestRepliesHaveTheirHeaders(t *testing.T) {
+	s := NewServer(t)
+	s.FailAll(Reply(429, "slow down", "Retry-After", "300", "Content-Type", "text/plain"))
+	res, err := http.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.Header.Get("Retry-After") != "300" || res.Header.Get("Content-Type") != "text/plain" {
+		t.Error(res.Header)
+	}
+}
+
+func TestConnectionsBreak(t *testing.T) {
+	s := NewServer(t)
+	s.FailNext(1, Reset)
+	if status, _, err := get(t.Context(), s); status != 0 || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Error("Reset:", status, err)
+	}
+	s.FailNext(1, CutOff)
+	if status, _, err := get(t.Context(), s); status != 200 || err == nil {
+		t.Error("CutOff:", status, err)
+	}
+	s.FailNext(1, Truncate)
+	if status, body, err := get(t.Context(), s); status != 200 || err != nil || !strings.HasPrefix(body, `{"result":[]`) || strings.Contains(body, "result_info") {
+		t.Error("Truncate:", status, body, err)
+	}
+}
+
+func TestHangEndsWithTheClientOrTheServer(t *testing.T) {
+	s := NewServer(t)
+	arrived := make(chan struct{})
+	ended := make(chan struct{})
+	s.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		arrived <- struct{}{}
+		Hang(w, r, next)
+		ended <- struct{}{}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error, 2)
+	go func() { _, _, err := get(ctx, s); errs <- err }()
+	<-arrived
+	cancel()
+	if err := <-errs; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	<-ended
+
+	go func() { _, _, err := get(t.Context(), s); errs <- err }()
+	<-arrived
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-errs; err == nil {
+		t.Error("a closed server has answered")
+	}
+	<-ended
+}
+
+func TestHeldRequestsWaitForTheirRelease(t *testing.T) {
+	s := NewServer(t)
+	arrived, release := s.Hold()
+	type answer struct {
+		status int
+		err    error
+	}
+	answers := make(chan answer, 2)
+	for range 2 {
+		go func() { status, _, err := get(t.Context(), s); answers <- answer{status, err} }()
+	}
+	<-arrived
+	<-arrived
+	select {
+	case a := <-answers:
+		t.Fatal("answered while held:", a)
+	default:
+	}
+	release()
+	for range 2 {
+		if a := <-answers; a.status != 200 || a.err != nil {
+			t.Error(a)
+		}
+	}
+	if status, _, err := get(t.Context(), s); status != 200 || err != nil {
+		t.Error("after the release:", status, err)
+	}
+
+	arrived, _ = s.Hold()
+	go func() { status, _, err := get(t.Context(), s); answers <- answer{status, err} }()
+	<-arrived
+	_ = s.Close()
+	if a := <-answers; a.err == nil {
+		t.Error("a closed server has answered")
+	}
+}

@@ -1,0 +1,220 @@
+// Package kvtest is a simulated Cloudflare API with two Workers KV namespaces, for tests. It
+// answers over real HTTP on loopback, and fails when told to:
+//
+//	server := kvtest.NewServer(t)
+//	server.Put(kvtest.APIKeys, "dev@example.com", `{"status":"Enabled"}`)
+//	server.FailNext(1, kvtest.Reply(http.StatusTooManyRequests, "", "Retry-After", "300"))
+//
+// What it serves is documented at
+// https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/.
+package kvtest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What a Server knows. Anything else it refuses as Cloudflare does.
+const (
+	AccountID = "0000000000000000000000000000acc1"
+
+	APIToken      = "kvtest-token"
+	ReadOnlyToken = "kvtest-read-only-token" // lacks Workers KV Storage Write
+
+	APIKeys          = "000000000000000000000000000a0001"
+	ProviderSettings = "000000000000000000000000000a0002"
+)
+
+// Operation is one call of the API.
+type Operation string
+
+// The operations that a Server routes; all others are Unrouted and answered with 404.
+const (
+	ReadValue    Operation = "read value"
+	ReadMetadata Operation = "read metadata"
+	WriteValue   Operation = "write value"
+	DeleteValue  Operation = "delete value"
+	ListKeys     Operation = "list keys"
+	BulkRead     Operation = "bulk read"
+	BulkWrite    Operation = "bulk write"
+	BulkDelete   Operation = "bulk delete"
+	Unrouted     Operation = "unrouted"
+)
+
+// entry is a key-value pair. As in the real KV, a deleted one goes on taking its place in listings.
+type entry struct {
+	value      []byte
+	metadata   json.RawMessage // nil: none
+	expiration int64           // Unix seconds; 0: never
+	deleted    bool
+}
+
+func (e *entry) live() bool {
+	return e != nil && !e.deleted && (e.expiration == 0 || time.Now().Unix() < e.expiration)
+}
+
+// Server is the simulated API. Its methods are safe for concurrent use.
+type Server struct {
+	// URL is the API's endpoint, without a slash at its end.
+	URL string
+
+	http   *http.Server
+	closed chan struct{}
+	close  func() error
+
+	mu         sync.Mutex
+	namespaces map[string]map[string]*entry
+	cursors    map[string]string // a cursor -> the name it comes after
+	counts     map[Operation]int
+	urls       []string
+	faults     []Fault // of the next requests
+	lasting    Fault   // of all requests after them; nil: none
+}
+
+// NewServer starts a Server that is closed when the test ends.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s, err := Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Listen starts a Server on a free port of loopback. It is for uses other than tests.
+func Listen() (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		URL:        "http://" + listener.Addr().String() + "/client/v4",
+		closed:     make(chan struct{}),
+		namespaces: map[string]map[string]*entry{APIKeys: {}, ProviderSettings: {}},
+		cursors:    make(map[string]string),
+		counts:     make(map[Operation]int),
+	}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	s.close = sync.OnceValue(func() error {
+		close(s.closed)
+		return s.http.Close()
+	})
+	go func() { _ = s.http.Serve(listener) }()
+	return s, nil
+}
+
+// Close ends all connections, also those that a fault holds.
+func (s *Server) Close() error { return s.close() }
+
+// Put writes an entry, without counting a request.
+func (s *Server) Put(namespace, name, value string) {
+	s.put(namespace, name, &entry{value: []byte(value)})
+}
+
+// Delete removes entries, without counting a request.
+func (s *Server) Delete(namespace string, names ...string) {
+	for _, name := range names {
+		if s.get(namespace, name) != nil {
+			s.put(namespace, name, &entry{deleted: true})
+		}
+	}
+}
+
+// Get reads an entry, without counting a request.
+func (s *Server) Get(namespace, name string) (value string, ok bool) {
+	if e := s.get(namespace, name); e != nil {
+		return string(e.value), true
+	}
+	return "", false
+}
+
+// Requests returns how many requests for op there were, those that met a fault included.
+func (s *Server) Requests(op Operation) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[op]
+}
+
+// URLs returns the targets of all requests, path and query, as they were sent.
+func (s *Server) URLs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.urls)
+}
+
+func (s *Server) put(namespace, name string, e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.namespaces[namespace][name] = e
+}
+
+// get returns a live entry, or nil. Entries are replaced, never changed.
+func (s *Server) get(namespace, name string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.namespaces[namespace][name]; e.live() {
+		return e
+	}
+	return nil
+}
+
+// names returns all names in their order, those of deleted entries included.
+func (s *Server) names(namespace string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.namespaces[namespace]))
+}
+
+// newCursor returns an opaque cursor for what comes after name.
+func (s *Server) newCursor(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cursor := rand.Text()
+	s.cursors[cursor] = name
+	return cursor
+}
+
+// after returns the name that a cursor comes after.
+func (s *Server) after(cursor string) (name string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, ok = s.cursors[cursor]
+	return name, ok || cursor == ""
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	c := route(r)
+	if fault := s.record(r, c.operation); fault != nil {
+		fault(w, r, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, c) })
+		return
+	}
+	s.answer(w, r, c)
+}
+
+// record counts a request and returns the fault that it meets, or nil.
+func (s *Server) record(r *http.Request, op Operation) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[op]++
+	s.urls = append(s.urls, r.RequestURI)
+	if len(s.faults) > 0 {
+		fault := s.faults[0]
+		s.faults = s.faults[1:]
+		return fault
+	}
+	return s.lasting
+}
