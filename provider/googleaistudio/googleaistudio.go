@@ -1,10 +1,100 @@
-// Package googleaistudio is Google AI Studio's Gemini API behind the AI Gateway.
+// Package googleaistudio is Google AI Studio's Gemini API behind the AI Gateway
+// (https://developers.cloudflare.com/ai-gateway/usage/providers/google-ai-studio/). It turns
+// OpenAI's requests into those of generateContent and embedContent, and their answers back
+// (https://ai.google.dev/api/generate-content, https://ai.google.dev/api/embeddings).
 package googleaistudio
 
-import "github.com/continue-auth/caddy-continue-auth/provider/openai"
+import (
+	"io"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
 
 // Provider translates requests to Gemini's generateContent and embedContent.
 type Provider struct{}
 
-// Call returns the request for r.
-func (Provider) Call(r *openai.Request) (*openai.Call, error) { return nil, nil }
+// Call returns the request for r, whose model is Gemini's id without "models/".
+func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+	if !validModel(r.Model) {
+		return nil, openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
+	}
+	switch r.Endpoint {
+	case openai.Responses:
+		return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
+	case openai.Embeddings:
+		return embeddings(r)
+	default: // openai.Chat, openai.Completions
+		return chat(r)
+	}
+}
+
+// validModel reports whether model is one segment of the path, which a colon would end.
+func validModel(model string) bool {
+	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	return model != "" && strings.Trim(model, characters) == ""
+}
+
+// method is the path of a method of a model.
+func method(model, name string) string {
+	return "google-ai-studio/v1beta/models/" + model + ":" + name
+}
+
+// fields are the members of a request, the first of each name.
+type fields map[string]gjson.Result
+
+func chat(r *openai.Request) (*openai.Call, error) {
+	f := fields(gjson.ParseBytes(r.Body).Map())
+	conversation, err := converse(r, f)
+	if err != nil {
+		return nil, err
+	}
+	body := object{b: make([]byte, 0, len(r.Body)+512)}
+	conversation.write(&body)
+	if r.Endpoint == openai.Chat {
+		if err := writeTools(&body, f); err != nil {
+			return nil, err
+		}
+	}
+	stop, err := r.Stop()
+	if err != nil {
+		return nil, err
+	}
+	sent, rest := splitStop(stop)
+	if err := writeGenerationConfig(&body, r, f, sent); err != nil {
+		return nil, err
+	}
+	call := &openai.Call{
+		Path:      method(r.Model, "generateContent"),
+		Body:      body.end(),
+		Translate: translate(r.Form(rest)),
+	}
+	if r.Stream {
+		call.Path, call.Query = method(r.Model, "streamGenerateContent"), "alt=sse"
+	}
+	return call, nil
+}
+
+// converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
+func converse(r *openai.Request, f fields) (*conversation, error) {
+	if r.Endpoint == openai.Chat {
+		return readMessages(f["messages"])
+	}
+	prompt, err := r.ChatPrompt()
+	if err != nil {
+		return nil, err
+	}
+	if prompt == "" {
+		return nil, openai.BadRequest("prompt", "Send a `prompt` that is not empty.")
+	}
+	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
+}
+
+func translate(form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
+	return func(dst io.Writer, sse bool) openai.Translator {
+		d := &decoder{sse: sse}
+		return openai.Translate(form, d.decode)(dst, sse)
+	}
+}
