@@ -17,14 +17,13 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
 	var read []byte
 	var err error
-	if r.ContentLength > 0 {
+	if r.ContentLength >= 0 {
 		read = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(body, read)
+		_, err = io.ReadFull(r.Body, read)
 	} else {
-		read, err = io.ReadAll(body)
+		read, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	}
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):

@@ -30,16 +30,14 @@ var invalidKey = &openai.Error{
 
 // identify finds the user whose key the request presents. It does not touch the body.
 func (h *Handler) identify(r *http.Request) (user, error) {
+	address := clientAddress(r)
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		h.attempts.add(clientAddress(r))
+		h.attempts.add(address)
 		return user{}, invalidKey
 	}
-	var wait time.Duration
-	record, err := h.cache.APIKeys.Get(r.Context(), email, h.settings.ages, func() bool {
-		wait = h.attempts.wait(clientAddress(r))
-		return wait <= 0
-	})
+	wait := h.attempts.wait(address)
+	record, err := h.cache.APIKeys.Get(r.Context(), email, h.settings.ages, wait <= 0)
 	switch {
 	case err == cache.ErrMayNotAsk:
 		return user{}, tooManyFailedAttempts(wait)
@@ -47,7 +45,7 @@ func (h *Handler) identify(r *http.Request) (user, error) {
 		return user{}, keystoreUnavailable(err)
 	}
 	if !record.Check(key, time.Now()) {
-		h.attempts.add(clientAddress(r))
+		h.attempts.add(address)
 		return user{}, invalidKey
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {

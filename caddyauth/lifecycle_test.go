@@ -17,7 +17,7 @@ import (
 )
 
 // provision loads a handler from JSON as Caddy does, validation included.
-func provision(t *testing.T, config string) (*Handler, error) {
+func provision(t testing.TB, config string) (*Handler, error) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)
@@ -29,7 +29,7 @@ func provision(t *testing.T, config string) (*Handler, error) {
 }
 
 // files writes a file keystore and returns its JSON.
-func files(t *testing.T) string {
+func files(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
 	keys, settings := filepath.Join(folder, "keys.json"), filepath.Join(folder, "providers.json")

@@ -37,7 +37,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 // models lists the names of all models that the operator lists and the user may use. A provider
 // whose settings are broken has none; that it is broken is in the log.
 func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
-	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, nil)
+	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, true)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	} else if err != nil {
@@ -45,7 +45,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 	}
 	var names []string
 	for _, provider := range slices.Sorted(slices.Values(providers)) {
-		settings, err := h.cache.Settings.Get(ctx, provider, h.settings.ages, nil)
+		settings, err := h.cache.Settings.Get(ctx, provider, h.settings.ages, true)
 		switch {
 		case err == cache.ErrAbsent:
 			continue

@@ -32,7 +32,7 @@ func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request
 
 // providerSettings returns the settings of a provider. One without settings is not served.
 func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.Settings, error) {
-	settings, err := h.cache.Settings.Get(ctx, name, h.settings.ages, nil)
+	settings, err := h.cache.Settings.Get(ctx, name, h.settings.ages, true)
 	switch {
 	case err == nil:
 		return settings, nil

@@ -78,7 +78,7 @@ func defaultProviders() map[string]string {
 }
 
 // writeEntries writes a file of the file keystore as an operator does: in one rename.
-func writeEntries(t *testing.T, path string, entries map[string]string) {
+func writeEntries(t testing.TB, path string, entries map[string]string) {
 	t.Helper()
 	type entry struct {
 		Key   string `json:"key"`

@@ -3,6 +3,7 @@ package caddyauth
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -88,7 +89,6 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
-	out.RequestURI = out.URL.RequestURI()
 	out.Header = h.upstreamHeader(r.Header, u)
 	out.Trailer = nil
 	out.TransferEncoding = nil
@@ -112,13 +112,19 @@ func (h *Handler) upstreamHeader(client http.Header, u user) http.Header {
 		}
 	}
 	if len(header["Content-Type"]) == 0 {
-		header["Content-Type"] = []string{"application/json"}
+		header["Content-Type"] = jsonType
 	}
-	// Otherwise Go asks for gzip, and an answer that is compressed cannot be passed on piece by piece.
-	header["Accept-Encoding"] = []string{"identity"}
+	header["Accept-Encoding"] = identity
 	header["Cf-Aig-Metadata"] = []string{metadata(u)}
 	return header
 }
+
+// Values of headers that are the same for all requests, which nobody writes to. Without identity, Go
+// asks for gzip, and an answer that is compressed cannot be passed on piece by piece.
+var (
+	jsonType = []string{"application/json"}
+	identity = []string{"identity"}
+)
 
 // passedHeaders are the headers that every client may send upstream.
 var passedHeaders = []string{"Accept", "Content-Type", "User-Agent"}
@@ -151,31 +157,28 @@ func mayPass(name, emailHeader string) bool {
 // metadata is the value of cf-aig-metadata: the user first, since the gateway takes five entries
 // and ignores those beyond (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
 func metadata(u user) string {
-	b := make([]byte, 0, 128)
-	b = append(b, `{"user":`...)
-	b = appendASCII(b, openai.AppendString(nil, u.email))
+	b := openai.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
 	for _, entry := range u.Metadata {
-		b = append(b, ',')
-		b = appendASCII(b, openai.AppendString(nil, entry.Name))
-		b = append(b, ':')
-		b = appendASCII(b, entry.Value)
+		b = openai.AppendString(append(b, ','), entry.Name)
+		b = append(append(b, ':'), entry.Value...)
 	}
-	return string(append(b, '}'))
+	return ascii(append(b, '}'))
 }
 
-// appendASCII appends JSON with the characters beyond ASCII escaped, as a header needs it.
-func appendASCII(b, json []byte) []byte {
-	for len(json) > 0 {
-		c, n := utf8.DecodeRune(json)
-		json = json[n:]
+// ascii is JSON with the characters beyond ASCII escaped, as a header needs it.
+func ascii(json []byte) string {
+	var b strings.Builder
+	b.Grow(len(json))
+	for i := 0; i < len(json); {
+		c, n := utf8.DecodeRune(json[i:])
 		if c < utf8.RuneSelf {
-			b = append(b, byte(c))
-			continue
+			b.WriteByte(byte(c))
+		} else {
+			for _, unit := range utf16.AppendRune(nil, c) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
 		}
-		for _, unit := range utf16.AppendRune(nil, c) {
-			const hex = "0123456789abcdef"
-			b = append(b, '\\', 'u', hex[unit>>12], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
-		}
+		i += n
 	}
-	return b
+	return b.String()
 }

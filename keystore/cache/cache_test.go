@@ -77,7 +77,7 @@ func (s *store) List(context.Context, keystore.Namespace) ([]string, error) {
 // user asks the cache about dev@example.com and says in one word what came of it.
 func user(t *testing.T, c *Cache) string {
 	t.Helper()
-	key, err := c.APIKeys.Get(t.Context(), "dev@example.com", ages, nil)
+	key, err := c.APIKeys.Get(t.Context(), "dev@example.com", ages, true)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return "absent"
@@ -214,7 +214,7 @@ func TestAWaiterLeavesWithItsContextAndTheLookUpGoesOn(t *testing.T) {
 		c := New(s, Options{MaxEntries: 10})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.APIKeys.Get(ctx, "dev@example.com", ages, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.APIKeys.Get(ctx, "dev@example.com", ages, true); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want the context's", err)
 		}
 		close(s.gate)
@@ -276,19 +276,19 @@ func TestMadeUpNamesNeverPushOutKnownUsers(t *testing.T) {
 	known := func(i int) string { return fmt.Sprintf("user%d@example.com", i) }
 	for i := range 50 {
 		s.set(known(i), enabled)
-		if _, err := c.APIKeys.Get(t.Context(), known(i), ages, nil); err != nil {
+		if _, err := c.APIKeys.Get(t.Context(), known(i), ages, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 5000 {
-		_, err := c.APIKeys.Get(t.Context(), fmt.Sprintf("made-up%d@example.com", i), ages, nil)
+		_, err := c.APIKeys.Get(t.Context(), fmt.Sprintf("made-up%d@example.com", i), ages, true)
 		if !errors.Is(err, ErrAbsent) {
 			t.Fatal(err)
 		}
 	}
 	before := s.gets.Load()
 	for i := range 50 {
-		if _, err := c.APIKeys.Get(t.Context(), known(i), ages, nil); err != nil {
+		if _, err := c.APIKeys.Get(t.Context(), known(i), ages, true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -302,12 +302,11 @@ func TestMadeUpNamesNeverPushOutKnownUsers(t *testing.T) {
 }
 
 func TestWhoMayNotAskGetsOnlyWhatIsKnown(t *testing.T) {
-	never := func() bool { return false }
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{"dev@example.com": enabled})
 		c := New(s, Options{MaxEntries: 10})
 		get := func(name string) error {
-			_, err := c.APIKeys.Get(t.Context(), name, ages, never)
+			_, err := c.APIKeys.Get(t.Context(), name, ages, false)
 			return err
 		}
 		if err := get("dev@example.com"); err != ErrMayNotAsk {
@@ -318,7 +317,7 @@ func TestWhoMayNotAskGetsOnlyWhatIsKnown(t *testing.T) {
 		if err := get("dev@example.com"); err != nil || s.gets.Load() != 2 {
 			t.Errorf("a known name past max_age: error %v after %d look-ups, want none after 2", err, s.gets.Load())
 		}
-		if _, err := c.APIKeys.Get(t.Context(), "gone@example.com", ages, nil); err != ErrAbsent {
+		if _, err := c.APIKeys.Get(t.Context(), "gone@example.com", ages, true); err != ErrAbsent {
 			t.Fatal(err)
 		}
 		if err := get("gone@example.com"); err != ErrAbsent {
@@ -336,7 +335,7 @@ func TestACachedAnswerCostsNoAllocation(t *testing.T) {
 	user(t, c)
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() {
-		_, _ = c.APIKeys.Get(ctx, "dev@example.com", ages, nil)
+		_, _ = c.APIKeys.Get(ctx, "dev@example.com", ages, true)
 	}); n > 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
@@ -344,7 +343,7 @@ func TestACachedAnswerCostsNoAllocation(t *testing.T) {
 
 func TestTheListOfProvidersAgesToo(t *testing.T) {
 	c := New(newStore(nil), Options{MaxEntries: 10})
-	names, err := c.Providers.Get(t.Context(), "", ages, nil)
+	names, err := c.Providers.Get(t.Context(), "", ages, true)
 	if err != nil || len(names) != 1 || names[0] != "workers-ai" {
 		t.Errorf("providers %v, error %v, want workers-ai", names, err)
 	}

@@ -66,11 +66,10 @@ func newTable[V any](o Options, ns keystore.Namespace, load load[V]) *Table[V] {
 }
 
 // Get returns the record of that name: from memory for as long as ages allow, else from the store.
-// mayAsk is asked before a request would have to wait for the store on behalf of a name that is
-// not known to be there; nil allows it. The errors are ErrAbsent, ErrMayNotAsk, a
+// Without mayAsk, the store is not asked on behalf of a name that is not known to be there. The errors are ErrAbsent, ErrMayNotAsk, a
 // *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
 // old.
-func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk func() bool) (V, error) {
+func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool) (V, error) {
 	var none V
 	known, ok := t.present.GetIfPresent(name)
 	refreshAfter, maxAge := ages.RefreshAfter, ages.MaxAge
@@ -86,7 +85,7 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk func(
 			return known.value, known.err
 		}
 	}
-	if mayAsk != nil && (!ok || known.err == ErrAbsent) && !mayAsk() {
+	if !mayAsk && (!ok || known.err == ErrAbsent) {
 		return none, ErrMayNotAsk
 	}
 

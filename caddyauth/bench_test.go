@@ -1,0 +1,168 @@
+package caddyauth
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// bare is the rest of the chain: it does what the transport would to show that it was there.
+var bare = caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+	if carried, ok := r.Context().Value(handoffKey{}).(*handoff); ok {
+		carried.sent = true
+	}
+	return nil
+})
+
+// chat returns a body of about that size, as code looks, with the model at its end.
+func chatOf(size int) []byte {
+	line := `    return self.values[index] + offset\n`
+	return []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true,"model":"` + llama + `"}`)
+}
+
+// discard is a client that takes everything.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+// request returns a function that sends a request of that body through next, as Caddy's server does.
+func sending(body []byte, next caddyhttp.Handler) func() error {
+	template := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
+	template.Header = http.Header{"Authorization": {"Bearer " + testKey}, "X-User-Email": {testEmail}, "Content-Type": {"application/json"}}
+	template.ContentLength = int64(len(body))
+	return func() error {
+		repl := caddy.NewEmptyReplacer()
+		w := &discard{make(http.Header)}
+		ctx := context.WithValue(context.Background(), caddy.ReplacerCtxKey, repl)
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
+		r := template.WithContext(ctx)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return next.ServeHTTP(w, r)
+	}
+}
+
+// withUs is the handler with its user in the cache, in front of bare.
+func withUs(tb testing.TB) caddyhttp.Handler {
+	tb.Helper()
+	h, err := provision(tb, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(tb)+`}`)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, bare) })
+}
+
+func TestTheHandlerCostsAtMost30Allocations(t *testing.T) {
+	body := chatOf(4 << 10)
+	ours, theirs := sending(body, withUs(t)), sending(body, bare)
+	if err := ours(); err != nil {
+		t.Fatal(err)
+	}
+	with := testing.AllocsPerRun(200, func() { _ = ours() })
+	without := testing.AllocsPerRun(200, func() { _ = theirs() })
+	t.Logf("%v allocations with the handler, %v without", with, without)
+	if with-without > 30 {
+		t.Errorf("the handler costs %v allocations, want at most 30", with-without)
+	}
+}
+
+func TestABodyOf1MBCostsOneCopy(t *testing.T) {
+	body := chatOf(1 << 20)
+	ours := sending(body, withUs(t))
+	if err := ours(); err != nil {
+		t.Fatal(err)
+	}
+	result := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = ours()
+		}
+	})
+	if got := result.AllocedBytesPerOp(); got > int64(len(body))+64<<10 {
+		t.Errorf("%d bytes allocated for a body of %d", got, len(body))
+	}
+}
+
+func BenchmarkHandler(b *testing.B) {
+	h := withUs(b)
+	for _, size := range []int{4 << 10, 200 << 10, 1 << 20} {
+		for name, next := range map[string]caddyhttp.Handler{"with": h, "without": bare} {
+			b.Run(fmt.Sprintf("size=%dKB/%s", size>>10, name), func(b *testing.B) {
+				send := sending(chatOf(size), next)
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := send(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestAnOpenStreamCostsAtMost16KB holds streams open through the whole of Caddy, with us and with
+// reverse_proxy alone.
+func TestAnOpenStreamCostsAtMost16KB(t *testing.T) {
+	const streams = 200
+	memory := func(path, body string, alone bool) float64 {
+		release := make(chan struct{})
+		u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+			events(w)
+			send(w, "data: {\"response\":\"a\",\"choices\":[]}\n\n")
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		})
+		p := start(t, setup{upstream: u.URL})
+		if alone {
+			if err := p.load(strings.Replace(strings.Replace(p.config, "continue_auth {", "@never path /never\ncontinue_auth @never {", 1), "transport continue_auth", "transport http", 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open := func() {
+			res := p.do(request{path: path, body: body})
+			if _, err := io.ReadFull(res.Body, make([]byte, 10)); err != nil {
+				t.Error(err)
+			}
+		}
+		open() // what is made once does not count
+		before := heap()
+		var all sync.WaitGroup
+		for range streams {
+			all.Go(open)
+		}
+		all.Wait()
+		used := float64(heap()-before) / streams
+		close(release)
+		return used
+	}
+	bareCaddy := memory("/v1/chat/completions", streamBody(llama), true)
+	for name, body := range map[string]string{"/v1/chat/completions": streamBody(llama), "/v1/completions": completionBody(llama)} {
+		ours := memory(name, body, false)
+		t.Logf("%s: %.1f KB a stream, %.1f KB with reverse_proxy alone (client and upstream included)", name, ours/1024, bareCaddy/1024)
+		if ours-bareCaddy > 16<<10 {
+			t.Errorf("%s: an open stream costs %.1f KB more than with reverse_proxy alone, want at most 16", name, (ours-bareCaddy)/1024)
+		}
+	}
+}
+
+// heap is the memory in use, of objects and stacks.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
