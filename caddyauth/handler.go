@@ -70,7 +70,8 @@ type Handler struct {
 	ClientHeaders []string `json:"client_headers,omitempty"`
 
 	// Whether to ask upstream for the token counts of streams whose clients did not, and to take
-	// them out again. Default: false.
+	// them out again. Default: false. So far there is nothing that counts tokens, and the setting
+	// changes nothing but a warning in the log.
 	AskUsage bool `json:"ask_usage,omitempty"`
 
 	logger   *zap.Logger
@@ -99,6 +100,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		if !mayPass(name, h.settings.emailHeader) {
 			h.logger.Warn("header in client_headers is never sent upstream", zap.String("header", name))
 		}
+	}
+	if h.AskUsage {
+		h.logger.Warn("ask_usage changes nothing yet: there is nothing that counts tokens")
 	}
 	h.attempts = newFailedAttempts(h.settings.failedCount, h.settings.failedWindow)
 	return h.openKeystore(ctx) // last, so that nothing can fail while the reference is held

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,9 +73,14 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		repl.Set("http.continue_auth.provider", request.Provider)
 		repl.Set("http.continue_auth.model", request.Model)
 	}
+	query := s.Query
+	if query.Has(call.WithoutQuery) {
+		query = maps.Clone(query)
+		query.Del(call.WithoutQuery)
+	}
 	carried := &handoff{
 		header:       s.Header,
-		query:        s.Query,
+		query:        query,
 		gatewayToken: h.settings.gatewayToken,
 		decode:       call.Translate != nil,
 	}

@@ -46,8 +46,9 @@ type Call struct {
 	// Path stands below /v1/{account}/{gateway}/, without a leading slash and not escaped.
 	Path string
 
-	// Query is the provider's own, encoded; the operator's settings are added to it.
-	Query string
+	// Query is the provider's own, encoded; the operator's settings are added to it, but for the
+	// parameter WithoutQuery, which the provider settles itself.
+	Query, WithoutQuery string
 
 	Body []byte
 

@@ -1,0 +1,35 @@
+package caddyauth
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "continue-auth",
+		Usage: "<command>",
+		Short: "API keys of their own for the users of Cloudflare AI Gateway",
+		Long:  "Commands of the continue_auth module. They are for whoever runs the server.",
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(&cobra.Command{
+				Use:   "demo",
+				Short: "Shows a server at work, without an account or a network",
+				Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
+completion for each provider through it, and stays up for you to try.
+
+The AI Gateway behind it is simulated, unless ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set: then
+it is your real one. The providers' settings then come from Workers KV, if CLOUDFLARE_API_TOKEN and
+PROVIDER_SETTINGS_NAMESPACE_ID are set too; else the gateway must have the providers' keys stored.
+
+Nothing is left behind when it ends.`,
+				Example: "  caddy continue-auth demo",
+				Args:    cobra.NoArgs,
+				RunE: func(cmd *cobra.Command, _ []string) error {
+					cmd.SilenceUsage = true
+					return demo(cmd.Context(), cmd.OutOrStdout())
+				},
+			})
+		},
+	})
+}

@@ -1,0 +1,226 @@
+package caddyauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cloudflarekv"
+	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
+)
+
+// demoEmail is the user that the demo makes.
+const demoEmail = "dev@example.com"
+
+// demoServer is a running server with one user.
+type demoServer struct {
+	url, key string
+}
+
+// demo runs a server until it is interrupted.
+func demo(ctx context.Context, out io.Writer) (err error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	folder, err := os.MkdirTemp("", "continue-auth-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+
+	gateway, err := openDemoGateway(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, gateway.close()) }()
+	server, err := startDemo(folder, gateway)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, caddy.Stop()) }()
+
+	if gateway.simulated {
+		fmt.Fprintln(out, "The AI Gateway behind this server is simulated: no account, no network.")
+	} else {
+		fmt.Fprintln(out, "The AI Gateway behind this server is yours, from ACCOUNT_ID and GATEWAY_NAME.")
+	}
+	if err := server.show(ctx, out); ctx.Err() != nil {
+		return nil
+	} else if err != nil && gateway.simulated {
+		return err
+	}
+	server.invite(out)
+	<-ctx.Done()
+	return nil
+}
+
+// demoGateway is what the demo's server stands in front of.
+type demoGateway struct {
+	url       string
+	simulated bool
+	env       map[string]string // of the placeholders in demoConfig
+	settings  map[string]json.RawMessage
+	close     func() error
+}
+
+// openDemoGateway returns the gateway that the Worker's environment variables name, or starts a
+// simulated one.
+func openDemoGateway(ctx context.Context) (*demoGateway, error) {
+	if os.Getenv("ACCOUNT_ID") != "" && os.Getenv("GATEWAY_NAME") != "" && os.Getenv("GATEWAY_API_KEY") != "" {
+		settings, err := realSettings(ctx)
+		return &demoGateway{
+			url:      "https://gateway.ai.cloudflare.com",
+			settings: settings,
+			close:    func() error { return nil },
+		}, err
+	}
+	simulated, err := gatewaytest.NewServer(gatewaytest.Config{})
+	if err != nil {
+		return nil, err
+	}
+	simulated.Always(gatewaytest.Scenario{Delay: 20 * time.Millisecond}) // so that one sees it arrive
+	settings := make(map[string]json.RawMessage)
+	for name, header := range simulated.Config.ProviderHeaders {
+		record := map[string]map[string]string{"headers": header}
+		if name == "azure-openai" {
+			record["queryString"] = map[string]string{"api-version": "2024-10-21"}
+		}
+		if settings[name], err = json.Marshal(record); err != nil {
+			return nil, errors.Join(err, simulated.Close())
+		}
+	}
+	return &demoGateway{
+		url:       simulated.URL,
+		simulated: true,
+		env: map[string]string{
+			"ACCOUNT_ID":      simulated.Config.Account,
+			"GATEWAY_NAME":    simulated.Config.Gateway,
+			"GATEWAY_API_KEY": simulated.Config.Token,
+		},
+		settings: settings,
+		close:    simulated.Close,
+	}, nil
+}
+
+// realSettings reads the settings of the demo's providers from Workers KV, if the environment says
+// where they are. Without, the providers' keys are stored at the gateway.
+func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
+	settings := make(map[string]json.RawMessage)
+	var names []string
+	for _, model := range demoModels {
+		settings[model.provider] = json.RawMessage("{}")
+		names = append(names, model.provider)
+	}
+	token, namespace := os.Getenv("CLOUDFLARE_API_TOKEN"), os.Getenv("PROVIDER_SETTINGS_NAMESPACE_ID")
+	if token == "" || namespace == "" {
+		return settings, nil
+	}
+	store, err := cloudflarekv.New(cloudflarekv.Config{
+		AccountID: os.Getenv("ACCOUNT_ID"), APIToken: token,
+		APIKeysNamespace: namespace, ProviderSettingsNamespace: namespace, // the demo has a user of its own
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = store.Close() }()
+	values, err := store.Get(ctx, keystore.ProviderSettings, names)
+	if err != nil {
+		return nil, fmt.Errorf("reading the providers' settings from Workers KV: %w", err)
+	}
+	clear(settings)
+	for name, value := range values {
+		settings[name] = value
+	}
+	return settings, nil
+}
+
+// demoConfig is the demo's Caddyfile: folder, address and gateway are put in.
+const demoConfig = `{
+	admin off
+	persist_config off
+	auto_https off
+	storage file_system %[1]q
+	log {
+		level ERROR
+	}
+}
+%[2]s {
+	bind 127.0.0.1
+	continue_auth {
+		account_id     {env.ACCOUNT_ID}
+		gateway        {env.GATEWAY_NAME}
+		gateway_token  {env.GATEWAY_API_KEY}
+		keystore file {
+			api_keys           %[3]q
+			provider_settings  %[4]q
+		}
+	}
+	reverse_proxy %[5]s {
+		transport continue_auth
+	}
+}
+`
+
+// startDemo runs Caddy on a free port, with a keystore in folder.
+func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
+	server := &demoServer{key: newKey()}
+	keys, settings := filepath.Join(folder, "keys.json"), filepath.Join(folder, "providers.json")
+	user := fmt.Appendf(nil, `{"apiKeyHash":"sha256:%x","status":"Enabled","metadata":{"team":"demo"}}`, sha256.Sum256([]byte(server.key)))
+	if err := writeBulk(keys, map[string]json.RawMessage{demoEmail: user}); err != nil {
+		return nil, err
+	}
+	if err := writeBulk(settings, gateway.settings); err != nil {
+		return nil, err
+	}
+	for name, value := range gateway.env {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server.url = "http://" + listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf(demoConfig, folder, server.url, keys, settings, gateway.url)
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
+	if err != nil {
+		return nil, err
+	}
+	return server, caddy.Load(adapted, true)
+}
+
+// writeBulk writes a file of the file keystore.
+func writeBulk(path string, records map[string]json.RawMessage) error {
+	type entry struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+	}
+	var entries []entry
+	for name, record := range records {
+		entries = append(entries, entry{name, string(record)})
+	}
+	content, err := json.MarshalIndent(entries, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o600)
+}

@@ -1,0 +1,99 @@
+package gatewaytest
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+var (
+	azureName       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+	azureAPIVersion = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-preview)?$`)
+)
+
+// azureOpenAI is Azure OpenAI. The gateway makes `openai/deployments/` of the path itself.
+func (c *call) azureOpenAI() *answer {
+	resource, rest, _ := strings.Cut(c.path, "/")
+	deployment, endpoint, _ := strings.Cut(rest, "/")
+	switch {
+	case !c.authorized():
+		return azureFailure(http.StatusUnauthorized, "401",
+			"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource.")
+	case !azureName.MatchString(resource) || !azureAPIVersion.MatchString(c.query.Get("api-version")):
+		return azureNoResource()
+	case c.bodyErr != nil:
+		return badJSON()
+	case rest == "openai/responses":
+		return c.azureResponses()
+	case !azureName.MatchString(deployment) || deployment == "openai":
+		return azureNoResource()
+	}
+	switch endpoint {
+	case "chat/completions":
+		return c.azureChat(deployment)
+	case "completions":
+		if refused := checkOpenAI(c.body, completionFields); refused != nil {
+			return refused
+		}
+		return c.textCompletion(deployment)
+	case "embeddings":
+		if refused := checkOpenAI(c.body, embeddingFields); refused != nil {
+			return refused
+		}
+		return c.embeddings(deployment)
+	}
+	return azureNoResource()
+}
+
+// azureNoResource is what Azure says to wrong paths, and to a missing api-version.
+func azureNoResource() *answer {
+	return azureFailure(http.StatusNotFound, "404", "Resource not found")
+}
+
+func badJSON() *answer {
+	return invalid("We could not parse the JSON body of your request.", "", "")
+}
+
+func (c *call) azureChat(deployment string) *answer {
+	if refused := checkChat(c.body, deployment); refused != nil {
+		return refused
+	}
+	a := c.chatAnswer(c.chatQuestion(deployment))
+	a.azure = true
+	return a.answer()
+}
+
+// checkChat checks a chat with one of OpenAI's own models.
+func checkChat(body object, model string) *answer {
+	if refused := checkOpenAI(body, chatFields); refused != nil {
+		return refused
+	}
+	if refused := checkReasoning(body, model); refused != nil {
+		return refused
+	}
+	return checkMessages(body)
+}
+
+func (c *call) azureResponses() *answer {
+	if refused := checkOpenAI(c.body, responseFields); refused != nil {
+		return refused
+	}
+	model := str(c.body, "model")
+	if !azureName.MatchString(model) {
+		return azureFailure(http.StatusNotFound, "DeploymentNotFound", "The API deployment for this resource does not exist.")
+	}
+	return c.responses(model)
+}
+
+// contentFilter is what Azure says of a harmless text.
+func contentFilter() object {
+	results := object{}
+	for _, harm := range []string{"hate", "self_harm", "sexual", "violence"} {
+		results[harm] = object{"filtered": false, "severity": "safe"}
+	}
+	return results
+}
+
+func promptFilter() []any {
+	return []any{object{"prompt_index": 0, "content_filter_results": contentFilter()}}
+}

@@ -1,0 +1,134 @@
+package gatewaytest
+
+import (
+	"encoding/json"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// alwaysAllowed are the headers that every request may have.
+var alwaysAllowed = []string{
+	"Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent", "Connection",
+	"Cf-Aig-Authorization", "Cf-Aig-Metadata",
+}
+
+// credentials are the headers of which the client's own must not arrive, since a provider's
+// setting may have the same name.
+var credentials = []string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key"}
+
+// forbidden are headers that must not arrive even if the operator lets clients send them: they
+// tell who the client is, or hold its secrets.
+var forbidden = []string{"Cookie", "Forwarded", "Proxy-Authorization", "True-Client-Ip", "Via", "X-Real-Ip", "X-User-Email"}
+
+// cacheHeaders are the gateway's own headers that an operator may let clients send.
+var cacheHeaders = []string{"Cf-Aig-Cache-Key", "Cf-Aig-Cache-Ttl", "Cf-Aig-Skip-Cache"}
+
+// complaints is what no correct client of the gateway would send.
+func (c *call) complaints() []string {
+	found := c.pathComplaints()
+	found = append(found, c.headerComplaints()...)
+	found = append(found, metadataComplaints(c.request.Header["Cf-Aig-Metadata"])...)
+	if c.request.Method == http.MethodPost {
+		if contentType, _, _ := mime.ParseMediaType(c.request.Header.Get("Content-Type")); contentType != "application/json" {
+			found = append(found, "the Content-Type of a body in JSON is application/json")
+		}
+	}
+	for _, name := range c.bodyTwice {
+		found = append(found, "the body has "+strconv.Quote(name)+" twice")
+	}
+	return found
+}
+
+func (c *call) pathComplaints() []string {
+	var found []string
+	if strings.Contains(c.request.Path, "//") {
+		found = append(found, "the path has an empty segment")
+	}
+	for segment := range strings.SplitSeq(c.request.Path, "/") {
+		if segment == "." || segment == ".." {
+			found = append(found, "the path has a segment "+segment)
+		}
+	}
+	if strings.ContainsAny(c.request.Path, `%\`) {
+		found = append(found, "the path has escapes or backslashes: models go into it raw")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.query)) {
+		if len(c.query[name]) > 1 {
+			found = append(found, "the query has "+strconv.Quote(name)+" twice")
+		}
+	}
+	return found
+}
+
+func (c *call) headerComplaints() []string {
+	var found []string
+	for _, name := range slices.Sorted(maps.Keys(c.request.Header)) {
+		_, ours := c.configured(name)
+		switch {
+		case ours || slices.Contains(alwaysAllowed, name):
+			if len(c.request.Header[name]) > 1 {
+				found = append(found, "the header "+name+" comes twice")
+			}
+		case slices.Contains(credentials, name):
+			// Without a known provider it is open whose they are.
+			if c.provider != "" {
+				found = append(found, "the header "+name+" is no credential of "+c.provider)
+			}
+		case c.mustNotArrive(name):
+			found = append(found, "the header "+name+" must never arrive")
+		case !slices.ContainsFunc(c.config.ClientHeaders, func(allowed string) bool { return http.CanonicalHeaderKey(allowed) == name }):
+			found = append(found, "the header "+name+" is on no allow-list")
+		}
+	}
+	return found
+}
+
+func (c *call) mustNotArrive(name string) bool {
+	return slices.Contains(forbidden, name) || strings.HasPrefix(name, "X-Forwarded-") ||
+		strings.HasPrefix(name, "Cf-") && !slices.Contains(cacheHeaders, name)
+}
+
+// maxMetadata is how many entries the gateway takes. It ignores those beyond
+// (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
+const maxMetadata = 5
+
+// metadataComplaints is what is wrong with the values of cf-aig-metadata, which must name the user.
+func metadataComplaints(values []string) []string {
+	if len(values) == 0 {
+		return []string{"cf-aig-metadata is missing"}
+	}
+	o, twice, err := decodeObject([]byte(values[0]))
+	if err != nil {
+		return []string{"cf-aig-metadata is not a JSON object"}
+	}
+	var found []string
+	if order := names([]byte(values[0])); len(order) == 0 || order[0] != "user" {
+		found = append(found, "cf-aig-metadata does not begin with user")
+	} else if len(order) > maxMetadata {
+		found = append(found, "cf-aig-metadata has more than 5 entries")
+	}
+	if len(twice) > 0 {
+		found = append(found, "cf-aig-metadata has an entry twice")
+	}
+	if user, ok := o["user"].(string); !ok || user == "" {
+		found = append(found, "cf-aig-metadata's user is not a text")
+	}
+	if strings.ContainsFunc(values[0], func(c rune) bool { return c < ' ' || c > '~' }) {
+		found = append(found, "cf-aig-metadata is not ASCII")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		switch o[name].(type) {
+		case string, json.Number, bool:
+		default:
+			found = append(found, "cf-aig-metadata's "+strconv.Quote(name)+" is not a text, a number or a boolean")
+		}
+		if strings.HasPrefix(name, "cf.") {
+			found = append(found, "cf-aig-metadata's "+strconv.Quote(name)+" is reserved")
+		}
+	}
+	return found
+}

@@ -1,0 +1,158 @@
+package gatewaytest
+
+import (
+	"net/http"
+	"strings"
+)
+
+// gatewayFailure is an error of the AI Gateway itself, in its long form. Its list of errors is
+// named `error`. Some have no code: 0.
+func gatewayFailure(status, code int, message string) *answer {
+	item := object{"message": message}
+	body := object{
+		"success": false, "result": []any{}, "messages": []any{}, "error": []any{item},
+		"name": "AiGatewayError", "httpCode": status, "message": message, "description": message,
+	}
+	if code != 0 {
+		item["code"], body["internalCode"] = code, code
+	}
+	return jsonAnswer(status, body)
+}
+
+// apiFailure is an error in the envelope of Cloudflare's API, which Workers AI answers in.
+func apiFailure(status, code int, message string) *answer {
+	return jsonAnswer(status, object{
+		"success": false, "result": nil, "messages": []any{},
+		"errors": []any{object{"code": code, "message": message}},
+	})
+}
+
+// openAIFailure is an error of OpenAI's. Empty param and code are null.
+func openAIFailure(status int, text, kind, param, code string) *answer {
+	return jsonAnswer(status, object{"error": object{
+		"message": text, "type": kind, "param": orNull(param), "code": orNull(code),
+	}})
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// invalid is OpenAI's error for a request that it does not take.
+func invalid(text, param, code string) *answer {
+	return openAIFailure(http.StatusBadRequest, text, "invalid_request_error", param, code)
+}
+
+// azureFailure is an error that Azure makes before it reaches OpenAI's code: it has neither type
+// nor param.
+func azureFailure(status int, code, text string) *answer {
+	return jsonAnswer(status, object{"error": object{"code": code, "message": text}})
+}
+
+// googleFailure is an error of Google's APIs
+// (https://ai.google.dev/gemini-api/docs/troubleshooting).
+func googleFailure(status int, name, text string, details ...object) *answer {
+	e := object{"code": status, "message": text, "status": name}
+	if len(details) > 0 {
+		e["details"] = details
+	}
+	return jsonAnswer(status, object{"error": e})
+}
+
+// googleReason is the detail of an error that names its reason for machines.
+func googleReason(reason string) object {
+	return object{
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com",
+		"metadata": object{"service": "generativelanguage.googleapis.com"},
+	}
+}
+
+// Errors of the AI Gateway itself, as far as public pages and reports tell of them.
+var (
+	GatewayNotConfigured = GatewayError(http.StatusBadRequest, 2001, "Please configure AI Gateway in the Cloudflare dashboard")
+	GatewayRateLimited   = GatewayError(http.StatusTooManyRequests, 2003, "Rate limited")
+	ProviderUnreachable  = GatewayError(http.StatusBadRequest, 2005, "Failed to get response from provider")
+	InvalidProvider      = GatewayError(http.StatusBadRequest, 2008, "Invalid provider")
+	GatewayUnauthorized  = GatewayError(http.StatusUnauthorized, 2009, "Unauthorized")
+	PromptBlocked        = GatewayError(http.StatusFailedDependency, 2016, "Prompt blocked due to security configurations")
+	ResponseBlocked      = GatewayError(http.StatusFailedDependency, 2017, "Response blocked due to security configurations")
+	BadFormat            = GatewayError(http.StatusBadRequest, 2019, "Chat completion bad format")
+	CreditsUsedUp        = GatewayError(http.StatusPaymentRequired, 2021, "Insufficient credits")
+	RequestBlockedByDLP  = GatewayError(http.StatusBadRequest, 2029, "Request blocked by DLP policy")
+	ResponseBlockedByDLP = GatewayError(http.StatusBadRequest, 2030, "Response blocked by DLP policy")
+	NoStoredKey          = GatewayError(http.StatusBadRequest, 2040, "No stored credentials with that alias")
+	CredentialsRequired  = GatewayError(http.StatusBadRequest, 0, "Provider credentials are required")
+	SpendLimitReached    = GatewayError(http.StatusTooManyRequests, 0, "Spend limit reached")
+)
+
+// Answers of Cloudflare's edge, which come before the gateway sees a request, or after it failed.
+var (
+	EdgePage = Respond(http.StatusInternalServerError, "<!DOCTYPE html>\n<html><head><title>Worker threw exception | Cloudflare</title></head>\n"+
+		"<body><h1>Error 1101</h1></body></html>\n", "Content-Type", "text/html; charset=UTF-8")
+	EdgeText = Respond(http.StatusForbidden, "error code: 1010", "Content-Type", "text/plain; charset=UTF-8")
+)
+
+// GatewayError answers with an error of the AI Gateway itself, in its long form.
+func GatewayError(status, code int, message string) Scenario {
+	return Scenario{reply: gatewayFailure(status, code, message)}
+}
+
+// ShortGatewayError answers with an error of the AI Gateway itself, in the form that has nothing
+// but the list of errors.
+func ShortGatewayError(status, code int, message string) Scenario {
+	return Scenario{reply: jsonAnswer(status, object{
+		"success": false, "result": []any{}, "messages": []any{},
+		"error": []any{object{"code": code, "message": message}},
+	})}
+}
+
+// CloudflareError answers with an error in the envelope of Cloudflare's API. The codes of Workers
+// AI are at https://developers.cloudflare.com/workers-ai/platform/errors/.
+func CloudflareError(status, code int, message string) Scenario {
+	return Scenario{reply: apiFailure(status, code, message)}
+}
+
+// OpenAIError answers with an error of OpenAI's. Empty param and code are null.
+func OpenAIError(status int, message, kind, param, code string) Scenario {
+	return Scenario{reply: openAIFailure(status, message, kind, param, code)}
+}
+
+// AzureError answers with an error of Azure's own, such as 404 DeploymentNotFound.
+func AzureError(status int, code, message string) Scenario {
+	return Scenario{reply: azureFailure(status, code, message)}
+}
+
+// AzureContentFilter answers as Azure does to a prompt that it does not like.
+func AzureContentFilter() Scenario {
+	return Scenario{reply: jsonAnswer(http.StatusBadRequest, object{"error": object{
+		"message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+		"type":    nil, "param": "prompt", "code": "content_filter", "status": http.StatusBadRequest,
+		"innererror": object{"code": "ResponsibleAIPolicyViolation", "content_filter_result": contentFilter()},
+	}})}
+}
+
+// GoogleError answers with an error of Google's, whose name is such as "INVALID_ARGUMENT".
+func GoogleError(status int, name, message string) Scenario {
+	return Scenario{reply: googleFailure(status, name, message)}
+}
+
+// GoogleRetry answers with 429 RESOURCE_EXHAUSTED: delay is Google's, such as "57.238s", and quota
+// the name of the one that is used up, such as "GenerateRequestsPerMinutePerProjectPerModel".
+func GoogleRetry(delay, quota string) Scenario {
+	return Scenario{reply: googleFailure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED",
+		"You exceeded your current quota, please check your plan and billing details.",
+		object{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []any{object{"quotaId": quota}}},
+		object{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
+	)}
+}
+
+// mask hides most of a key, as OpenAI does where it quotes one that it refuses.
+func mask(key string) string {
+	if len(key) < 12 {
+		return strings.Repeat("*", len(key))
+	}
+	return key[:4] + strings.Repeat("*", len(key)-8) + key[len(key)-4:]
+}
