@@ -17,7 +17,7 @@ import (
 type Provider struct{}
 
 // Call returns the request for r, whose model is Gemini's id without "models/".
-func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+func (Provider) Call(r *openai.Request) (call *openai.Call, err error) {
 	if !validModel(r.Model) {
 		return nil, openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
 	}
@@ -25,10 +25,15 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	case openai.Responses:
 		return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
 	case openai.Embeddings:
-		return embeddings(r)
+		call, err = embeddings(r)
 	default: // openai.Chat, openai.Completions
-		return chat(r)
+		call, err = chat(r)
 	}
+	if err != nil {
+		return nil, err
+	}
+	call.WithoutQuery = "alt" // the Worker needed it in the settings
+	return call, nil
 }
 
 // validModel reports whether model is one segment of the path, which a colon would end.

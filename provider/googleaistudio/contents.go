@@ -1,0 +1,176 @@
+package googleaistudio
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// The roles of Gemini. There are no others.
+const (
+	user  = "user"
+	model = "model"
+)
+
+// conversation is the messages of a chat as Gemini takes them: instructions apart, and the user
+// and the model in turn.
+type conversation struct {
+	system []byte // the parts of the system instruction
+	turns  []*turn
+
+	// The calls that wait for their results, by id; by name where the call has no id.
+	waiting map[string][]*call
+}
+
+// turn is what one side says before the other does.
+type turn struct {
+	role  string
+	parts []byte  // JSON, separated by commas
+	calls []*call // the functions that the model calls in this turn
+}
+
+// readMessages reads `messages`.
+func readMessages(messages gjson.Result) (*conversation, error) {
+	if !messages.IsArray() {
+		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
+	}
+	c := &conversation{waiting: map[string][]*call{}}
+	err := each("messages", messages, c.message)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.turns) == 0 { // Gemini takes no instruction without anything to answer
+		if len(c.system) == 0 {
+			return nil, openai.BadRequest("messages", "Send at least one message that is not empty.")
+		}
+		c.turns = []*turn{{role: user, parts: c.system}}
+		c.system = nil
+	}
+	return c, nil
+}
+
+// each calls visit with the elements of array, which is at a field of the request, until one of
+// them is refused.
+func each(at string, array gjson.Result, visit func(at string, element gjson.Result) error) error {
+	var err error
+	i := 0
+	array.ForEach(func(_, element gjson.Result) bool {
+		err = visit(fmt.Sprintf("%s[%d]", at, i), element)
+		i++
+		return err == nil
+	})
+	return err
+}
+
+func (c *conversation) message(at string, m gjson.Result) error {
+	if !m.IsObject() {
+		return openai.BadRequest(at, "Send each message as an object with `role` and `content`.")
+	}
+	content := m.Get("content")
+	switch m.Get("role").Str {
+	case "system", "developer":
+		said, err := text(at+".content", content)
+		if said != "" {
+			c.system = appendText(c.system, said)
+		}
+		return err
+	case "user":
+		t := c.turn(user)
+		parts, err := appendParts(t.parts, at+".content", content)
+		t.parts = parts
+		c.keep(t)
+		return err
+	case "assistant":
+		return c.assistant(at, m)
+	case "tool":
+		return c.result(at+".tool_call_id", m.Get("tool_call_id").Str, at, content)
+	case "function":
+		return c.result(at+".name", m.Get("name").Str, at, content)
+	}
+	return openai.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
+}
+
+func (c *conversation) assistant(at string, m gjson.Result) error {
+	said, err := text(at+".content", m.Get("content"))
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(said) == "" { // Continue sends " " beside tool calls
+		said = m.Get("refusal").Str
+	}
+	t := c.turn(model)
+	if said != "" {
+		t.parts = appendText(t.parts, said)
+	}
+	if err := c.assistantCalls(t, at, m); err != nil {
+		return err
+	}
+	c.keep(t)
+	return nil
+}
+
+// turn returns the turn that what role says next belongs to: the last one, or one that is not
+// kept yet.
+func (c *conversation) turn(role string) *turn {
+	if last := c.last(); last != nil && last.role == role {
+		return last
+	}
+	return &turn{role: role}
+}
+
+// keep makes t the last turn, unless it is empty.
+func (c *conversation) keep(t *turn) {
+	if len(t.parts) > 0 && t != c.last() {
+		c.turns = append(c.turns, t)
+	}
+}
+
+func (c *conversation) last() *turn {
+	if len(c.turns) == 0 {
+		return nil
+	}
+	return c.turns[len(c.turns)-1]
+}
+
+// What Gemini is told where the user's side of a conversation is missing: it takes only those that
+// begin and end with the user, and Continue drops the oldest messages of long ones.
+const (
+	noBeginning = "(The beginning of this conversation was left out.)"
+	noEnd       = "Continue."
+)
+
+// write adds the conversation to the body of a request.
+func (c *conversation) write(body *object) {
+	if len(c.system) > 0 {
+		body.name("systemInstruction")
+		body.b = append(append(append(body.b, `{"parts":[`...), c.system...), "]}"...)
+	}
+	if c.turns[0].role == model {
+		c.turns = append([]*turn{{role: user, parts: appendText(nil, noBeginning)}}, c.turns...)
+	}
+	if last := c.last(); last.role == model {
+		next := &turn{role: user}
+		if len(last.calls) == 0 {
+			next.parts = appendText(nil, noEnd)
+		}
+		c.turns = append(c.turns, next)
+	}
+	body.name("contents")
+	b := append(body.b, '[')
+	var calls []*call
+	for _, t := range c.turns {
+		b = append(separate(b), `{"role":"`+t.role+`","parts":[`...)
+		for _, called := range calls { // Gemini wants a result for each call, at once and before all else
+			b = called.appendResult(separate(b))
+		}
+		if len(t.parts) > 0 {
+			b = append(separate(b), t.parts...)
+		}
+		b = append(b, "]}"...)
+		calls = t.calls
+	}
+	body.b = append(b, ']')
+}

@@ -1,0 +1,142 @@
+package googleaistudio
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+func embeddings(r *openai.Request) (*openai.Call, error) {
+	f := fields(gjson.ParseBytes(r.Body).Map())
+	inputs, err := readInput(f["input"])
+	if err != nil {
+		return nil, err
+	}
+	dimensions, ok, err := f.integer("dimensions", 1, math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	options := ""
+	if ok {
+		options = `,"outputDimensionality":` + strconv.FormatInt(dimensions, 10)
+	}
+	e := embedding{model: r.Name, count: len(inputs)}
+	switch format := f["encoding_format"]; {
+	case format.Type == gjson.Null || format.Str == "float":
+	case format.Str == "base64":
+		e.base64 = true
+	default:
+		return nil, openai.BadRequest("encoding_format", "Send `encoding_format` as float or base64.")
+	}
+	call := &openai.Call{Translate: openai.TranslateBody(e.convert)}
+	if len(inputs) == 1 {
+		call.Path = method(r.Model, "embedContent")
+		call.Body = append(appendInput([]byte("{"), inputs[0], options), '}')
+		return call, nil
+	}
+	call.Path = method(r.Model, "batchEmbedContents")
+	body := append(make([]byte, 0, len(r.Body)+len(inputs)*128), `{"requests":[`...)
+	for _, input := range inputs {
+		body = append(separate(body), `{"model":"models/`+r.Model+`",`...)
+		body = append(appendInput(body, input, options), '}')
+	}
+	call.Body = append(body, "]}"...)
+	return call, nil
+}
+
+// readInput reads `input`: a string or an array of strings. Token numbers are those of OpenAI's
+// models and mean nothing to Gemini.
+func readInput(input gjson.Result) ([]string, error) {
+	values := []gjson.Result{input}
+	if input.IsArray() {
+		values = input.Array()
+	}
+	var inputs []string
+	for _, value := range values {
+		if value.Type != gjson.String || value.Str == "" {
+			return nil, openai.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
+		}
+		inputs = append(inputs, value.Str)
+	}
+	if len(inputs) == 0 {
+		return nil, openai.BadRequest("input", "Send at least one `input`.")
+	}
+	return inputs, nil
+}
+
+func appendInput(b []byte, input, options string) []byte {
+	b = append(b, `"content":{"parts":[`...)
+	b = append(appendText(b, input), "]}"...)
+	return append(b, options...)
+}
+
+// embedding is what the answer to a request for embeddings must be.
+type embedding struct {
+	model  string
+	count  int
+	base64 bool
+}
+
+// convert turns Gemini's answer into OpenAI's. Gemini counts no tokens for embeddings.
+func (e embedding) convert(body []byte) ([]byte, error) {
+	if !openai.ValidObject(body) {
+		return nil, errUnreadable
+	}
+	m := gjson.ParseBytes(body)
+	if said := m.Get("error"); said.IsObject() {
+		return nil, apiError(said)
+	}
+	all := m.Get("embeddings").Array()
+	if single := m.Get("embedding"); single.IsObject() {
+		all = []gjson.Result{single}
+	}
+	if len(all) != e.count {
+		return nil, openai.UpstreamBroken("Try again: the provider answered with " + strconv.Itoa(len(all)) + " embeddings for " + strconv.Itoa(e.count) + " inputs.")
+	}
+	b := append(make([]byte, 0, len(body)+256), `{"object":"list","data":[`...)
+	for i, one := range all {
+		values := one.Get("values").Array()
+		if len(values) == 0 {
+			return nil, errNoEmbedding
+		}
+		b = append(separate(b), `{"object":"embedding","index":`...)
+		b = append(strconv.AppendInt(b, int64(i), 10), `,"embedding":`...)
+		var ok bool
+		if b, ok = e.appendValues(b, values); !ok {
+			return nil, errNoEmbedding
+		}
+		b = append(b, '}')
+	}
+	b = openai.AppendString(append(b, `],"model":`...), e.model)
+	return append(b, `,"usage":{"prompt_tokens":0,"total_tokens":0}}`...), nil
+}
+
+var errNoEmbedding = openai.UpstreamBroken("Try again: the provider's answer has an embedding that is not a list of numbers.")
+
+// appendValues appends an embedding, as a list of numbers or as base64 of their bytes, four each
+// in little-endian order. ok is false where not all of them are numbers.
+func (e embedding) appendValues(b []byte, values []gjson.Result) (_ []byte, ok bool) {
+	var packed []byte
+	b = append(b, '[')
+	start := len(b) - 1
+	for _, value := range values {
+		if value.Type != gjson.Number {
+			return b, false
+		}
+		if e.base64 {
+			packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(value.Num)))
+		} else {
+			b = append(separate(b), value.Raw...)
+		}
+	}
+	if !e.base64 {
+		return append(b, ']'), true
+	}
+	b = append(b[:start], '"')
+	return append(base64.StdEncoding.AppendEncode(b, packed), '"'), true
+}

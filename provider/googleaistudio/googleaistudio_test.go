@@ -1,0 +1,269 @@
+package googleaistudio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/genai"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// parse reads the members of a request, without braces and model, as one of a client's.
+func parse(t testing.TB, endpoint openai.Endpoint, model, members string) *openai.Request {
+	t.Helper()
+	return parseBody(t, endpoint, `{"model":"google-ai-studio/`+model+`",`+members+`}`)
+}
+
+func parseBody(t testing.TB, endpoint openai.Endpoint, body string) *openai.Request {
+	t.Helper()
+	r, err := openai.ParseRequest(endpoint, []byte(body))
+	if err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	r.Provider, r.Model, _ = strings.Cut(r.Name, "/")
+	return r
+}
+
+// The parts of a generateContent request, as Google's own client defines them.
+type (
+	generateContent struct {
+		SystemInstruction *content                `json:"systemInstruction,omitempty"`
+		Contents          []*content              `json:"contents"`
+		Tools             []*genai.Tool           `json:"tools,omitempty"`
+		ToolConfig        *genai.ToolConfig       `json:"toolConfig,omitempty"`
+		GenerationConfig  *genai.GenerationConfig `json:"generationConfig,omitempty"`
+	}
+	content struct {
+		Role  string  `json:"role,omitempty"`
+		Parts []*part `json:"parts"`
+	}
+	part struct {
+		genai.Part
+		ThoughtSignature string `json:"thoughtSignature,omitempty"` // not decoded
+	}
+)
+
+// read reads what goes to Gemini as strictly as it can be: no unknown names, no other types, and
+// nothing that changes when Google's client writes it again.
+func read(t testing.TB, body []byte) *generateContent {
+	t.Helper()
+	var g generateContent
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&g); err != nil {
+		t.Fatalf("Google's client cannot read %s: %v", body, err)
+	}
+	again, err := json.Marshal(&g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent, written := tree(t, body), tree(t, again); !reflect.DeepEqual(sent, written) {
+		t.Errorf("Google's client writes\n%s\nnot\n%s", again, body)
+	}
+	checkTurns(t, g.Contents)
+	return &g
+}
+
+// tree is JSON as Go values, without the empty arguments that Google's client leaves out.
+func tree(t testing.TB, body []byte) any {
+	t.Helper()
+	var all any
+	if err := json.Unmarshal(bytes.ReplaceAll(body, []byte(`,"args":{}`), nil), &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// checkTurns checks what Gemini refuses otherwise: the user begins, ends and takes turns with the
+// model, no turn or text is empty, and every call has its result right behind it.
+func checkTurns(t testing.TB, contents []*content) {
+	t.Helper()
+	if len(contents)%2 != 1 {
+		t.Errorf("%d turns", len(contents))
+	}
+	var calls []*genai.FunctionCall
+	for i, c := range contents {
+		if want := []string{"user", "model"}[i%2]; c.Role != want {
+			t.Errorf("turn %d is by %s", i, c.Role)
+		}
+		if len(c.Parts) == 0 {
+			t.Errorf("turn %d is empty", i)
+		}
+		for j, call := range calls {
+			if j >= len(c.Parts) || c.Parts[j].FunctionResponse == nil || c.Parts[j].FunctionResponse.Name != call.Name || c.Parts[j].FunctionResponse.ID != call.ID {
+				t.Errorf("turn %d does not answer call %d of the one before", i, j)
+			}
+		}
+		responses := 0
+		signed := false
+		answered := len(calls)
+		calls = nil
+		for _, p := range c.Parts {
+			if p.FunctionResponse != nil {
+				responses++
+			}
+			if p.FunctionCall != nil {
+				signed = signed || len(calls) == 0 && p.ThoughtSignature != ""
+				calls = append(calls, p.FunctionCall)
+			}
+		}
+		if responses != answered {
+			t.Errorf("turn %d answers %d calls, there were %d", i, responses, answered)
+		}
+		if len(calls) > 0 && !signed {
+			t.Errorf("the first call of turn %d has no thought signature", i)
+		}
+	}
+}
+
+// send returns the body of the request that goes to Gemini for a chat.
+func send(t testing.TB, model, members string) []byte {
+	t.Helper()
+	call, err := Provider{}.Call(parse(t, openai.Chat, model, members))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, call.Body)
+	return call.Body
+}
+
+// wantRefused checks that the request is answered with status 400 about param.
+func wantRefused(t *testing.T, endpoint openai.Endpoint, members, param string) {
+	t.Helper()
+	call, err := Provider{}.Call(parse(t, endpoint, "gemini-2.5-flash", members))
+	var e *openai.Error
+	if call != nil || !errors.As(err, &e) || e.Status != 400 || e.Param != param || e.Message == "" {
+		t.Errorf("call %v, error %#v, want one about %s", call, err, param)
+	}
+}
+
+func TestWhereARequestGoes(t *testing.T) {
+	const chat, prompt = `"messages":[{"role":"user","content":"hi"}]`, `"prompt":"hi"`
+	for name, test := range map[string]struct {
+		endpoint             openai.Endpoint
+		members, path, query string
+	}{
+		"a chat":                {openai.Chat, chat, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		"a streamed chat":       {openai.Chat, chat + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
+		"a completion":          {openai.Completions, prompt, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		"a streamed completion": {openai.Completions, prompt + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
+		"one embedding":         {openai.Embeddings, `"input":"hi"`, "google-ai-studio/v1beta/models/gemini-2.5-flash:embedContent", ""},
+		"several embeddings":    {openai.Embeddings, `"input":["a","b"]`, "google-ai-studio/v1beta/models/gemini-2.5-flash:batchEmbedContents", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := Provider{}.Call(parse(t, test.endpoint, "gemini-2.5-flash", test.members))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if call.Path != test.path || call.Query != test.query || call.WithoutQuery != "alt" || call.Translate == nil {
+				t.Errorf("goes to %s?%s", call.Path, call.Query)
+			}
+		})
+	}
+}
+
+func TestModels(t *testing.T) {
+	for name, test := range map[string]struct {
+		model string
+		known bool
+	}{
+		"a version and a date":       {"gemini-2.5-flash-preview-09-2025", true},
+		"an underscore and capitals": {"Gemma_3n", true},
+		"two segments":               {"models/gemini-2.5-flash", false},
+		"another method":             {"gemini-2.5-flash:countTokens", false},
+		"an escape":                  {"gemini%2F..", false},
+		"a query":                    {"gemini?key=x", false},
+		"a letter beyond ASCII":      {"gemini-é", false},
+		"none":                       {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Provider{}.Call(parse(t, openai.Chat, test.model, `"messages":[{"role":"user","content":"hi"}]`))
+			if test.known {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var e *openai.Error
+			if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || e.Param != "model" {
+				t.Errorf("error %#v", err)
+			}
+		})
+	}
+}
+
+func TestResponsesAreNotServed(t *testing.T) {
+	_, err := Provider{}.Call(parse(t, openai.Responses, "gemini-2.5-flash", `"input":"hi"`))
+	var e *openai.Error
+	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "`useResponsesApi: false`") {
+		t.Errorf("error %#v", err)
+	}
+}
+
+func TestACompletionIsAChatOfOneMessage(t *testing.T) {
+	call, err := Provider{}.Call(parse(t, openai.Completions, "gemini-2.5-flash",
+		`"prompt":["a\nb"],"max_tokens":9,"logprobs":3,"echo":true,"best_of":2,"tools":[{"type":"function","function":{"name":"f"}}],"stop":["1","2"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, call.Body)
+	const want = `{"contents":[{"role":"user","parts":[{"text":"a\nb"}]}],"generationConfig":{"maxOutputTokens":9,"stopSequences":["1","2"]}}`
+	if string(call.Body) != want {
+		t.Errorf("sends %s", call.Body)
+	}
+}
+
+func TestCompletionsThatAreRefused(t *testing.T) {
+	for name, test := range map[string]struct{ members, param string }{
+		"no prompt":             {`"stream":false`, "prompt"},
+		"an empty prompt":       {`"prompt":""`, "prompt"},
+		"several prompts":       {`"prompt":["a","b"]`, "prompt"},
+		"a suffix that is none": {`"prompt":"a","suffix":1`, "suffix"},
+		"a stop that is none":   {`"prompt":"a","stop":1`, "stop"},
+		"a limit that is none":  {`"prompt":"a","max_tokens":"9"`, "max_tokens"},
+	} {
+		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Completions, test.members, test.param) })
+	}
+}
+
+func FuzzCall(f *testing.F) {
+	f.Add(uint8(0), []byte(`{"model":"google-ai-studio/gemini-3-pro","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]},{"role":"assistant","content":" ","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":[1]}"}}]},{"role":"tool","tool_call_id":"1","content":"{\"b\":2}"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"$schema":"x","type":"object","properties":{"a":{}}}}}],"tool_choice":"required","n":2,"stop":["a"," "],"reasoning_effort":"low","response_format":{"type":"json_schema","json_schema":{"schema":{}}}}`))
+	f.Add(uint8(0), []byte(`{"model":"google-ai-studio/gemini-2.5-pro","messages":[{"role":"assistant","function_call":{"name":"f","arguments":"x"}},{"role":"function","name":"f","content":"r"},{"role":"assistant","content":"end"}],"functions":[{"name":"f"}],"function_call":{"name":"f"},"seed":-5,"logprobs":true,"top_logprobs":2}`))
+	f.Add(uint8(1), []byte(`{"model":"google-ai-studio/gemini-flash-latest","prompt":"<fim_prefix>a","suffix":"b","stop":["1","2","3","4","5","6"],"stream":true}`))
+	f.Add(uint8(3), []byte(`{"model":"google-ai-studio/gemini-embedding-001","input":["a","b"],"dimensions":256,"encoding_format":"base64"}`))
+	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
+		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
+		if err != nil {
+			return
+		}
+		r.Provider, r.Model, _ = strings.Cut(r.Name, "/")
+		call, err := Provider{}.Call(r)
+		var e *openai.Error
+		if err != nil {
+			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 || e.Message == "" {
+				t.Fatalf("error %#v", err)
+			}
+			return
+		}
+		if !openai.ValidObject(call.Body) && !tooDeep(call.Body) {
+			t.Fatalf("sends %s", call.Body)
+		}
+		if r.Endpoint == openai.Embeddings {
+			return
+		}
+		var g struct{ Contents []*content }
+		if json.Unmarshal(call.Body, &g) == nil { // what passes through may be of a wrong type
+			checkTurns(t, g.Contents)
+		}
+	})
+}
+
+// tooDeep reports whether JSON only nests too deep: the request was just within the limit.
+func tooDeep(body []byte) bool {
+	return json.Valid(body) && bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > 900
+}

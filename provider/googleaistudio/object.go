@@ -1,0 +1,54 @@
+package googleaistudio
+
+import "github.com/continue-auth/caddy-continue-auth/provider/openai"
+
+// object builds a JSON object, member by member.
+type object struct{ b []byte }
+
+// name begins a member, whose value is to be appended to b.
+func (o *object) name(name string) {
+	if len(o.b) == 0 {
+		o.b = append(o.b, '{')
+	} else {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(openai.AppendString(o.b, name), ':')
+}
+
+// raw adds a member whose value is JSON.
+func (o *object) raw(name, json string) {
+	o.name(name)
+	o.b = append(o.b, json...)
+}
+
+// string adds a member whose value is a string.
+func (o *object) string(name, value string) {
+	o.name(name)
+	o.b = openai.AppendString(o.b, value)
+}
+
+// strings adds a member whose value is an array of strings.
+func (o *object) strings(name string, values []string) {
+	o.name(name)
+	o.b = append(o.b, '[')
+	for _, value := range values {
+		o.b = openai.AppendString(separate(o.b), value)
+	}
+	o.b = append(o.b, ']')
+}
+
+// end returns the object.
+func (o *object) end() []byte {
+	if len(o.b) == 0 {
+		return []byte("{}")
+	}
+	return append(o.b, '}')
+}
+
+// separate appends a comma where the end of b is not the beginning of a list.
+func separate(b []byte) []byte {
+	if len(b) == 0 || b[len(b)-1] == '[' {
+		return b
+	}
+	return append(b, ',')
+}

@@ -1,0 +1,230 @@
+package googleaistudio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+func TestStreams(t *testing.T) {
+	text := func(s, rest string) string {
+		return `{"candidates":[{"content":{"parts":[{"text":"` + s + `"}]}` + rest + `}]}`
+	}
+	call := func(name, rest string) string {
+		return `{"candidates":[{"content":{"parts":[{"functionCall":{"name":"` + name + `"}}]}` + rest + `}]}`
+	}
+	const stop = `,"finishReason":"STOP"`
+	for name, test := range map[string]struct{ stream, want string }{
+		"text":                                  {frames(text("a", ""), text("b", ""), text("c", stop)), `"abc" stop`},
+		"a reason of its own":                   {frames(text("a", ""), `{"candidates":[{"finishReason":"STOP"}]}`), `"a" stop`},
+		"a reason with every frame":             {frames(text("a", stop), text("b", stop), text("c", `,"finishReason":"MAX_TOKENS"`)), `"abc" length`},
+		"a reason that the last does not undo":  {frames(text("a", `,"finishReason":"SAFETY"`), text("", stop)), `"a" content_filter`},
+		"a reason before the text":              {frames(text("", stop), text("a", ""), text("b", "")), `"ab" stop`},
+		"a reason behind a call":                {frames(call("f", ""), text("", stop)), `"" f({}) tool_calls`},
+		"a reason before a call":                {frames(text("a", stop), call("f", "")), `"a" f({}) tool_calls`},
+		"calls in several frames":               {frames(text("a", ""), call("f", ""), call("g", stop)), `"a" f({}) g({}) tool_calls`},
+		"a call behind a broken one":            {frames(text("a", `,"finishReason":"UNEXPECTED_TOOL_CALL"`), call("f", stop)), `"a" stop`},
+		"frames without a candidate":            {frames(`{"modelVersion":"x"}`, text("a", ""), `{"usageMetadata":{}}`, text("", stop), `{"usageMetadata":{}}`), `"a" stop`},
+		"no blank line at the end":              {strings.TrimRight(frames(text("a", ""), text("b", stop)), "\r\n"), `"ab" stop`},
+		"LF for the ends of lines":              {strings.ReplaceAll(frames(text("a", ""), text("b", stop)), "\r", ""), `"ab" stop`},
+		"[DONE], which Google does not send":    {frames(text("a", ""), "[DONE]"), `"a" stop`},
+		"a limit and [DONE]":                    {frames(text("a", `,"finishReason":"MAX_TOKENS"`), "[DONE]"), `"a" length`},
+		"a block in a frame behind one of none": {frames(`{"usageMetadata":{}}`, `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"" refuses "Rephrase the request: Google's filters blocked it (SAFETY)." content_filter`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := streamedAnswer(t, test.stream)
+			if got := say(read.Choices[0]); len(read.Choices) != 1 || got != test.want {
+				t.Errorf("streams %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestStreamsThatBreakOff(t *testing.T) {
+	const half = `{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}`
+	const stopped = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`
+	for name, stream := range map[string]string{
+		"nothing":                        "",
+		"without a reason":               frames(half),
+		"with no more than usage":        frames(`{"usageMetadata":{"promptTokenCount":1}}`),
+		"within a frame":                 frames(half) + "data: {\"cand",
+		"by an error behind a reason":    frames(stopped, `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`),
+		"by an error of a line":          frames(stopped) + `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`,
+		"by an error of several lines":   frames(stopped) + "{\r\n  \"error\": {\r\n    \"code\": 503\r\n  }\r\n}\r\n",
+		"by an error in a list":          frames(stopped) + "[{\n  \"error\": {\n    \"code\": 503\n  }\n}\n]\n",
+		"by a call that must not be run": frames(`{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"name":"f"}}]}}]}`, `{"candidates":[{"finishReason":"TOO_MANY_TOOL_CALLS"}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := answer(t, streamed, true, stream)
+			if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, `data: {"error":{`) || strings.Contains(got, `"finish_reason":"`) {
+				t.Errorf("error %v, stream\n%s", err, got)
+			}
+			got, err = answer(t, whole, true, stream)
+			if err == nil || got != "" {
+				t.Errorf("error %v, answer %s", err, got)
+			}
+		})
+	}
+}
+
+func TestAStreamIsNotWholeWhileOneChoiceIsNot(t *testing.T) {
+	got, err := answer(t, streamed, true, frames(`{"candidates":[{"finishReason":"STOP"},{"content":{"parts":[{"text":"a"}]},"index":1}]}`))
+	if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, `data: {"error":{`) {
+		t.Errorf("error %v, stream\n%s", err, got)
+	}
+}
+
+func TestTheRestOfTheStopWordsIsOurs(t *testing.T) {
+	call, err := Provider{}.Call(parse(t, openai.Completions, "gemini-2.5-flash", `"prompt":"p","stream":true,"stop":["1","2","3","4","5","</code>","\n\n"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, text := range map[string]string{"</code>": "x </c|ode> y", "\n\n": `x \n|\n y`} {
+		var out bytes.Buffer
+		translator := call.Translate(&out, true)
+		before, after, _ := strings.Cut(text, "|")
+		for i, piece := range []string{before, after} {
+			if translator.Done() {
+				t.Errorf("%q: done before piece %d", word, i)
+			}
+			if _, err := io.WriteString(translator, frames(`{"candidates":[{"content":{"parts":[{"text":"`+piece+`"}]}}],"responseId":"r"}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !translator.Done() {
+			t.Errorf("%q: not done", word)
+		}
+		if err := translator.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := out.String()
+		if !strings.Contains(got, `{"id":"cmpl-r","object":"text_completion"`) || !strings.Contains(got, `"text":"x "`) || strings.Contains(got, " y") || !strings.Contains(got, `"finish_reason":"stop"`) || !strings.HasSuffix(got, "data: [DONE]\n\n") {
+			t.Errorf("%q: stream\n%s", word, got)
+		}
+	}
+}
+
+// everything is a stream with all that there is.
+var everything = frames(
+	`{"candidates":[{"content":{"role":"model","parts":[{"text":"hm é\n","thought":true}]},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"responseId":"r"}`,
+	`{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi "}]}},{"content":{"parts":[{"text":"zwei 😀"}]},"index":1,"finishReason":"STOP"}]}`,
+	`{"candidates":[{"content":{"parts":[{"text":"you"},{"functionCall":{"id":"g1","name":"f","args":{"a":"\u003cb\u003e"}},"thoughtSignature":"c2ln"}]}}]}`,
+	`{"candidates":[{"content":{"parts":[{"functionCall":{"id":"g2","name":"g"}},{"text":"","thoughtSignature":"eHg="}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":7,"thoughtsTokenCount":3,"totalTokenCount":19}}`,
+)
+
+// created is when an answer was begun, which two of them need not share.
+var created = regexp.MustCompile(`"created":\d+`)
+
+func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
+	for name, form := range map[string]openai.Form{
+		"a stream":              streamed,
+		"a stream with our own": {Stream: true, Usage: true, Stop: []string{"u!", "never"}},
+		"an object":             whole,
+		"a completion":          {Stream: true, Completion: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			translated := func(pieces ...string) string {
+				got, err := answer(t, form, true, pieces...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return created.ReplaceAllString(got, `"created":0`)
+			}
+			want := translated(everything)
+			for i := range everything {
+				if got := translated(everything[:i], everything[i:]); got != want {
+					t.Fatalf("torn at %d:\n%s\nwant\n%s", i, got, want)
+				}
+			}
+			for size := 1; size < 40; size++ {
+				var pieces []string
+				for piece := range slices.Chunk([]byte(everything), size) {
+					pieces = append(pieces, string(piece))
+				}
+				if got := translated(pieces...); got != want {
+					t.Fatalf("in pieces of %d:\n%s\nwant\n%s", size, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
+	var out bytes.Buffer
+	translator := translate(streamed)(&out, true)
+	for frame := range strings.SplitAfterSeq(everything, "\r\n\r\n") {
+		if frame == "" {
+			break
+		}
+		before := out.Len()
+		if _, err := io.WriteString(translator, frame); err != nil {
+			t.Fatal(err)
+		}
+		if out.Len() == before {
+			t.Errorf("nothing comes out of %s", frame)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(everything), uint8(7), true)
+	f.Add([]byte(everything[len("data: "):strings.Index(everything, "\r")]), uint8(200), false)
+	f.Add([]byte(frames(`{"promptFeedback":{"blockReason":"SAFETY"}}`)), uint8(3), true)
+	f.Add([]byte(frames(`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}`)+`[{"error":{"code":"x"}}]`), uint8(3), true)
+	f.Add([]byte(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"H","logProbability":"NaN"}],"topCandidates":[{"candidates":[{}]}]}}]}`), uint8(255), false)
+	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse bool) {
+		var pieces []string
+		for piece := range slices.Chunk(body, int(step)+1) {
+			pieces = append(pieces, string(piece))
+		}
+		object, err := answer(t, whole, sse, pieces...)
+		var e *openai.Error
+		if err == nil && !json.Valid([]byte(object)) || err != nil && (!errors.As(err, &e) || e.Status < 400 || e.Message == "" || object != "") {
+			t.Fatalf("answers %s, error %#v", object, err)
+		}
+		stream, err := answer(t, streamed, sse, pieces...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := strings.Split(strings.TrimSuffix(stream, "\n\n"), "\n\n")
+		for i, event := range events {
+			data, ok := strings.CutPrefix(event, "data: ")
+			last := i == len(events)-1
+			if !ok || !json.Valid([]byte(data)) && (data != "[DONE]" || !last) || strings.HasPrefix(data, `{"error":`) && !last {
+				t.Fatalf("event %q of\n%s", event, stream)
+			}
+		}
+		if ended := strings.HasSuffix(stream, "data: [DONE]\n\n"); ended != (object != "") {
+			t.Fatalf("an object %q, but a stream\n%s", object, stream)
+		}
+	})
+}
+
+const oneFrame = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \" token of a text that flows\"}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 2048,\"candidatesTokenCount\": 17,\"totalTokenCount\": 2165,\"promptTokensDetails\": [{\"modality\": \"TEXT\",\"tokenCount\": 2048}],\"thoughtsTokenCount\": 100},\"modelVersion\": \"gemini-2.5-flash\",\"responseId\": \"q3JjafWzHYqk1PIP2pOaiQ0\"}\r\n\r\n"
+
+func TestAFrameAllocatesLittle(t *testing.T) {
+	translator := translate(streamed)(io.Discard, true)
+	frame := []byte(oneFrame)
+	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	translator := translate(streamed)(io.Discard, true)
+	frame := []byte(oneFrame)
+	b.SetBytes(int64(len(frame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := translator.Write(frame); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

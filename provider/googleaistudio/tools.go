@@ -1,0 +1,177 @@
+package googleaistudio
+
+import (
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// writeTools adds the functions that the model may call, and how free it is to, to the body of a
+// request.
+func writeTools(body *object, f fields) error {
+	declarations, err := declare(f)
+	if err != nil || len(declarations) == 0 {
+		return err
+	}
+	body.name("tools")
+	body.b = append(append(append(body.b, `[{"functionDeclarations":[`...), declarations...), "]}]"...)
+	config, err := callingConfig(f)
+	if err != nil || config == nil {
+		return err
+	}
+	body.name("toolConfig")
+	body.b = append(append(append(body.b, `{"functionCallingConfig":`...), config...), '}')
+	return nil
+}
+
+// declare returns the functions of `tools`, or of the deprecated `functions`, separated by commas.
+func declare(f fields) ([]byte, error) {
+	var b []byte
+	var err error
+	switch tools, functions := f["tools"], f["functions"]; {
+	case tools.IsArray():
+		err = each("tools", tools, func(at string, tool gjson.Result) error {
+			if tool.Get("type").Str != "function" {
+				return openai.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
+			}
+			b, err = appendDeclaration(b, at+".function", tool.Get("function"))
+			return err
+		})
+	case tools.Type != gjson.Null:
+		err = openai.BadRequest("tools", "Send `tools` as an array.")
+	case functions.IsArray():
+		err = each("functions", functions, func(at string, function gjson.Result) error {
+			b, err = appendDeclaration(b, at, function)
+			return err
+		})
+	case functions.Type != gjson.Null:
+		err = openai.BadRequest("functions", "Send `functions` as an array.")
+	}
+	return b, err
+}
+
+func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, error) {
+	name := function.Get("name").Str
+	if name == "" {
+		return b, openai.BadRequest(at+".name", "Send the function's `name`.")
+	}
+	var o object
+	o.string("name", name)
+	switch description := function.Get("description"); description.Type {
+	case gjson.Null:
+	case gjson.String:
+		o.string("description", description.Str)
+	default:
+		return b, openai.BadRequest(at+".description", "Send `description` as a string.")
+	}
+	switch parameters := function.Get("parameters"); {
+	case parameters.Type == gjson.Null || takesNothing(parameters):
+	case parameters.IsObject():
+		o.raw("parametersJsonSchema", schema(parameters))
+	default:
+		return b, openai.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
+	}
+	return append(separate(b), o.end()...), nil
+}
+
+// takesNothing reports whether a schema is that of an object without properties, which Gemini
+// wants left out.
+func takesNothing(parameters gjson.Result) bool {
+	if !parameters.IsObject() {
+		return false
+	}
+	nothing := true
+	parameters.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "$schema", "title", "description", "required":
+		case "type":
+			nothing = value.Str == "object"
+		case "properties":
+			nothing = value.IsObject() && len(value.Map()) == 0
+		case "additionalProperties":
+			nothing = !value.IsObject()
+		default:
+			nothing = false
+		}
+		return nothing
+	})
+	return nothing
+}
+
+// schema is a JSON schema without its `$schema`, which Gemini does not know.
+func schema(value gjson.Result) string {
+	var o object
+	value.ForEach(func(key, member gjson.Result) bool {
+		if key.Str != "$schema" {
+			o.raw(key.Str, member.Raw)
+		}
+		return true
+	})
+	return string(o.end())
+}
+
+// callingConfig is `tool_choice`, or the deprecated `function_call`; nil leaves it to Gemini.
+func callingConfig(f fields) ([]byte, error) {
+	at, choice := "tool_choice", f["tool_choice"]
+	if choice.Type == gjson.Null {
+		at, choice = "function_call", f["function_call"]
+	}
+	var config object
+	switch {
+	case choice.Type == gjson.Null || choice.Str == "auto":
+		return nil, nil
+	case choice.Str == "none":
+		config.string("mode", "NONE")
+	case choice.Str == "required":
+		config.string("mode", "ANY")
+	case at == "function_call":
+		return onlyFunction(at+".name", choice.Get("name"))
+	case choice.Get("type").Str == "function":
+		return onlyFunction(at+".function.name", choice.Get("function.name"))
+	case choice.Get("type").Str == "allowed_tools":
+		return allowedTools(choice.Get("allowed_tools"))
+	default:
+		return nil, openai.BadRequest(at, "Send `tool_choice` as none, auto, required, a function, or allowed_tools.")
+	}
+	return config.end(), nil
+}
+
+func onlyFunction(at string, name gjson.Result) ([]byte, error) {
+	if name.Str == "" {
+		return nil, openai.BadRequest(at, "Name the function to call.")
+	}
+	var config object
+	config.string("mode", "ANY")
+	config.strings("allowedFunctionNames", []string{name.Str})
+	return config.end(), nil
+}
+
+func allowedTools(allowed gjson.Result) ([]byte, error) {
+	const at = "tool_choice.allowed_tools"
+	var config object
+	switch allowed.Get("mode").Str {
+	case "auto":
+		config.string("mode", "VALIDATED")
+	case "required":
+		config.string("mode", "ANY")
+	default:
+		return nil, openai.BadRequest(at+".mode", "Send the mode of the allowed tools as auto or required.")
+	}
+	var names []string
+	err := each(at+".tools", allowed.Get("tools"), func(at string, tool gjson.Result) error {
+		name := tool.Get("function.name").Str
+		if name == "" {
+			return openai.BadRequest(at, "Send each allowed tool as a function with its name.")
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, openai.BadRequest(at+".tools", "Name at least one allowed tool.")
+	}
+	config.strings("allowedFunctionNames", names)
+	return config.end(), nil
+}

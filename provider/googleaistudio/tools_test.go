@@ -1,0 +1,105 @@
+package googleaistudio
+
+import (
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+const messages = `"messages":[` + hi + `],`
+
+func TestTools(t *testing.T) {
+	function := func(rest string) string { return `"tools":[{"type":"function","function":{"name":"f"` + rest + `}}]` }
+	for name, test := range map[string]struct{ members, want string }{
+		"a function": {
+			function(`,"description":"does \"it\"","strict":true,"parameters":{"type":"object","properties":{"a":{"type":["string","null"],"enum":["x"]}},"additionalProperties":false,"required":["a"]}`),
+			`{"name":"f","description":"does \"it\"","parametersJsonSchema":{"type":"object","properties":{"a":{"type":["string","null"],"enum":["x"]}},"additionalProperties":false,"required":["a"]}}`,
+		},
+		"several functions": {
+			`"tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]`,
+			`{"name":"f"},{"name":"g"}`,
+		},
+		"a schema loses its $schema, but no property of that name": {
+			function(`,"parameters":{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"$schema":{"type":"string"}}}`),
+			`{"name":"f","parametersJsonSchema":{"type":"object","properties":{"$schema":{"type":"string"}}}}`,
+		},
+		"no parameters":            {function(`,"parameters":null`), `{"name":"f"}`},
+		"an empty schema":          {function(`,"parameters":{}`), `{"name":"f"}`},
+		"an object of nothing":     {function(`,"parameters":{"$schema":"x","type":"object","properties":{ },"required":[],"additionalProperties":false}`), `{"name":"f"}`},
+		"an object of anything":    {function(`,"parameters":{"type":"object","additionalProperties":{"type":"string"}}`), `{"name":"f","parametersJsonSchema":{"type":"object","additionalProperties":{"type":"string"}}}`},
+		"a schema by reference":    {function(`,"parameters":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}`), `{"name":"f","parametersJsonSchema":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}}`},
+		"a choice of schemas":      {function(`,"parameters":{"type":"object","anyOf":[{"required":["a"]}]}`), `{"name":"f","parametersJsonSchema":{"type":"object","anyOf":[{"required":["a"]}]}}`},
+		"no description":           {function(`,"description":null`), `{"name":"f"}`},
+		"the deprecated kind":      {`"functions":[{"name":"f","parameters":{"type":"object","properties":{"a":{}}}}]`, `{"name":"f","parametersJsonSchema":{"type":"object","properties":{"a":{}}}}`},
+		"both kinds":               {`"tools":[{"type":"function","function":{"name":"f"}}],"functions":[{"name":"g"}]`, `{"name":"f"}`},
+		"no tools":                 {`"tools":[]`, ``},
+		"no tools, said with null": {`"tools":null,"functions":null`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := send(t, "gemini-2.5-flash", messages+test.members)
+			want := `[{"functionDeclarations":[` + test.want + `]}]`
+			if test.want == "" {
+				want = ""
+			}
+			if got := gjson.GetBytes(body, "tools").Raw; got != want {
+				t.Errorf("sends %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestToolChoice(t *testing.T) {
+	const tools = messages + `"tools":[{"type":"function","function":{"name":"f"}}],`
+	const functions = messages + `"functions":[{"name":"f"}],`
+	for name, test := range map[string]struct{ members, want string }{
+		"auto":                     {tools + `"tool_choice":"auto"`, ``},
+		"null":                     {tools + `"tool_choice":null`, ``},
+		"none":                     {tools + `"tool_choice":"none"`, `{"mode":"NONE"}`},
+		"required":                 {tools + `"tool_choice":"required"`, `{"mode":"ANY"}`},
+		"a function":               {tools + `"tool_choice":{"type":"function","function":{"name":"f"}}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
+		"one of several":           {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]}}`, `{"mode":"ANY","allowedFunctionNames":["f","g"]}`},
+		"at most one of several":   {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}`, `{"mode":"VALIDATED","allowedFunctionNames":["f"]}`},
+		"the deprecated auto":      {functions + `"function_call":"auto"`, ``},
+		"the deprecated none":      {functions + `"function_call":"none"`, `{"mode":"NONE"}`},
+		"a function, the old way":  {functions + `"function_call":{"name":"f"}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
+		"without tools":            {messages + `"tool_choice":"required"`, ``},
+		"wrong, but without tools": {messages + `"tool_choice":7`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := send(t, "gemini-2.5-flash", test.members)
+			if got := gjson.GetBytes(body, "toolConfig.functionCallingConfig").Raw; got != test.want {
+				t.Errorf("sends %s, want %s", got, test.want)
+			}
+			if test.want == "" && gjson.GetBytes(body, "toolConfig").Exists() {
+				t.Errorf("sends an empty toolConfig in %s", body)
+			}
+		})
+	}
+}
+
+func TestToolsThatAreRefused(t *testing.T) {
+	const tools = `"tools":[{"type":"function","function":{"name":"f"}}],`
+	for name, test := range map[string]struct{ members, param string }{
+		"no array":                         {`"tools":{}`, "tools"},
+		"a tool that is none":              {`"tools":["f"]`, "tools[0].type"},
+		"a tool of another type":           {tools[:len(tools)-2] + `,{"type":"custom","custom":{"name":"g"}}]`, "tools[1].type"},
+		"no name":                          {`"tools":[{"type":"function","function":{}}]`, "tools[0].function.name"},
+		"a number for a name":              {`"tools":[{"type":"function","function":{"name":1}}]`, "tools[0].function.name"},
+		"a number for a description":       {`"tools":[{"type":"function","function":{"name":"f","description":1}}]`, "tools[0].function.description"},
+		"a text for parameters":            {`"tools":[{"type":"function","function":{"name":"f","parameters":"a"}}]`, "tools[0].function.parameters"},
+		"deprecated functions, no array":   {`"functions":1`, "functions"},
+		"a deprecated function, no name":   {`"functions":[{}]`, "functions[0].name"},
+		"an unknown choice":                {tools + `"tool_choice":"any"`, "tool_choice"},
+		"a number for a choice":            {tools + `"tool_choice":1`, "tool_choice"},
+		"a choice of another type":         {tools + `"tool_choice":{"type":"custom","custom":{"name":"f"}}`, "tool_choice"},
+		"a choice without a name":          {tools + `"tool_choice":{"type":"function"}`, "tool_choice.function.name"},
+		"allowed tools of an unknown mode": {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"tools":[]}}`, "tool_choice.allowed_tools.mode"},
+		"no allowed tools":                 {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}`, "tool_choice.allowed_tools.tools"},
+		"an allowed tool without a name":   {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"mcp"}]}}`, "tool_choice.allowed_tools.tools[0]"},
+		"a deprecated call, no name":       {`"functions":[{"name":"f"}],"function_call":{}`, "function_call.name"},
+	} {
+		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })
+	}
+}
