@@ -119,18 +119,17 @@ func TestAnOpenStreamCostsAtMost16KB(t *testing.T) {
 		release := make(chan struct{})
 		u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 			events(w)
-			send(w, "data: {\"response\":\"a\",\"choices\":[]}\n\n")
+			send(w, "data: {\"response\":\"a\"}\n\n")
 			select {
 			case <-release:
 			case <-r.Context().Done():
 			}
 		})
-		p := start(t, setup{upstream: u.URL})
+		s := setup{upstream: u.URL}
 		if alone {
-			if err := p.load(strings.Replace(strings.Replace(p.config, "continue_auth {", "@never path /never\ncontinue_auth @never {", 1), "transport continue_auth", "transport http", 1)); err != nil {
-				t.Fatal(err)
-			}
+			s.matcher, s.proxy = "/never", "transport http"
 		}
+		p := start(t, s)
 		open := func() {
 			res := p.do(request{path: path, body: body})
 			if _, err := io.ReadFull(res.Body, make([]byte, 10)); err != nil {

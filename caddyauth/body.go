@@ -29,7 +29,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, tooLarge(limit)
 	case r.Context().Err() != nil:
-		return nil, r.Context().Err()
+		return nil, clientGone(r.Context())
 	case err != nil:
 		return nil, openai.BadRequest("", "Send the request again: its body could not be read to the end.")
 	}

@@ -3,6 +3,7 @@
 package caddyauth
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -181,6 +182,10 @@ func writeError(w http.ResponseWriter, r *http.Request, e *openai.Error) {
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // a client that has gone cannot be told
 }
+
+// clientGone is the error for a client that has hung up: nobody is left to answer, and Caddy's
+// access log says so, with the status that its reverse_proxy uses too.
+func clientGone(ctx context.Context) error { return caddyhttp.Error(499, ctx.Err()) }
 
 // requestID is Caddy's id of the request, so that a user's report leads to the log.
 func requestID(r *http.Request) string {

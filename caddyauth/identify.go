@@ -41,6 +41,8 @@ func (h *Handler) identify(r *http.Request) (user, error) {
 	switch {
 	case err == cache.ErrMayNotAsk:
 		return user{}, tooManyFailedAttempts(wait)
+	case r.Context().Err() != nil:
+		return user{}, clientGone(r.Context())
 	case err != nil && err != cache.ErrAbsent && !errors.As(err, new(*cache.BrokenRecordError)):
 		return user{}, keystoreUnavailable(err)
 	}

@@ -38,9 +38,10 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 // whose settings are broken has none; that it is broken is in the log.
 func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, true)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	} else if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, clientGone(ctx)
+	case err != nil:
 		return nil, keystoreUnavailable(err)
 	}
 	var names []string
@@ -53,7 +54,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 			h.logger.Error("settings of a provider are broken", zap.String("provider", provider), zap.Error(err))
 			continue
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, clientGone(ctx)
 		case err != nil:
 			return nil, keystoreUnavailable(err)
 		}

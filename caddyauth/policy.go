@@ -45,7 +45,7 @@ func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.
 			Message: "Tell whoever runs this server: the settings of this model's provider are broken.",
 		}
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, clientGone(ctx)
 	}
 	return nil, keystoreUnavailable(err)
 }

@@ -18,11 +18,10 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 	var failed caddyhttp.HandlerError
 	switch {
 	case out.Context().Err() != nil:
-		// The client has gone: there is nobody to answer, and nothing of ours went wrong.
-		if cut {
+		if answer.begun {
 			panic(http.ErrAbortHandler)
 		}
-		return err
+		return clientGone(out.Context())
 	case err != nil && answer.status != 0:
 		return err
 	case errors.As(err, &failed):

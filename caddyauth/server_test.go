@@ -42,6 +42,7 @@ type proxy struct {
 type setup struct {
 	upstream  string
 	options   string // more lines of continue_auth
+	matcher   string // of continue_auth: a path
 	proxy     string // the lines of reverse_proxy, if not only the transport
 	global    string // more global options
 	keystore  string // instead of the file keystore
@@ -136,7 +137,7 @@ func start(t *testing.T, s setup) *proxy {
 	}
 	%s {
 		log
-		continue_auth {
+		continue_auth %s {
 			account_id acc
 			gateway gw
 			gateway_token {env.TEST_GATEWAY_TOKEN}
@@ -146,7 +147,7 @@ func start(t *testing.T, s setup) *proxy {
 		reverse_proxy %s {
 			%s
 		}
-	}`, folder, p.log.address, s.global, p.url, s.keystore, s.options, s.upstream, s.proxy)
+	}`, folder, p.log.address, s.global, p.url, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
 	if err := p.load(p.config); err != nil {
 		t.Fatal(err)
 	}
