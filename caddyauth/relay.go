@@ -14,7 +14,7 @@ import (
 // client is to be told of are *openai.Error.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call) error {
 	answer := &response{ResponseWriter: w, carried: carried, call: call}
-	err, cut := serveNext(answer, out, next)
+	cut, err := serveNext(answer, out, next)
 	var failed caddyhttp.HandlerError
 	switch {
 	case out.Context().Err() != nil:
@@ -43,7 +43,7 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 
 // serveNext calls next. cut says that the upstream's answer ended before it was whole, at which
 // reverse_proxy panics.
-func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error, cut bool) {
+func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (cut bool, err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -53,7 +53,7 @@ func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (
 			panic(p)
 		}
 	}()
-	return next.ServeHTTP(w, r), false
+	return false, next.ServeHTTP(w, r)
 }
 
 // unreachable is the error for the statuses with which reverse_proxy says that there is no answer.

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -60,7 +61,7 @@ func build(output string) error {
 		return err
 	}
 	defer remove()
-	xcaddy := exec.Command("go", append([]string{"tool", "xcaddy"}, r.arguments(root, output)...)...)
+	xcaddy := exec.CommandContext(context.Background(), "go", append([]string{"tool", "xcaddy"}, r.arguments(root, output)...)...)
 	xcaddy.Dir = root
 	xcaddy.Env = append(os.Environ(),
 		"XCADDY_SETCAP=0", // it would ask for sudo
@@ -98,7 +99,7 @@ func rootPackage(root string) (overlay string, remove func(), err error) {
 
 // checkout is the folder of the go.mod that the command runs under.
 func checkout() (string, error) {
-	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	gomod, err := exec.CommandContext(context.Background(), "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}

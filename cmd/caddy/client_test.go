@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -196,8 +197,8 @@ func models(t *testing.T, client openai.Client) {
 func refused(t *testing.T, client openai.Client) {
 	t.Helper()
 	_, err := client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{Model: chatModels[0], Messages: say("x")}, option.WithAPIKey("wrong"), option.WithMaxRetries(5))
-	e, ok := err.(*openai.Error)
-	if !ok || e.StatusCode != 401 || e.Code != "invalid_api_key" || e.Type != "authentication_error" || !strings.Contains(e.Message, "Invalid API key") {
+	var e *openai.Error
+	if !errors.As(err, &e) || e.StatusCode != 401 || e.Code != "invalid_api_key" || e.Type != "authentication_error" || !strings.Contains(e.Message, "Invalid API key") {
 		t.Errorf("a wrong key: %v", err)
 	}
 }

@@ -5,7 +5,7 @@ import "unicode/utf8"
 // AppendString appends s as a JSON string. Characters beyond ASCII stay as they are; what is no
 // valid UTF-8 becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			return appendEscaped(b, s, i)
 		}

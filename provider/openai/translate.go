@@ -45,11 +45,12 @@ func (t *answerTranslator) Write(p []byte) (int, error) {
 	if t.Done() {
 		return len(p), nil
 	}
-	if t.sse {
+	switch {
+	case t.sse:
 		t.note(t.events.Write(p, t.event))
-	} else if len(t.object)+len(p) > maxObject {
+	case len(t.object)+len(p) > maxObject:
 		t.note(UpstreamBroken("Try again: the provider's answer is larger than 64 MB."))
-	} else {
+	default:
 		t.object = append(t.object, p...)
 	}
 	if !t.Stream() {
