@@ -1,0 +1,131 @@
+package provider
+
+import (
+	"errors"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/sjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// call is what becomes of a request for name.
+func call(endpoint openai.Endpoint, name, body string) (*openai.Call, error) {
+	content, err := sjson.Set(body, "model", name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openai.ParseRequest(endpoint, []byte(content))
+	if err != nil {
+		return nil, err
+	}
+	if r.Provider, r.Model, err = Split(r.Name); err != nil {
+		return nil, err
+	}
+	return For(r.Provider).Call(r)
+}
+
+// bodies are requests without their model.
+var bodies = map[openai.Endpoint]string{
+	openai.Chat:        `{"messages":[{"role":"user","content":"hi"}],"unknown":1.50}`,
+	openai.Completions: `{"prompt":"def add","stop":["a"],"stream":true}`,
+	openai.Responses:   `{"input":"hi"}`,
+	openai.Embeddings:  `{"input":["a","b"]}`,
+}
+
+func TestWhereARequestGoes(t *testing.T) {
+	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
+	for _, test := range []struct {
+		endpoint   openai.Endpoint
+		name, path string
+		model      string // in the body of what passes; "": it is translated
+	}{
+		{openai.Chat, llama, "workers-ai/v1/chat/completions", "@cf/meta/llama-3.1-8b-instruct"},
+		{openai.Completions, llama, "workers-ai/@cf/meta/llama-3.1-8b-instruct", ""},
+		{openai.Completions, "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", ""},
+		{openai.Responses, "workers-ai/@cf/openai/gpt-oss-20b", "workers-ai/v1/responses", "@cf/openai/gpt-oss-20b"},
+		{openai.Embeddings, "workers-ai/@cf/baai/bge-m3", "workers-ai/v1/embeddings", "@cf/baai/bge-m3"},
+		{openai.Chat, "azure-openai/your_instance/gpt-4o", "azure-openai/your_instance/gpt-4o/chat/completions", "gpt-4o"},
+		{openai.Completions, "azure-openai/inst/gpt-4o", "azure-openai/inst/gpt-4o/chat/completions", ""},
+		{openai.Responses, "azure-openai/inst/gpt-5", "azure-openai/inst/openai/responses", "gpt-5"},
+		{openai.Embeddings, "azure-openai/inst/emb", "azure-openai/inst/emb/embeddings", "emb"},
+		{openai.Chat, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		{openai.Completions, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", ""},
+		{openai.Embeddings, "google-ai-studio/gemini-embedding-001", "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents", ""},
+		{openai.Chat, "groq/llama-3.3-70b", "compat/chat/completions", "groq/llama-3.3-70b"},
+		{openai.Chat, "dynamic/my-route", "compat/chat/completions", "dynamic/my-route"},
+		{openai.Completions, "openai/gpt-4o-mini", "compat/chat/completions", ""},
+		{openai.Responses, "openai/gpt-5", "openai/responses", "gpt-5"},
+		{openai.Embeddings, "openai/text-embedding-3-small", "compat/embeddings", "openai/text-embedding-3-small"},
+	} {
+		got, err := call(test.endpoint, test.name, bodies[test.endpoint])
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if got.Path != test.path || (got.Translate == nil) != (test.model != "") {
+			t.Errorf("%s: path %s, want %s; translated %v", test.name, got.Path, test.path, got.Translate != nil)
+		}
+		if test.model == "" {
+			continue
+		}
+		if want, _ := sjson.Set(bodies[test.endpoint], "model", test.model); string(got.Body) != want {
+			t.Errorf("%s: body %s, want %s", test.name, got.Body, want)
+		}
+	}
+}
+
+func TestModelsThatHaveNoPlace(t *testing.T) {
+	for _, test := range []struct {
+		endpoint openai.Endpoint
+		name     string
+	}{
+		{openai.Chat, "gpt-5-mini"}, {openai.Chat, ""}, {openai.Chat, "/"}, {openai.Chat, "openai/"}, {openai.Chat, "/x"},
+		{openai.Chat, "openai//x"}, {openai.Chat, "openai/x/"}, {openai.Chat, "openai/.."}, {openai.Chat, "openai/a/../b"}, {openai.Chat, "openai/a..b"},
+		{openai.Chat, "openai/."}, {openai.Chat, "openai/x?y"}, {openai.Chat, "openai/x#y"}, {openai.Chat, "openai/x%2e"}, {openai.Chat, `openai/x\y`},
+		{openai.Chat, "openai/x\ny"}, {openai.Chat, "openai/x y"}, {openai.Chat, "openai/x\u0085"}, {openai.Chat, "openai/x\u2028"}, {openai.Chat, "openai/\u202ex"},
+		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 600)},
+		{openai.Chat, "workers-ai/llama"}, {openai.Chat, "workers-ai/@cf"}, {openai.Chat, "workers-ai/v1/chat"},
+		{openai.Chat, "azure-openai/inst"}, {openai.Chat, "azure-openai/a/b/c"}, {openai.Chat, "azure-openai/evil.com/x"}, {openai.Chat, "azure-openai/a@b/x"}, {openai.Chat, "azure-openai/a:1/x"},
+		{openai.Chat, "google-ai-studio/a/b"}, {openai.Chat, "google-ai-studio/gemini:countTokens"},
+		{openai.Responses, "google-ai-studio/gemini-2.5-flash"}, {openai.Responses, "groq/llama"},
+	} {
+		_, err := call(test.endpoint, test.name, bodies[test.endpoint])
+		var e *openai.Error
+		if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || !e.Final {
+			t.Errorf("%q: error %+v, want 404 model_not_found", test.name, err)
+		}
+	}
+}
+
+// FuzzModelToURL: whatever model a client names, the URL stays below the gateway's.
+func FuzzModelToURL(f *testing.F) {
+	for _, name := range []string{"workers-ai/@cf/meta/llama", "azure-openai/i/d", "google-ai-studio/gemini-x", "openai/x", "a/../b", "workers-ai/@cf/%2e%2e/x", "x/é:y;z"} {
+		f.Add(name, uint8(0))
+	}
+	f.Fuzz(func(t *testing.T, name string, endpoint uint8) {
+		got, err := call(openai.Endpoint(endpoint%4), name, bodies[openai.Endpoint(endpoint%4)])
+		if err != nil {
+			return
+		}
+		u := &url.URL{Path: "/v1/acc/gw/" + got.Path, RawQuery: got.Query}
+		parsed, err := url.Parse(u.String())
+		if err != nil || parsed.Path != u.Path || parsed.RawQuery != got.Query || parsed.Fragment != "" || parsed.Host != "" {
+			t.Fatalf("%q became the URL %s (%v)", name, u, err)
+		}
+		provider, _, _ := strings.Cut(name, "/")
+		first := map[string]string{"workers-ai": "workers-ai", "azure-openai": "azure-openai", "google-ai-studio": "google-ai-studio"}[provider]
+		if first == "" {
+			first = "compat"
+			if endpoint%4 == uint8(openai.Responses) {
+				first = "openai"
+			}
+		}
+		if path.Clean(parsed.Path) != parsed.Path || !strings.HasPrefix(parsed.Path, "/v1/acc/gw/"+first+"/") {
+			t.Fatalf("%q left its place: %s", name, parsed.Path)
+		}
+	})
+}
