@@ -46,6 +46,23 @@ func TestARequestPassesTheKeyCheckAndReachesTheGateway(t *testing.T) {
 	}
 }
 
+func TestABodyGoesUpstreamAsJSONWhateverTheClientCallsIt(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	p := start(t, setup{upstream: u.URL})
+	for sent, want := range map[string]string{
+		"":                                  "application/json",
+		"application/x-www-form-urlencoded": "application/json",
+		"application/json; charset=utf-8":   "application/json; charset=utf-8",
+	} {
+		header := as(testEmail, testKey)
+		header["Content-Type"] = sent
+		read(t, p.do(request{path: "/v1/chat/completions", header: header, body: chatBody(llama)}))
+		if seen, _ := u.seen(); seen.Header.Get("Content-Type") != want {
+			t.Errorf("%q went upstream as %q, want %q", sent, seen.Header.Get("Content-Type"), want)
+		}
+	}
+}
+
 func TestClientHeadersThatTheOperatorAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "client_headers X-Trace Cookie Cf-Aig-Cache-Ttl Cf-Aig-Metadata X-Forwarded-For Authorization"})

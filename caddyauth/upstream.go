@@ -117,8 +117,8 @@ func (h *Handler) upstreamHeader(client http.Header, u user) http.Header {
 			header[name] = values
 		}
 	}
-	if len(header["Content-Type"]) == 0 {
-		header["Content-Type"] = jsonType
+	if !strings.HasPrefix(client.Get("Content-Type"), jsonType[0]) {
+		header["Content-Type"] = jsonType // the body has been found to be JSON, whatever curl says of it
 	}
 	header["Accept-Encoding"] = identity
 	header["Cf-Aig-Metadata"] = []string{metadata(u)}

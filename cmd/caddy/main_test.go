@@ -263,6 +263,7 @@ func runCurl(t *testing.T, printed string) {
 		name, value, _ := strings.Cut(header, ": ")
 		req.Header.Set(name, value)
 	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's own
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
