@@ -43,15 +43,7 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 // Values without placeholders are checked here, so that an error names the line.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	var o options
-	for d.NextBlock(0) {
-		name, err := o.next(d)
-		if err != nil {
-			return err
-		}
+	return block(d, func(name string) (err error) {
 		switch name {
 		case "account_id":
 			err = text(d, &h.AccountID)
@@ -81,11 +73,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			err = d.Errf("unknown option %q of continue_auth", name)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 func (h *Handler) unmarshalKeystore(d *caddyfile.Dispenser) error {
@@ -102,15 +91,7 @@ func (h *Handler) unmarshalKeystore(d *caddyfile.Dispenser) error {
 }
 
 func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	var o options
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name, err := o.next(d)
-		if err != nil {
-			return err
-		}
+	return block(d, func(name string) (err error) {
 		switch name {
 		case "refresh_after":
 			err = value(d, &c.RefreshAfter, parseDuration)
@@ -125,11 +106,8 @@ func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			err = d.Errf("unknown option %q of cache", name)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -144,20 +122,24 @@ func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return check(d, "failed_attempts", window, parseDuration)
 }
 
-// options are the options of a block, of which each may stand once.
-type options struct{ seen map[string]bool }
-
-// next returns the name of the option that d is at.
-func (o *options) next(d *caddyfile.Dispenser) (string, error) {
-	name := d.Val()
-	if o.seen[name] {
-		return "", d.Errf("option %q stands here twice", name)
+// block calls option with the name of each option in the block that d is before. Each may stand
+// once, and nothing may stand between the block and its name.
+func block(d *caddyfile.Dispenser, option func(name string) error) error {
+	if d.NextArg() {
+		return d.ArgErr()
 	}
-	if o.seen == nil {
-		o.seen = make(map[string]bool)
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		if seen[name] {
+			return d.Errf("option %q stands here twice", name)
+		}
+		seen[name] = true
+		if err := option(name); err != nil {
+			return err
+		}
 	}
-	o.seen[name] = true
-	return name, nil
+	return nil
 }
 
 // text reads the one argument of an option.

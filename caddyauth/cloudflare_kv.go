@@ -88,15 +88,7 @@ func (k *CloudflareKV) Open() (keystore.Store, error) { return cloudflarekv.New(
 //	}
 func (k *CloudflareKV) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	var o options
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name, err := o.next(d)
-		if err != nil {
-			return err
-		}
+	return block(d, func(name string) (err error) {
 		switch name {
 		case "account_id":
 			err = text(d, &k.AccountID)
@@ -113,11 +105,8 @@ func (k *CloudflareKV) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			err = d.Errf("unknown option %q of keystore cloudflare_kv", name)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // Interface guards

@@ -73,15 +73,7 @@ func (f *File) Open() (keystore.Store, error) {
 //	}
 func (f *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	var o options
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name, err := o.next(d)
-		if err != nil {
-			return err
-		}
+	return block(d, func(name string) (err error) {
 		switch name {
 		case "api_keys":
 			err = text(d, &f.APIKeys)
@@ -90,11 +82,8 @@ func (f *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			err = d.Errf("unknown option %q of keystore file", name)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // Interface guards
