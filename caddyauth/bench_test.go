@@ -16,18 +16,30 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// bare is the rest of the chain: it does what the transport would to show that it was there.
-var bare = caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+// bare is the rest of the chain, with the shortest of streams for an answer. It does what the
+// transport would to show that it was there.
+var bare = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 	if carried, ok := r.Context().Value(handoffKey{}).(*handoff); ok {
 		carried.sent = true
 	}
-	return nil
+	w.Header()["Content-Type"] = eventStream
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(doneEvent)
+	return err
 })
 
-// chat returns a body of about that size, as code looks, with the model at its end.
-func chatOf(size int) []byte {
+var (
+	eventStream = []string{"text/event-stream"}
+	doneEvent   = []byte("data: [DONE]\n\n")
+)
+
+// groq is a model whose answers pass through.
+const groq = "groq/llama-3.3-70b-versatile"
+
+// chatOf returns a body of about that size, as code looks, with the model at its end.
+func chatOf(model string, size int) []byte {
 	line := `    return self.values[index] + offset\n`
-	return []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true,"model":"` + llama + `"}`)
+	return []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true,"model":"` + model + `"}`)
 }
 
 // discard is a client that takes everything.
@@ -64,7 +76,7 @@ func withUs(tb testing.TB) caddyhttp.Handler {
 }
 
 func TestTheHandlerCostsAtMost30Allocations(t *testing.T) {
-	body := chatOf(4 << 10)
+	body := chatOf(groq, 4<<10)
 	ours, theirs := sending(body, withUs(t)), sending(body, bare)
 	if err := ours(); err != nil {
 		t.Fatal(err)
@@ -78,19 +90,22 @@ func TestTheHandlerCostsAtMost30Allocations(t *testing.T) {
 }
 
 func TestABodyOf1MBCostsOneCopy(t *testing.T) {
-	body := chatOf(1 << 20)
-	ours := sending(body, withUs(t))
-	if err := ours(); err != nil {
-		t.Fatal(err)
-	}
-	result := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_ = ours()
+	h := withUs(t)
+	for _, model := range []string{groq, llama} {
+		body := chatOf(model, 1<<20)
+		ours := sending(body, h)
+		if err := ours(); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if got := result.AllocedBytesPerOp(); got > int64(len(body))+64<<10 {
-		t.Errorf("%d bytes allocated for a body of %d", got, len(body))
+		result := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = ours()
+			}
+		})
+		if got := result.AllocedBytesPerOp(); got > int64(len(body))+64<<10 {
+			t.Errorf("%s: %d bytes allocated for a body of %d", model, got, len(body))
+		}
 	}
 }
 
@@ -99,7 +114,7 @@ func BenchmarkHandler(b *testing.B) {
 	for _, size := range []int{4 << 10, 200 << 10, 1 << 20} {
 		for name, next := range map[string]caddyhttp.Handler{"with": h, "without": bare} {
 			b.Run(fmt.Sprintf("size=%dKB/%s", size>>10, name), func(b *testing.B) {
-				send := sending(chatOf(size), next)
+				send := sending(chatOf(groq, size), next)
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := send(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -75,11 +76,12 @@ type Handler struct {
 	// changes nothing but a warning in the log.
 	AskUsage bool `json:"ask_usage,omitempty"`
 
-	logger   *zap.Logger
-	settings settings
-	attempts *failedAttempts
-	cache    *cache.Cache
-	cacheKey string // set only once a reference to the cache is held
+	logger    *zap.Logger
+	settings  settings
+	attempts  *failedAttempts
+	cache     *cache.Cache
+	providers *provider.Providers
+	cacheKey  string // set only once a reference to the cache is held
 }
 
 // CaddyModule returns the module's ID and constructor.

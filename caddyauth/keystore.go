@@ -11,6 +11,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
 // Keystore is what a module in the namespace `continue_auth.keystores` must be.
@@ -28,8 +29,12 @@ type Keystore interface {
 // What is in it outlives the configuration that made it, and knows nothing of it.
 var caches = caddy.NewUsagePool()
 
-// pooled makes a cache what a caddy.UsagePool holds.
-type pooled struct{ *cache.Cache }
+// pooled is a cache as a caddy.UsagePool holds it, and what the providers remember of the users
+// that are in it.
+type pooled struct {
+	*cache.Cache
+	providers *provider.Providers
+}
 
 // Destruct closes the cache's store.
 func (p pooled) Destruct() error { return p.Close() }
@@ -58,12 +63,16 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return pooled{cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog})}, nil
+		return pooled{
+			Cache:     cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog}),
+			providers: provider.New(),
+		}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("keystore: %w", err)
 	}
-	h.cache, h.cacheKey = value.(pooled).Cache, key
+	shared := value.(pooled)
+	h.cache, h.providers, h.cacheKey = shared.Cache, shared.providers, key
 	return nil
 }
 

@@ -152,7 +152,7 @@ func TestAnObjectThatIsCutOff(t *testing.T) {
 		wantError(t, res, 502, "upstream_invalid_response")
 	})
 	t.Run("passed through, it breaks off for the client too", func(t *testing.T) {
-		res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
+		res := p.do(request{path: "/v1/chat/completions", body: chatBody("groq/llama")})
 		if body, err := io.ReadAll(res.Body); err == nil {
 			t.Errorf("the client took %q for whole", body)
 		}

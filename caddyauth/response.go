@@ -57,18 +57,25 @@ func (w *response) WriteHeader(status int) {
 		w.mode = misconfigured
 	case status >= 300:
 		w.mode = failing
-	case w.call.Translate == nil:
-		w.begin(status)
-	case header.Get("Content-Encoding") != "":
-		w.mode = failing // the transport has taken off what it can read
 	default:
-		w.translate(header)
+		w.pass(status, header)
 	}
 }
 
-func (w *response) translate(header http.Header) {
+// pass begins an answer that is good, as it is or translated.
+func (w *response) pass(status int, header http.Header) {
+	if w.call.Translate != nil {
+		w.translator = w.call.Translate(client{w}, w.events)
+	}
+	if w.translator == nil {
+		w.begin(status)
+		return
+	}
+	if header.Get("Content-Encoding") != "" {
+		w.mode = failing // the transport has taken off what it can read
+		return
+	}
 	w.mode = translating
-	w.translator = w.call.Translate(client{w}, w.events)
 	header.Del("Content-Length")
 	header.Del("Etag")
 	if !w.translator.Stream() {
@@ -77,7 +84,9 @@ func (w *response) translate(header http.Header) {
 	}
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-cache")
-	w.begin(http.StatusOK)
+	if w.events { // of JSON, it shows only later whether it is an answer
+		w.begin(http.StatusOK)
+	}
 }
 
 func (w *response) begin(status int) {
@@ -90,7 +99,9 @@ type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
 	if !c.begun {
-		c.Header().Set("Content-Length", strconv.Itoa(len(p)))
+		if !c.translator.Stream() {
+			c.Header().Set("Content-Length", strconv.Itoa(len(p)))
+		}
 		c.begin(http.StatusOK)
 	}
 	return c.ResponseWriter.Write(p)

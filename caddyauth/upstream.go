@@ -17,7 +17,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
-	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -65,7 +64,8 @@ func (c *handoff) redact(text string) string {
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings) error {
-	call, err := provider.For(request.Provider).Call(request)
+	request.User = u.email
+	call, err := h.providers.For(request.Provider).Call(request)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,13 @@
 package provider
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -47,7 +46,7 @@ func complete(e *openai.Error) *openai.Error {
 	case e.Status < 400:
 		*e = *openai.UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired:
-		refused(e)
+		*e = *openai.UpstreamRefused()
 	case e.Status == http.StatusTooManyRequests:
 		e.Message = first(e.Message, "Wait before you try again: the provider has had too many requests.")
 		if e.Code == "" {
@@ -66,19 +65,6 @@ func complete(e *openai.Error) *openai.Error {
 	return e
 }
 
-// refused is for credentials of the operator's that somebody upstream does not take.
-func refused(e *openai.Error) {
-	*e = openai.Error{
-		Status: http.StatusBadGateway, Code: "upstream_auth_failed", Final: true,
-		Message: "Tell whoever runs this server: the AI gateway or the provider refuses the server's own credentials.",
-	}
-}
-
-// operatorFault is for settings of the operator's that cannot work.
-func operatorFault(e *openai.Error, message string) {
-	*e = openai.Error{Status: http.StatusBadGateway, Code: "upstream_misconfigured", Final: true, Message: message}
-}
-
 // gatewayError reads an error of the AI Gateway itself. Its codes are gathered from Cloudflare's
 // pages on guardrails, DLP and stored keys, and from public reports; there is no list.
 func gatewayError(e *openai.Error, m gjson.Result) {
@@ -90,14 +76,14 @@ func gatewayError(e *openai.Error, m gjson.Result) {
 	lower := strings.ToLower(e.Message)
 	switch {
 	case code == 2001:
-		operatorFault(e, "Tell whoever runs this server: the AI gateway it names does not exist.")
+		*e = *openai.UpstreamMisconfigured("Tell whoever runs this server: the AI gateway it names does not exist.")
 	case code == 2005:
 		e.Status, e.Code = http.StatusBadGateway, "upstream_failed"
 		e.Message = "Try again: the AI gateway got no response from the provider."
 	case code == 2008:
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case code == 2009:
-		refused(e)
+		*e = *openai.UpstreamRefused()
 	case code == 2016 || code == 2017 || code == 2029 || code == 2030 || e.Status == http.StatusFailedDependency:
 		e.Status, e.Code = http.StatusBadRequest, "content_filter"
 	case code == 2019:
@@ -105,7 +91,7 @@ func gatewayError(e *openai.Error, m gjson.Result) {
 	case code == 2021 || e.Status == http.StatusPaymentRequired || e.Status == http.StatusTooManyRequests && strings.Contains(lower, "spend"):
 		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
 	case code == 2040 || e.Status == http.StatusBadRequest && strings.Contains(lower, "credential"):
-		operatorFault(e, "Tell whoever runs this server: the AI gateway has no credentials for this provider.")
+		*e = *openai.UpstreamMisconfigured("Tell whoever runs this server: the AI gateway has no credentials for this provider.")
 	case code != 0 && e.Status != http.StatusTooManyRequests:
 		e.Code = strconv.FormatInt(code, 10)
 	}
@@ -117,7 +103,7 @@ func cloudflareError(e *openai.Error, item gjson.Result) {
 	e.Message = item.Get("message").Str
 	switch code := item.Get("code").Int(); {
 	case code == 10000 || code == 9109:
-		refused(e)
+		*e = *openai.UpstreamRefused()
 	case code == 7000 || code == 7003 || code == 5007 || code == 3042:
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case code == 3036:
@@ -131,37 +117,17 @@ func cloudflareError(e *openai.Error, item gjson.Result) {
 
 // providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
 func providerError(e *openai.Error, said gjson.Result) {
+	if said.Get("status").Type == gjson.String { // Google's alone have one
+		retryAfter := e.RetryAfter
+		*e = *googleaistudio.Error(e.Status, said)
+		e.RetryAfter = first(retryAfter, e.RetryAfter)
+		return
+	}
 	e.Message = said.Get("message").Str
 	e.Param = said.Get("param").Str
 	e.Code = said.Get("code").Str
 	if e.Code == "DeploymentNotFound" {
 		e.Code, e.Param = "model_not_found", "model"
-	}
-	if googleStatus := said.Get("status").Str; googleStatus != "" {
-		googleError(e, said, googleStatus)
-	}
-}
-
-// googleError reads what Google's errors say beyond a message
-// (https://ai.google.dev/gemini-api/docs/troubleshooting).
-func googleError(e *openai.Error, said gjson.Result, status string) {
-	e.Code = strings.ToLower(status)
-	switch {
-	case said.Get(`details.#(reason=="API_KEY_INVALID")`).Exists() || status == "UNAUTHENTICATED" || status == "PERMISSION_DENIED":
-		refused(e)
-	case status == "FAILED_PRECONDITION":
-		operatorFault(e, "Tell whoever runs this server: Google refuses the server's location or billing.")
-	case status == "NOT_FOUND":
-		e.Code, e.Param = "model_not_found", "model"
-	case status == "RESOURCE_EXHAUSTED":
-		e.Code = "rate_limit_exceeded"
-		delay, err := time.ParseDuration(said.Get(`details.#(retryDelay!="").retryDelay`).Str)
-		if err == nil && e.RetryAfter == "" {
-			e.RetryAfter = strconv.Itoa(int(math.Ceil(delay.Seconds())))
-		}
-		if strings.Contains(said.Get("details").Raw, "PerDay") {
-			e.Code = "insufficient_quota"
-		}
 	}
 }
 

@@ -21,18 +21,25 @@ type Provider interface {
 	Call(r *openai.Request) (*openai.Call, error)
 }
 
-// named are the providers that need more than the gateway's OpenAI-compatible route.
-var named = map[string]Provider{
-	"workers-ai":       workersai.Provider{},
-	"azure-openai":     azureopenai.Provider{},
-	"google-ai-studio": googleaistudio.Provider{},
+// Providers are the AI providers, with what they remember of their users.
+type Providers struct {
+	named map[string]Provider
 }
 
-// For returns the provider of that name: one with a translation of its own, or the gateway's
-// OpenAI-compatible route, which takes all others.
-func For(name string) Provider {
-	if p, ok := named[name]; ok {
-		return p
+// New makes the providers, which remember nothing yet.
+func New() *Providers {
+	return &Providers{named: map[string]Provider{
+		"workers-ai":       workersai.Provider{},
+		"azure-openai":     azureopenai.Provider{},
+		"google-ai-studio": googleaistudio.Provider{Signatures: googleaistudio.NewSignatures()},
+	}}
+}
+
+// For returns the provider of that name: one that needs more than the gateway's OpenAI-compatible
+// route, or that route, which takes all others.
+func (p *Providers) For(name string) Provider {
+	if named, ok := p.named[name]; ok {
+		return named
 	}
 	return compat.Provider{}
 }

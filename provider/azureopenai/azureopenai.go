@@ -24,24 +24,34 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	base := "azure-openai/" + instance + "/"
 	switch r.Endpoint {
 	case openai.Completions:
-		body, rest, err := r.ChatFromCompletion(deployment, stopWords)
+		return completion(r, base, deployment)
+	case openai.Responses:
+		r.SetModel(deployment)
+		return &openai.Call{Path: base + "openai/responses", Body: r.Body}, nil
+	case openai.Embeddings:
+		r.SetModel(deployment)
+		return &openai.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
+	default: // openai.Chat
+		rest, err := r.LimitStop(stopWords)
 		if err != nil {
 			return nil, err
 		}
-		return &openai.Call{
-			Path:      base + deployment + "/chat/completions",
-			Body:      body,
-			Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
-		}, nil
-	case openai.Responses:
-		base += "openai/responses"
-	case openai.Embeddings:
-		base += deployment + "/embeddings"
-	default: // openai.Chat
-		base += deployment + "/chat/completions"
+		r.SetModel(deployment)
+		return &openai.Call{Path: base + deployment + "/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	}
-	r.SetModel(deployment)
-	return &openai.Call{Path: base, Body: r.Body}, nil
+}
+
+// completion asks for a text completion as a chat, which is all that newer models take.
+func completion(r *openai.Request, base, deployment string) (*openai.Call, error) {
+	body, rest, err := r.ChatFromCompletion(deployment, stopWords)
+	if err != nil {
+		return nil, err
+	}
+	return &openai.Call{
+		Path:      base + deployment + "/chat/completions",
+		Body:      body,
+		Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
+	}, nil
 }
 
 // consistsOf reports whether s is made of ASCII letters, digits and others, and not empty.

@@ -7,7 +7,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// stopWords is how many OpenAI takes.
+// stopWords is how many OpenAI takes; of the other providers, none takes fewer.
 const stopWords = 4
 
 // Provider sends requests to the route unchanged, text completions as chats.
@@ -17,7 +17,11 @@ type Provider struct{}
 func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	switch r.Endpoint {
 	case openai.Chat:
-		return &openai.Call{Path: "compat/chat/completions", Body: r.Body}, nil
+		rest, err := r.LimitStop(stopWords)
+		if err != nil {
+			return nil, err
+		}
+		return &openai.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	case openai.Completions:
 		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
 		if err != nil {

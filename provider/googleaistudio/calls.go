@@ -54,6 +54,9 @@ func (c *conversation) call(t *turn, at, id string, function gjson.Result, signa
 	if name == "" {
 		return openai.BadRequest(at+".name", "Send the called function's `name`.")
 	}
+	if signature == "" && id != "" {
+		signature = c.recall(id)
+	}
 	if signature == "" && len(t.calls) == 0 { // Gemini 3 refuses a turn whose first call has none
 		signature = anySignature
 	}

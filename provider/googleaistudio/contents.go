@@ -23,6 +23,9 @@ type conversation struct {
 
 	// The calls that wait for their results, by id; by name where the call has no id.
 	waiting map[string][]*call
+
+	// recall returns the thought signature of the call with an id, if it is remembered.
+	recall func(id string) string
 }
 
 // turn is what one side says before the other does.
@@ -33,11 +36,11 @@ type turn struct {
 }
 
 // readMessages reads `messages`.
-func readMessages(messages gjson.Result) (*conversation, error) {
+func readMessages(messages gjson.Result, recall func(id string) string) (*conversation, error) {
 	if !messages.IsArray() {
 		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
 	}
-	c := &conversation{waiting: map[string][]*call{}}
+	c := &conversation{waiting: map[string][]*call{}, recall: recall}
 	err := each("messages", messages, c.message)
 	if err != nil {
 		return nil, err

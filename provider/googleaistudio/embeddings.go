@@ -89,7 +89,7 @@ func (e embedding) convert(body []byte) ([]byte, error) {
 	}
 	m := gjson.ParseBytes(body)
 	if said := m.Get("error"); said.IsObject() {
-		return nil, apiError(said)
+		return nil, Error(0, said)
 	}
 	all := m.Get("embeddings").Array()
 	if single := m.Get("embedding"); single.IsObject() {

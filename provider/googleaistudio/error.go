@@ -1,40 +1,38 @@
 package googleaistudio
 
 import (
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// apiError is the error that Google reports within an answer it has begun
+// Error is the error that Google reports as said, {"code","message","status","details"}, with an HTTP status, or
+// within an answer that has begun: then status is 0
 // (https://ai.google.dev/gemini-api/docs/troubleshooting). What it says of the operator's own
 // project stays here.
-func apiError(said gjson.Result) *openai.Error {
-	status := said.Get("status").Str
-	e := &openai.Error{
-		Status:  int(said.Get("code").Int()),
-		Message: said.Get("message").Str,
-		Code:    strings.ToLower(status),
+func Error(status int, said gjson.Result) *openai.Error {
+	if status == 0 {
+		status = int(said.Get("code").Int())
 	}
+	name := said.Get("status").Str
+	e := &openai.Error{Status: status, Message: said.Get("message").Str, Code: strings.ToLower(name)}
 	switch {
-	case said.Get(`details.#(reason=="API_KEY_INVALID")`).Exists() || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden ||
-		status == "UNAUTHENTICATED" || status == "PERMISSION_DENIED":
-		return &openai.Error{
-			Status: http.StatusBadGateway, Code: "upstream_auth_failed", Final: true,
-			Message: "Tell whoever runs this server: the AI gateway or the provider refuses the server's own credentials.",
-		}
-	case status == "FAILED_PRECONDITION":
-		return &openai.Error{
-			Status: http.StatusBadGateway, Code: "upstream_misconfigured", Final: true,
-			Message: "Tell whoever runs this server: Google refuses the server's location or billing.",
-		}
-	case status == "NOT_FOUND":
+	case said.Get(`details.#(reason=="API_KEY_INVALID")`).Exists() || status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		name == "UNAUTHENTICATED" || name == "PERMISSION_DENIED":
+		return openai.UpstreamRefused()
+	case name == "FAILED_PRECONDITION":
+		return openai.UpstreamMisconfigured("Tell whoever runs this server: Google refuses the server's location or billing.")
+	case name == "NOT_FOUND":
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
-	case status == "RESOURCE_EXHAUSTED":
-		e.Status, e.Code = http.StatusTooManyRequests, "rate_limit_exceeded"
+	case name == "RESOURCE_EXHAUSTED":
+		e.Status = http.StatusTooManyRequests
+		e.Code, e.RetryAfter = exhausted(said.Get("details"))
 	}
 	if e.Status < 400 || e.Status > 599 {
 		e.Status = http.StatusBadGateway
@@ -42,6 +40,19 @@ func apiError(said gjson.Result) *openai.Error {
 	if e.Message == "" {
 		e.Message = "Try again: the provider reported an error without a message."
 	}
-	e.Final = e.Status < 500 && e.Status != http.StatusTooManyRequests
+	e.Final = e.Status < 500 && e.Code != "rate_limit_exceeded"
 	return e
+}
+
+// exhausted tells a limit that is over soon, with the seconds to wait if Google says so, from one
+// of a whole day.
+func exhausted(details gjson.Result) (code, retryAfter string) {
+	delay, err := time.ParseDuration(details.Get(`#(retryDelay!="").retryDelay`).Str)
+	if err == nil && delay > 0 {
+		retryAfter = strconv.Itoa(int(math.Ceil(delay.Seconds())))
+	}
+	if strings.Contains(details.Raw, "PerDay") {
+		return "insufficient_quota", retryAfter
+	}
+	return "rate_limit_exceeded", retryAfter
 }

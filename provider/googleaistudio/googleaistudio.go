@@ -14,10 +14,13 @@ import (
 )
 
 // Provider translates requests to Gemini's generateContent and embedContent.
-type Provider struct{}
+type Provider struct {
+	// Signatures gives clients back the thought signatures that they lose. Nil: nothing does.
+	Signatures *Signatures
+}
 
 // Call returns the request for r, whose model is Gemini's id without "models/".
-func (Provider) Call(r *openai.Request) (call *openai.Call, err error) {
+func (p Provider) Call(r *openai.Request) (call *openai.Call, err error) {
 	if !validModel(r.Model) {
 		return nil, openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
 	}
@@ -27,7 +30,7 @@ func (Provider) Call(r *openai.Request) (call *openai.Call, err error) {
 	case openai.Embeddings:
 		call, err = embeddings(r)
 	default: // openai.Chat, openai.Completions
-		call, err = chat(r)
+		call, err = p.chat(r)
 	}
 	if err != nil {
 		return nil, err
@@ -50,9 +53,9 @@ func method(model, name string) string {
 // fields are the members of a request, the first of each name.
 type fields map[string]gjson.Result
 
-func chat(r *openai.Request) (*openai.Call, error) {
+func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 	f := fields(gjson.ParseBytes(r.Body).Map())
-	conversation, err := converse(r, f)
+	conversation, err := p.converse(r, f)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func chat(r *openai.Request) (*openai.Call, error) {
 	call := &openai.Call{
 		Path:      method(r.Model, "generateContent"),
 		Body:      body.end(),
-		Translate: translate(r.Form(rest)),
+		Translate: p.translate(r.User, r.Form(rest)),
 	}
 	if r.Stream {
 		call.Path, call.Query = method(r.Model, "streamGenerateContent"), "alt=sse"
@@ -83,9 +86,9 @@ func chat(r *openai.Request) (*openai.Call, error) {
 }
 
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
-func converse(r *openai.Request, f fields) (*conversation, error) {
+func (p Provider) converse(r *openai.Request, f fields) (*conversation, error) {
 	if r.Endpoint == openai.Chat {
-		return readMessages(f["messages"])
+		return readMessages(f["messages"], func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
 	if err != nil {
@@ -97,9 +100,9 @@ func converse(r *openai.Request, f fields) (*conversation, error) {
 	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
 }
 
-func translate(form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
+func (p Provider) translate(user string, form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
 	return func(dst io.Writer, sse bool) openai.Translator {
-		d := &decoder{sse: sse}
-		return openai.Translate(form, d.decode)(dst, sse)
+		d := &decoder{remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
+		return openai.NewTranslator(dst, sse, form, d.decode)
 	}
 }

@@ -1,9 +1,6 @@
 package googleaistudio
 
 import (
-	"bytes"
-	"encoding/json"
-
 	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -11,7 +8,7 @@ import (
 
 // decoder reads Gemini's answer: frames of a stream, or one object.
 type decoder struct {
-	sse      bool
+	remember func(id, signature string)
 	answered bool            // whether there has been a candidate
 	choices  []choice        // by a candidate's index
 	ids      map[string]bool // the ids of calls so far
@@ -22,18 +19,18 @@ type choice struct{ text, calls, broken bool }
 
 var errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
 
-// decode reads one frame of a stream, or the whole answer.
+// decode reads one frame of a stream, or the whole answer, which are alike.
 func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	if !openai.ValidObject(message) {
-		// Google wraps errors in an array where a stream was asked for.
+		// Within a stream, Google may wrap errors in an array.
 		if said := gjson.GetBytes(message, "0.error"); said.IsObject() {
-			return apiError(said)
+			return Error(0, said)
 		}
 		return errUnreadable
 	}
 	m := gjson.ParseBytes(message)
 	if said := m.Get("error"); said.IsObject() {
-		return apiError(said)
+		return Error(0, said)
 	}
 	a.SetID(m.Get("responseId").Str)
 	if err := d.candidates(m.Get("candidates"), a); err != nil {
@@ -47,10 +44,6 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 		d.answered = true
 		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", m.Get("promptFeedback.blockReasonMessage").Str))
 		a.Finish(0, openai.FinishContentFilter)
-		return nil
-	}
-	if !d.sse {
-		return openai.UpstreamBroken("Try again: the provider's answer is empty.")
 	}
 	return nil
 }
@@ -127,22 +120,20 @@ func (d *decoder) call(index int, function gjson.Result, signature string, a *op
 	if call.Name == "" {
 		return openai.UpstreamBroken("Try again: the model called a function without naming it.")
 	}
-	if d.ids[call.ID] {
-		call.ID = ""
-	} else if call.ID != "" {
-		if d.ids == nil {
-			d.ids = map[string]bool{}
-		}
-		d.ids[call.ID] = true
+	if call.ID == "" || d.ids[call.ID] {
+		call.ID = openai.NewCallID()
 	}
+	if d.ids == nil {
+		d.ids = map[string]bool{}
+	}
+	d.ids[call.ID] = true
 	if args := function.Get("args"); args.IsObject() {
-		var compact bytes.Buffer
-		_ = json.Compact(&compact, []byte(args.Raw)) // which is part of a message that is valid
-		call.Arguments = compact.String()
+		call.Arguments = openai.Compact(args.Raw)
 	}
 	if signature != "" {
 		call.Extra = openai.AppendString([]byte(`{"google":{"thought_signature":`), signature)
 		call.Extra = append(call.Extra, "}}"...)
+		d.remember(call.ID, signature)
 	}
 	a.ToolCall(index, call)
 	return nil

@@ -20,7 +20,7 @@ import (
 func answer(t testing.TB, form openai.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	translator := translate(form)(&out, sse)
+	translator := Provider{}.translate("", form)(&out, sse)
 	for _, piece := range pieces {
 		if n, err := translator.Write([]byte(piece)); err != nil || n != len(piece) {
 			t.Fatalf("wrote %d of %d: %v", n, len(piece), err)
@@ -291,9 +291,10 @@ func TestAnswersThatFail(t *testing.T) {
 		"a broken call":                    {`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed: f("}]}`, 502, "(MALFORMED_FUNCTION_CALL). Malformed: f("},
 		"a broken call beside a thought":   {`{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"functionCall":{"name":"f"}}]},"finishReason":"UNEXPECTED_TOOL_CALL"}]}`, 502, "(UNEXPECTED_TOOL_CALL)."},
 		"a page":                           {`<html>`, 502, "JSON"},
-		"half an answer":                   {`{"candidates":[{"content":`, 502, "JSON"},
+		"half an answer":                   {`{"candidates":[{"content":`, 502, "complete"},
+		"half a list of answers":           {`[{"candidates":[{"finishReason":"STOP"}]},`, 502, "complete"},
 		"two answers":                      {`{"candidates":[{"finishReason":"STOP"}]}{}`, 502, "JSON"},
-		"a list of answers":                {`[{"candidates":[{"finishReason":"STOP"}]}]`, 502, "JSON"},
+		"a list without answers":           {`[ ]`, 502, "empty"},
 		"an error":                         {`{"error":{"code":400,"message":"No such field","status":"INVALID_ARGUMENT"}}`, 400, "No such field"},
 		"an error in a list":               {"[{\n  \"error\": {\"code\":429,\"message\":\"Slow down\",\"status\":\"RESOURCE_EXHAUSTED\"}}]", 429, "Slow down"},
 		"an error of the server's":         {`{"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}}`, 503, "Overloaded"},
@@ -315,17 +316,17 @@ func TestAnswersThatFail(t *testing.T) {
 			if got != "" || !errors.As(err, &e) || e.Status != test.status || !strings.Contains(e.Message, test.says) || strings.Contains(e.Message, "secret") {
 				t.Errorf("answers %q, error %#v", got, err)
 			}
-			for _, sse := range []bool{true, false} {
-				body, says := test.body, test.says
-				if sse {
-					says = strings.Replace(says, "empty", "complete", 1) // a frame may be empty
-					body = frames(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}`, strings.ReplaceAll(body, "\n", ""))
-				}
-				got, err := answer(t, streamed, sse, body)
-				_, broken := readStream(t, got)
-				if err != nil || broken == nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, says) || !strings.Contains(got, `"type":"api_error"`) || strings.Contains(got, "secret") {
-					t.Errorf("error %v, the client reads %v in\n%s", err, broken, got)
-				}
+			if _, again := answer(t, streamed, false, test.body); again == nil || again.Error() != e.Message {
+				t.Errorf("in place of a stream: error %v, want %v", again, err)
+			}
+			says := strings.Replace(test.says, "empty", "complete", 1) // a frame may be empty
+			if !openai.ValidObject([]byte(test.body)) {
+				says = "" // whatever it is, it is no frame
+			}
+			got, err = answer(t, streamed, true, frames(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}`, strings.ReplaceAll(test.body, "\n", "")))
+			_, broken := readStream(t, got)
+			if err != nil || broken == nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, says) || !strings.Contains(got, `"type":"api_error"`) || strings.Contains(got, "secret") {
+				t.Errorf("error %v, the client reads %v in\n%s", err, broken, got)
 			}
 		})
 	}

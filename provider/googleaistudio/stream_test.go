@@ -158,7 +158,7 @@ func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
 
 func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
 	var out bytes.Buffer
-	translator := translate(streamed)(&out, true)
+	translator := Provider{}.translate("", streamed)(&out, true)
 	for frame := range strings.SplitAfterSeq(everything, "\r\n\r\n") {
 		if frame == "" {
 			break
@@ -210,7 +210,7 @@ func FuzzAnswer(f *testing.F) {
 const oneFrame = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \" token of a text that flows\"}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 2048,\"candidatesTokenCount\": 17,\"totalTokenCount\": 2165,\"promptTokensDetails\": [{\"modality\": \"TEXT\",\"tokenCount\": 2048}],\"thoughtsTokenCount\": 100},\"modelVersion\": \"gemini-2.5-flash\",\"responseId\": \"q3JjafWzHYqk1PIP2pOaiQ0\"}\r\n\r\n"
 
 func TestAFrameAllocatesLittle(t *testing.T) {
-	translator := translate(streamed)(io.Discard, true)
+	translator := Provider{}.translate("", streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 10 {
 		t.Errorf("%v allocations", n)
@@ -218,7 +218,7 @@ func TestAFrameAllocatesLittle(t *testing.T) {
 }
 
 func BenchmarkFrame(b *testing.B) {
-	translator := translate(streamed)(io.Discard, true)
+	translator := Provider{}.translate("", streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
 	b.SetBytes(int64(len(frame)))
 	b.ReportAllocs()

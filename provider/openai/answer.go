@@ -5,66 +5,7 @@ import (
 	"io"
 	"strconv"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
-
-// The finish reasons of OpenAI. There are no others.
-const (
-	FinishStop          = "stop"
-	FinishLength        = "length"
-	FinishToolCalls     = "tool_calls"
-	FinishContentFilter = "content_filter"
-)
-
-// Form is the shape in which a client wants its answer.
-type Form struct {
-	// Completion asks for text_completion, rather than chat.completion.
-	Completion bool
-
-	// Stream asks for events, Usage for one with the token counts at their end.
-	Stream, Usage bool
-
-	// Model is the model as the client named it.
-	Model string
-
-	// Choices is how many answers the client asked for with n; 0 means one.
-	Choices int
-
-	// Stop are the words that end the text, themselves left out, as far as the provider does not
-	// see to them itself.
-	Stop []string
-}
-
-// Form returns the form of r's answer. stop are the words that are left to us.
-func (r *Request) Form(stop []string) Form {
-	return Form{
-		Completion: r.Endpoint == Completions,
-		Stream:     r.Stream,
-		Usage:      r.IncludeUsage || !r.Stream,
-		Model:      r.Name,
-		Choices:    int(gjson.GetBytes(r.Body, "n").Int()),
-		Stop:       stop,
-	}
-}
-
-// Usage counts tokens. Cached is part of Prompt, Reasoning of Completion.
-type Usage struct {
-	Prompt, Completion, Total int64
-	Cached, Reasoning         int64
-}
-
-// ToolCall is a whole call of a function.
-type ToolCall struct {
-	// ID must be unique within the conversation; empty means that one is made.
-	ID, Name string
-
-	// Arguments is a JSON object in text; empty means {}.
-	Arguments string
-
-	// Extra is the JSON value of extra_content, if any.
-	Extra []byte
-}
 
 // Answer writes what a model says in the form that its client wants. Its methods are called in
 // the order in which things arrive; what a stream can show of them comes out at the next Flush,
@@ -80,14 +21,15 @@ type Answer struct {
 
 	choices []*choice
 	usage   *Usage
+	out     bool // the client has something of a stream
 	failed  bool // an error frame was the last thing out
 }
 
 // choice is one of the answers that a client asked for with n.
 type choice struct {
 	text, reasoning []byte // a JSON object's, complete at Close
-	calls           []byte // a JSON object's tool calls, separated by commas
-	ncalls          int
+	calls           []*call
+	ncalls          int    // how many of calls the client knows of, or will
 	refusal         []byte // a JSON object's
 	logprobs        []byte // a JSON object's tokens, separated by commas
 	stop            stopper
@@ -164,71 +106,17 @@ func (a *Answer) Reasoning(index int, text string) {
 	})
 }
 
-// ToolCall adds a whole tool call, in a delta of its own: Continue's IDE loses a call that shares
-// one with text. Text completions have no place for it.
-func (a *Answer) ToolCall(index int, call ToolCall) {
-	c := a.choice(index)
-	if a.form.Completion || c.finish != "" {
-		return
-	}
-	if call.ID == "" {
-		call.ID = "call_" + rand.Text()
-	}
-	if call.Arguments == "" {
-		call.Arguments = "{}"
-	}
-	position := c.ncalls
-	c.ncalls++
-	if !a.form.Stream {
-		if position > 0 {
-			c.calls = append(c.calls, ',')
-		}
-		c.calls = call.append(c.calls, -1)
-		return
-	}
-	a.release(index, c)
-	a.begin(index, c)
-	a.delta(index, func(b []byte) []byte {
-		b = append(b, `"tool_calls":[`...)
-		b = call.append(b, position)
-		return append(b, ']')
-	})
-}
-
-// append appends the call as JSON, with its position where that is not negative.
-func (t *ToolCall) append(b []byte, position int) []byte {
-	b = append(b, '{')
-	if position >= 0 {
-		b = append(b, `"index":`...)
-		b = strconv.AppendInt(b, int64(position), 10)
-		b = append(b, ',')
-	}
-	b = append(b, `"id":`...)
-	b = AppendString(b, t.ID)
-	b = append(b, `,"type":"function","function":{"name":`...)
-	b = AppendString(b, t.Name)
-	b = append(b, `,"arguments":`...)
-	b = AppendString(b, t.Arguments)
-	b = append(b, '}')
-	if len(t.Extra) > 0 {
-		b = append(b, `,"extra_content":`...)
-		b = append(b, t.Extra...)
-	}
-	return append(b, '}')
-}
-
 // Finish ends a choice. Of several reasons the first counts; a choice that called tools ends with
-// tool_calls where the provider says stop.
+// tool_calls where the provider says stop, and no other does.
 func (a *Answer) Finish(index int, reason string) {
 	c := a.choice(index)
 	if c.finish != "" {
 		return
 	}
 	a.release(index, c)
-	if reason == FinishStop && c.ncalls > 0 {
-		reason = FinishToolCalls
-	}
-	c.finish = reason
+	a.endCall(index, c)
+	c.finish = a.finishReason(c, reason)
+	reason = c.finish
 	if !a.form.Stream {
 		return
 	}
@@ -262,6 +150,9 @@ func (a *Answer) End() {
 	}
 }
 
+// begun reports whether the provider has said anything.
+func (a *Answer) begun() bool { return len(a.choices) > 0 }
+
 // stopped reports whether stop words of ours have ended every choice.
 func (a *Answer) stopped() bool {
 	for _, c := range a.choices {
@@ -272,19 +163,12 @@ func (a *Answer) stopped() bool {
 	return len(a.choices) >= max(a.form.Choices, 1)
 }
 
-// Usage notes the token counts; the last ones count.
-func (a *Answer) Usage(u Usage) {
-	if u.Total == 0 {
-		u.Total = u.Prompt + u.Completion
-	}
-	a.usage = &u
-}
-
 // Flush writes what there is of a stream to the client.
 func (a *Answer) Flush() error {
 	if len(a.buf) == 0 {
 		return nil
 	}
+	a.out = true
 	_, err := a.dst.Write(a.buf)
 	a.buf = a.buf[:0]
 	return err
@@ -297,8 +181,11 @@ func (a *Answer) Close() error {
 		return a.Flush()
 	}
 	a.finishLast()
+	if a.unnamed() {
+		return a.Fail(UpstreamBroken("Try again: the model called a function without naming it."))
+	}
 	if !a.Finished() {
-		return a.Fail(UpstreamBroken("Try again: the provider's answer ended before it was complete."))
+		return a.Fail(errIncomplete)
 	}
 	if a.form.Stream {
 		if a.form.Usage && a.usage != nil {
@@ -422,7 +309,7 @@ func (a *Answer) object() {
 			b = append(b, `,"text":`...)
 			b = AppendString(b, string(c.text))
 		} else {
-			b = c.appendMessage(append(b, `,"message":`...))
+			b = a.appendMessage(append(b, `,"message":`...), c)
 		}
 		b = c.appendLogprobs(b)
 		b = AppendString(append(b, `,"finish_reason":`...), c.finish)
@@ -436,32 +323,11 @@ func (a *Answer) object() {
 	a.buf = append(b, '}')
 }
 
-func (c *choice) appendMessage(b []byte) []byte {
+func (a *Answer) appendMessage(b []byte, c *choice) []byte {
 	b = c.appendContent(append(b, `{"role":"assistant",`...))
 	if len(c.reasoning) > 0 {
 		b = append(b, `,"reasoning_content":`...)
 		b = AppendString(b, string(c.reasoning))
 	}
-	if c.ncalls > 0 {
-		b = append(b, `,"tool_calls":[`...)
-		b = append(b, c.calls...)
-		b = append(b, ']')
-	}
-	return append(b, '}')
-}
-
-func (u *Usage) append(b []byte) []byte {
-	for _, field := range []struct {
-		name  string
-		value int64
-	}{
-		{`{"prompt_tokens":`, u.Prompt},
-		{`,"completion_tokens":`, u.Completion},
-		{`,"total_tokens":`, u.Total},
-		{`,"prompt_tokens_details":{"cached_tokens":`, u.Cached},
-		{`},"completion_tokens_details":{"reasoning_tokens":`, u.Reasoning},
-	} {
-		b = strconv.AppendInt(append(b, field.name...), field.value, 10)
-	}
-	return append(b, "}}"...)
+	return append(a.appendCalls(b, c), '}')
 }

@@ -45,3 +45,15 @@ func appendEscaped(b []byte, s string, clean int) []byte {
 	}
 	return append(b, '"')
 }
+
+// appendStrings appends a JSON array of strings.
+func appendStrings(b []byte, all []string) []byte {
+	b = append(b, '[')
+	for i, s := range all {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, s)
+	}
+	return append(b, ']')
+}

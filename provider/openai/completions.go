@@ -70,14 +70,7 @@ func (r *Request) ChatFromCompletion(model string, maxWords int) (body []byte, r
 	body = AppendString(body, prompt)
 	body = append(body, `}]`...)
 	if len(sent) > 0 {
-		body = append(body, `,"stop":[`...)
-		for i, word := range sent {
-			if i > 0 {
-				body = append(body, ',')
-			}
-			body = AppendString(body, word)
-		}
-		body = append(body, ']')
+		body = appendStrings(append(body, `,"stop":`...), sent)
 	}
 	gjson.ParseBytes(r.Body).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {

@@ -48,6 +48,20 @@ func UpstreamBroken(message string) *Error {
 	return &Error{Status: http.StatusBadGateway, Message: message, Code: "upstream_invalid_response"}
 }
 
+// UpstreamRefused is an error with status 502: somebody upstream does not take the operator's
+// credentials. The client's key was fine.
+func UpstreamRefused() *Error {
+	return &Error{
+		Status: http.StatusBadGateway, Code: "upstream_auth_failed", Final: true,
+		Message: "Tell whoever runs this server: the AI gateway or the provider refuses the server's own credentials.",
+	}
+}
+
+// UpstreamMisconfigured is an error with status 502: settings of the operator's cannot work.
+func UpstreamMisconfigured(message string) *Error {
+	return &Error{Status: http.StatusBadGateway, Code: "upstream_misconfigured", Final: true, Message: message}
+}
+
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 

@@ -3,6 +3,8 @@ package openai
 import (
 	"math"
 	"strconv"
+
+	"github.com/tidwall/gjson"
 )
 
 // TokenLogprob is how likely a token was, as the natural logarithm of its probability, and the
@@ -10,6 +12,7 @@ import (
 type TokenLogprob struct {
 	Token   string
 	Logprob float64
+	Bytes   string // a JSON array; empty means null
 	Top     []TokenLogprob
 }
 
@@ -74,5 +77,35 @@ func (t *TokenLogprob) append(b []byte) []byte {
 		logprob = -9999 // how OpenAI writes what JSON has no number for
 	}
 	b = strconv.AppendFloat(b, logprob, 'g', -1, 64)
-	return append(b, `,"bytes":null`...)
+	b = append(b, `,"bytes":`...)
+	if t.Bytes == "" {
+		return append(b, "null"...)
+	}
+	return append(b, t.Bytes...)
+}
+
+// decodeLogprobs reads the log probabilities of a choice in OpenAI's form.
+func decodeLogprobs(index int, content gjson.Result, a *Answer) {
+	if !content.IsArray() {
+		return
+	}
+	var tokens []TokenLogprob
+	content.ForEach(func(_, t gjson.Result) bool {
+		token := decodeToken(t)
+		t.Get("top_logprobs").ForEach(func(_, top gjson.Result) bool {
+			token.Top = append(token.Top, decodeToken(top))
+			return true
+		})
+		tokens = append(tokens, token)
+		return true
+	})
+	a.Logprobs(index, tokens)
+}
+
+func decodeToken(t gjson.Result) TokenLogprob {
+	token := TokenLogprob{Token: t.Get("token").Str, Logprob: t.Get("logprob").Float()}
+	if bytes := t.Get("bytes"); bytes.IsArray() {
+		token.Bytes = Compact(bytes.Raw)
+	}
+	return token
 }

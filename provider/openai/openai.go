@@ -22,6 +22,9 @@ const (
 type Request struct {
 	Endpoint Endpoint
 
+	// User is who asks; empty where that is not known.
+	User string
+
 	// Name is the model as the client named it: "<provider>/<model>".
 	Name string
 
@@ -37,9 +40,14 @@ type Request struct {
 	// Body is the JSON as it came. Whoever turns the request into a Call may edit it in place.
 	Body []byte
 
-	// Offsets of the value of `model` in Body, quotes included.
-	modelStart, modelEnd int
+	model, stop, messages span // the values of these members in Body
+
+	choices          int  // `n`
+	tools, functions bool // whether there are any
 }
+
+// span is where a value stands in a body; the zero span is nowhere.
+type span struct{ start, end int }
 
 // Call is what goes to the AI Gateway for a Request.
 type Call struct {
@@ -53,7 +61,8 @@ type Call struct {
 	Body []byte
 
 	// Translate makes the translator for an answer with status 2xx, which is fed the upstream's
-	// body; sse says that this is a stream of events. Nil where the answer passes through.
+	// body; sse says that this is a stream of events. Where it returns nil, and where it is nil,
+	// the answer passes through.
 	Translate func(dst io.Writer, sse bool) Translator
 }
 

@@ -19,14 +19,14 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 		value := body[m.valueStart:m.valueEnd]
 		switch string(unquote(body[m.keyStart:m.keyEnd])) {
 		case "model":
-			if r.modelEnd != 0 {
+			if r.model != (span{}) {
 				return BadRequest("model", "Send `model` once: the request body has more than one.")
 			}
 			if value[0] != '"' {
 				return BadRequest("model", "Send `model` as a string: \"<provider>/<model>\".")
 			}
 			r.Name = string(unquote(value))
-			r.modelStart, r.modelEnd = m.valueStart, m.valueEnd
+			r.model = span{m.valueStart, m.valueEnd}
 		case "stream":
 			switch string(value) {
 			case "true":
@@ -38,6 +38,16 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 			}
 		case "stream_options":
 			r.IncludeUsage = gjson.GetBytes(value, "include_usage").Type == gjson.True
+		case "stop":
+			r.stop = span{m.valueStart, m.valueEnd}
+		case "messages":
+			r.messages = span{m.valueStart, m.valueEnd}
+		case "n":
+			r.choices = int(gjson.ParseBytes(value).Int())
+		case "tools":
+			r.tools = value[0] == '['
+		case "functions":
+			r.functions = value[0] == '['
 		}
 		return nil
 	})
@@ -47,7 +57,7 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 		return nil, refused
 	case err != nil:
 		return nil, BadRequest("", "Send a JSON object: "+err.Error()+".")
-	case r.modelEnd == 0:
+	case r.model == span{}:
 		return nil, BadRequest("model", "Name a model: the request body has no `model`.")
 	}
 	return r, nil
@@ -61,27 +71,9 @@ func unquote(raw []byte) []byte {
 	return []byte(gjson.ParseBytes(raw).String())
 }
 
-// SetModel puts model in the place of the client's in r.Body. It writes where ParseRequest read,
-// so that what was checked is what is replaced, and in place where model is no longer than what
-// it replaces.
-func (r *Request) SetModel(model string) {
-	quoted := AppendString(make([]byte, 0, len(model)+2), model)
-	tail := r.Body[r.modelEnd:]
-	end := r.modelStart + len(quoted)
-	if end > r.modelEnd {
-		body := make([]byte, 0, len(r.Body)+len(quoted))
-		body = append(append(body, r.Body[:r.modelStart]...), quoted...)
-		r.Body = append(body, tail...)
-	} else {
-		copy(r.Body[r.modelStart:], quoted)
-		r.Body = r.Body[:end+copy(r.Body[end:], tail)]
-	}
-	r.modelEnd = end
-}
-
 // Stop reads `stop`, a string or an array of strings, without the empty ones.
 func (r *Request) Stop() ([]string, error) {
-	value := gjson.GetBytes(r.Body, "stop")
+	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
 	words := []gjson.Result{value}
 	switch {
 	case value.Type == gjson.Null:

@@ -9,25 +9,51 @@ import (
 // maxObject bounds a JSON object that is translated as a whole.
 const maxObject = 64 << 20
 
-// Decode reads one message of an upstream, an event's data or a whole JSON object, and says it on
-// a. Its errors are *Error; they end the answer.
+// Decode reads one message of an upstream, an event's data or a JSON object, and says it on a. Its
+// errors are *Error; they end the answer.
 type Decode func(message []byte, a *Answer) error
 
 // Translate returns a Call's Translate for a provider whose messages decode understands,
-// whether they come as events or as one JSON object.
+// whether they come as events or as JSON.
 func Translate(form Form, decode Decode) func(dst io.Writer, sse bool) Translator {
+	return func(dst io.Writer, sse bool) Translator { return NewTranslator(dst, sse, form, decode) }
+}
+
+// TranslateOdd returns a Call's Translate for a provider that answers as OpenAI does, which passes
+// through: but for events where an object was asked for, or an object for events, as the AI Gateway
+// sends them where guardrails read along, and where stop words are left to us.
+func TranslateOdd(form Form) func(dst io.Writer, sse bool) Translator {
 	return func(dst io.Writer, sse bool) Translator {
-		return &answerTranslator{answer: NewAnswer(dst, form), decode: decode, sse: sse}
+		if sse == form.Stream && len(form.Stop) == 0 {
+			return nil
+		}
+		return NewTranslator(dst, sse, form, DecodeChat)
 	}
 }
 
+// NewTranslator makes the translator of one answer, which sse says is events rather than JSON.
+func NewTranslator(dst io.Writer, sse bool, form Form, decode Decode) Translator {
+	t := &answerTranslator{answer: NewAnswer(dst, form), decode: decode, sse: sse}
+	if sse {
+		t.messages = new(Splitter)
+	} else {
+		t.messages = new(objects)
+	}
+	return t
+}
+
 type answerTranslator struct {
-	answer *Answer
-	decode Decode
-	sse    bool
-	events Splitter
-	object []byte
-	err    *Error // what ended the answer early
+	answer   *Answer
+	decode   Decode
+	sse      bool
+	messages splitter
+	err      *Error // what ended the answer early
+}
+
+// splitter cuts an upstream's body into messages.
+type splitter interface {
+	Write(p []byte, message func([]byte) error) error
+	Close(message func([]byte) error) error
 }
 
 func (t *answerTranslator) Stream() bool { return t.answer.form.Stream }
@@ -45,15 +71,8 @@ func (t *answerTranslator) Write(p []byte) (int, error) {
 	if t.Done() {
 		return len(p), nil
 	}
-	switch {
-	case t.sse:
-		t.note(t.events.Write(p, t.event))
-	case len(t.object)+len(p) > maxObject:
-		t.note(UpstreamBroken("Try again: the provider's answer is larger than 64 MB."))
-	default:
-		t.object = append(t.object, p...)
-	}
-	if !t.Stream() {
+	t.note(t.messages.Write(p, t.message))
+	if !t.Stream() || t.err != nil && t.unseen() {
 		return len(p), nil
 	}
 	if err := t.answer.Flush(); err != nil {
@@ -62,7 +81,8 @@ func (t *answerTranslator) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// note keeps the first error that ended the answer. In a stream the client learns of it at once.
+// note keeps the first error that ended the answer. In a stream of events the client learns of it
+// at once.
 func (t *answerTranslator) note(err error) {
 	if err == nil || t.err != nil {
 		return
@@ -70,12 +90,12 @@ func (t *answerTranslator) note(err error) {
 	if !errors.As(err, &t.err) {
 		t.err = UpstreamBroken("Try again: the provider's answer could not be read.")
 	}
-	if t.Stream() {
+	if t.Stream() && t.sse {
 		_ = t.answer.Fail(t.err) // that the client is gone, the next Write will tell
 	}
 }
 
-func (t *answerTranslator) event(data []byte) error {
+func (t *answerTranslator) message(data []byte) error {
 	if t.Done() || len(data) == 0 {
 		return nil
 	}
@@ -88,25 +108,37 @@ func (t *answerTranslator) event(data []byte) error {
 
 func (t *answerTranslator) Close() error {
 	if !t.Done() {
-		if t.sse {
-			t.note(t.events.Close(t.event))
-		} else if err := t.decode(t.object, t.answer); err != nil {
-			t.note(err)
-		} else {
-			t.answer.End() // an object that could be read is whole
-		}
+		t.note(t.messages.Close(t.message))
 	}
-	if t.err != nil {
-		return t.answer.Fail(t.err)
+	switch {
+	case t.err != nil:
+		return t.fail(t.err)
+	case !t.sse && !t.answer.begun():
+		return UpstreamBroken("Try again: the provider's answer is empty.")
+	case !t.sse:
+		t.answer.End() // JSON that could be read to its end is whole
 	}
 	return t.answer.Close()
 }
+
+// fail ends the answer with e. As long as the client has seen nothing, it can be told with a
+// status, which it understands better than an event.
+func (t *answerTranslator) fail(e *Error) error {
+	if t.unseen() {
+		return e
+	}
+	return t.answer.Fail(e)
+}
+
+// unseen reports whether the client has seen nothing yet, not even a header: an answer in JSON may
+// turn out to be none.
+func (t *answerTranslator) unseen() bool { return !t.sse && !t.answer.out }
 
 func (t *answerTranslator) Abort(e *Error) error {
 	if t.Stream() && t.Done() {
 		return t.Close()
 	}
-	return t.answer.Fail(e)
+	return t.fail(e)
 }
 
 // TranslateBody returns a Call's Translate for an answer that is one JSON object on both sides.

@@ -6,8 +6,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// decode reads a message of a model's own endpoint: {"response":…} in an event, in Cloudflare's
-// API envelope or alone, or OpenAI's format, which some models answer in.
+// decode reads a message of any of Workers AI's endpoints. They answer in OpenAI's format or in
+// {"response":…}, alone or in Cloudflare's API envelope, and which of them does what depends on
+// the model more than on the endpoint.
 func decode(message []byte, a *openai.Answer) error {
 	if !openai.ValidObject(message) {
 		return openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
@@ -20,12 +21,17 @@ func decode(message []byte, a *openai.Answer) error {
 		m = result
 	}
 	if m.Get("choices").Exists() || m.Get("error").Exists() {
-		return openai.DecodeChat([]byte(m.Raw), a)
+		return openai.DecodeChatObject(m, a)
 	}
-	a.Text(0, openai.Text(m.Get("response")))
 	openai.DecodeUsage(m.Get("usage"), a)
-	if finish := m.Get("finish_reason").Str; finish != "" {
-		a.Finish(0, finish)
+	response, calls := m.Get("response"), m.Get("tool_calls")
+	if !response.Exists() && !calls.Exists() && !m.Get("finish_reason").Exists() {
+		return nil
+	}
+	a.Text(0, openai.Text(response))
+	openai.DecodeCalls(0, calls, a)
+	if reason := m.Get("finish_reason").Str; reason != "" {
+		a.FinishLast(0, reason)
 	}
 	return nil
 }

@@ -20,16 +20,39 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	if !strings.HasPrefix(r.Model, "@cf/") && !strings.HasPrefix(r.Model, "@hf/") {
 		return nil, openai.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
 	}
-	if r.Endpoint == openai.Completions {
+	switch r.Endpoint {
+	case openai.Chat:
+		return chat(r)
+	case openai.Completions:
 		return completion(r)
 	}
-	path := map[openai.Endpoint]string{
-		openai.Chat:       "workers-ai/v1/chat/completions",
-		openai.Responses:  "workers-ai/v1/responses",
-		openai.Embeddings: "workers-ai/v1/embeddings",
-	}[r.Endpoint]
 	r.SetModel(r.Model)
-	return &openai.Call{Path: path, Body: r.Body}, nil
+	if r.Endpoint == openai.Responses {
+		return &openai.Call{Path: "workers-ai/v1/responses", Body: r.Body}, nil
+	}
+	return &openai.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // openai.Embeddings
+}
+
+// stopWords is how many are sent: no more than OpenAI's clients are used to.
+const stopWords = 4
+
+// chat sends what the client does, in the form that every model takes. Since nothing says which models know
+// stop words, all of them are ours too.
+func chat(r *openai.Request) (*openai.Call, error) {
+	stop, err := r.Stop()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.LimitStop(stopWords); err != nil {
+		return nil, err
+	}
+	r.FlattenText()
+	r.SetModel(r.Model)
+	return &openai.Call{
+		Path:      "workers-ai/v1/chat/completions",
+		Body:      r.Body,
+		Translate: openai.Translate(r.Form(stop), decode),
+	}, nil
 }
 
 // completion asks the model itself, with the prompt as it is (`raw`): the OpenAI-compatible

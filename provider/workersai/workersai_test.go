@@ -127,6 +127,12 @@ func TestAnswersThatFail(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.says)
 			}
 			_, all, err := answered(t, completions(t, qwen, `"prompt":"x","stream":true`), test.sse, test.body)
+			if !test.sse {
+				if err == nil || all != "" {
+					t.Errorf("in place of a stream: error %v, stream\n%s", err, all)
+				}
+				return
+			}
 			if err != nil || !strings.Contains(all, `data: {"error":`) || strings.Contains(all, "[DONE]") {
 				t.Errorf("error %v, stream\n%s", err, all)
 			}
