@@ -69,6 +69,9 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
+	if s.Body != nil && (request.Endpoint == openai.Chat || request.Endpoint == openai.Completions) {
+		call.Body = openai.Merge(call.Body, s.Body)
+	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.continue_auth.provider", request.Provider)
 		repl.Set("http.continue_auth.model", request.Model)

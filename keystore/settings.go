@@ -20,6 +20,10 @@ type Settings struct {
 	// Query is added to the upstream's URL. It may hold a key.
 	Query url.Values
 
+	// Body is a JSON object to be merged into the bodies of requests for chats and text completions
+	// (RFC 7396), nil where there is nothing to merge.
+	Body []byte
+
 	// Models are the names, without the provider's, that GET /models lists; nil where the
 	// operator has not said.
 	Models []string
@@ -30,6 +34,7 @@ type Settings struct {
 type settingsRecord struct {
 	Headers     map[string]json.RawMessage `json:"headers"`
 	QueryString map[string]json.RawMessage `json:"queryString"`
+	Body        json.RawMessage            `json:"body"`
 	Models      []string                   `json:"models"`
 }
 
@@ -57,7 +62,26 @@ func ParseSettings(value []byte) (*Settings, error) {
 		}
 		s.Query.Set(name, text)
 	}
-	return s, nil
+	var err error
+	s.Body, err = parseBody(r.Body)
+	return s, err
+}
+
+// parseBody refuses what would make the request another than the one that was checked.
+func parseBody(raw json.RawMessage) ([]byte, error) {
+	body := gjson.ParseBytes(raw)
+	switch {
+	case body.Type == gjson.Null:
+		return nil, nil
+	case !body.IsObject():
+		return nil, errors.New("body: must be an object")
+	}
+	for _, name := range []string{"model", "stream"} {
+		if body.Get(name).Exists() {
+			return nil, fmt.Errorf("body.%s: is the client's to set", name)
+		}
+	}
+	return []byte(raw), nil
 }
 
 // scalar is a value as the Worker would have written it: numbers and booleans as their text.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -173,6 +174,68 @@ func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
 	}
 }
 
+// Without alt=sse, which a gateway may lose, Gemini streams one array.
+func TestAStreamThatIsAnArray(t *testing.T) {
+	array := "[" + strings.TrimSuffix(strings.ReplaceAll(strings.TrimPrefix(everything, "data: "), "\r\n\r\ndata: ", "\r\n,\r\n"), "\r\n\r\n") + "\r\n]\r\n"
+	for name, form := range map[string]openai.Form{"a stream": streamed, "an object": whole} {
+		t.Run(name, func(t *testing.T) {
+			same := func(got string, err error) string {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return created.ReplaceAllString(got, `"created":0`)
+			}
+			want := same(answer(t, form, true, everything))
+			for i := range array {
+				if got := same(answer(t, form, false, array[:i], array[i:])); got != want {
+					t.Fatalf("torn at %d:\n%s\nwant\n%s", i, got, want)
+				}
+			}
+		})
+	}
+	var out bytes.Buffer
+	translator := Provider{}.translate("", streamed)(&out, false)
+	for element := range strings.SplitAfterSeq(strings.TrimSuffix(array, "]\r\n"), "\r\n,\r\n") {
+		before := out.Len()
+		if _, err := io.WriteString(translator, element); err != nil || out.Len() == before {
+			t.Errorf("nothing comes out of %s (%v)", element, err)
+		}
+	}
+}
+
+func TestAnArrayThatBreaksOff(t *testing.T) {
+	const element = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`
+	for name, array := range map[string]string{
+		"between elements": "[" + element + ",",
+		"in an element":    "[" + element + `,{"candi`,
+		"at its end":       "[" + element,
+		"by an error":      "[" + element + `,{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}]`,
+	} {
+		got, err := answer(t, streamed, false, array[:len(element)+1], array[len(element)+1:])
+		if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, `"content":"a"`) || !strings.Contains(got, `data: {"error":{`) {
+			t.Errorf("%s: error %v, stream\n%s", name, err, got)
+		}
+	}
+}
+
+func TestADeprecatedCallIsAnsweredInItsForm(t *testing.T) {
+	call, err := Provider{}.Call(parse(t, openai.Chat, "gemini-2.5-flash", `"messages":[{"role":"user","content":"x"}],"functions":[{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	translator := call.Translate(&out, false)
+	if _, err := io.WriteString(translator, `{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"x":1}}}]},"finishReason":"STOP"}]}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := translator.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, `"function_call":{"name":"f","arguments":"{\"x\":1}"}`) || !strings.Contains(got, `"finish_reason":"function_call"`) || strings.Contains(got, "tool_calls") {
+		t.Errorf("answers %s", got)
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(everything), uint8(7), true)
 	f.Add([]byte(everything[len("data: "):strings.Index(everything, "\r")]), uint8(200), false)
@@ -190,8 +253,10 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("answers %s, error %#v", object, err)
 		}
 		stream, err := answer(t, streamed, sse, pieces...)
-		if err != nil {
+		if err != nil && (sse || stream != "" || object != "") {
 			t.Fatal(err)
+		} else if err != nil {
+			return
 		}
 		events := strings.Split(strings.TrimSuffix(stream, "\n\n"), "\n\n")
 		for i, event := range events {
@@ -217,13 +282,48 @@ func TestAFrameAllocatesLittle(t *testing.T) {
 	}
 }
 
-func BenchmarkFrame(b *testing.B) {
-	translator := Provider{}.translate("", streamed)(io.Discard, true)
-	frame := []byte(oneFrame)
-	b.SetBytes(int64(len(frame)))
+// BenchmarkStream is a stream of 1,000 frames in the pieces that a connection gives, translated and
+// copied.
+func BenchmarkStream(b *testing.B) {
+	const frames, piece = 1000, 4 << 10
+	stream := bytes.Repeat([]byte(oneFrame), frames)
+	for name, to := range map[string]func() io.Writer{
+		"translated": func() io.Writer { return Provider{}.translate("", streamed)(io.Discard, true) },
+		"copied":     func() io.Writer { return new(bytes.Buffer) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(stream)))
+			b.ReportAllocs()
+			for b.Loop() {
+				w := to()
+				for part := range slices.Chunk(stream, piece) {
+					if _, err := w.Write(part); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/frames, "ns/frame")
+		})
+	}
+}
+
+// BenchmarkConversation is the request of an agent that has read and edited files for a while.
+func BenchmarkConversation(b *testing.B) {
+	file := strings.Repeat(`    return self.values[index] + offset  # \"é\"\n`, 200)
+	turn := `{"role":"user","content":"` + file + `"},{"role":"assistant","content":" ","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read","arguments":"{\"path\":\"a.py\"}"}}]},{"role":"tool","tool_call_id":"call_%d","content":"` + file + `"}`
+	var messages []string
+	for i := range 10 {
+		messages = append(messages, strings.ReplaceAll(turn, "%d", strconv.Itoa(i)))
+	}
+	const schema = `{"type":"object","properties":{"path":{"type":"string","description":"the file"}},"required":["path"],"additionalProperties":false}`
+	body := `{"model":"google-ai-studio/gemini-2.5-flash","stream":true,"tools":[{"type":"function","function":{"name":"read","description":"reads","parameters":` + schema + `}}],"messages":[` + strings.Join(messages, ",") + `]}`
+	p := Provider{Signatures: NewSignatures()}
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := translator.Write(frame); err != nil {
+		r := parseBody(b, openai.Chat, body)
+		r.User = "u"
+		if _, err := p.Call(r); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -87,6 +87,16 @@ func TestAStreamHasNoUsageUnlessAskedFor(t *testing.T) {
 	}
 }
 
+// readObject reads a chat.completion as the official client does.
+func readObject(t *testing.T, text string) *sdk.ChatCompletion {
+	t.Helper()
+	var all sdk.ChatCompletion
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return &all
+}
+
 func TestAChatAsAnObjectReadByTheOfficialClient(t *testing.T) {
 	var out bytes.Buffer
 	a := NewAnswer(&out, Form{Model: "p/m"})
@@ -94,10 +104,7 @@ func TestAChatAsAnObjectReadByTheOfficialClient(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var got sdk.ChatCompletion
-	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
+	got := readObject(t, out.String())
 	m := got.Choices[0].Message
 	if got.ID != "chatcmpl-x1" || got.Object != "chat.completion" || m.Content != "Hi \"you\"\né\x00" || got.Choices[0].FinishReason != "tool_calls" || len(m.ToolCalls) != 2 {
 		t.Errorf("read %s", out.String())

@@ -15,35 +15,42 @@ func AppendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// appendEscaped is AppendString for an s whose first clean bytes need no escape.
-func appendEscaped(b []byte, s string, clean int) []byte {
-	b = append(append(b, '"'), s[:clean]...)
-	for i := clean; i < len(s); {
+// appendEscaped is AppendString for an s whose first i bytes need no escape.
+func appendEscaped(b []byte, s string, i int) []byte {
+	b = append(b, '"')
+	clean := 0 // where the bytes begin that are to be copied as they are
+	for i < len(s) {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			b = utf8.AppendRune(b, r)
-			i += n
-			continue
-		}
+		n := 1
 		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, '\\', 'n')
-		case c == '\t':
-			b = append(b, '\\', 't')
-		case c == '\r':
-			b = append(b, '\\', 'r')
-		case c < ' ':
-			const hex = "0123456789abcdef"
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
+		case c >= utf8.RuneSelf:
+			var r rune
+			if r, n = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && n == 1 {
+				b = append(append(b, s[clean:i]...), "\uFFFD"...)
+				clean = i + 1
+			}
+		case c < ' ' || c == '"' || c == '\\':
+			b = appendEscape(append(b, s[clean:i]...), c)
+			clean = i + 1
 		}
-		i++
+		i += n
 	}
-	return append(b, '"')
+	return append(append(b, s[clean:]...), '"')
+}
+
+func appendEscape(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\t':
+		return append(b, '\\', 't')
+	case '\r':
+		return append(b, '\\', 'r')
+	}
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
 // appendStrings appends a JSON array of strings.

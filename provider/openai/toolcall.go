@@ -59,7 +59,7 @@ func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
 	}
 	t := c.callOf(key, part)
 	if t == nil {
-		if part.Name == "" && part.Arguments == "" {
+		if part.ID == "" && part.Name == "" && part.Arguments == "" {
 			return
 		}
 		t = c.newCall(key)
@@ -161,11 +161,11 @@ func (a *Answer) endCall(index int, c *choice) {
 	}
 }
 
-// unnamed reports whether there is a call that never got a name.
+// unnamed reports whether there are arguments of a call that never got a name.
 func (a *Answer) unnamed() bool {
 	for _, c := range a.choices {
 		for _, t := range c.calls {
-			if t.name == "" {
+			if t.name == "" && t.some {
 				return true
 			}
 		}

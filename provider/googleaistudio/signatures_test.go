@@ -1,0 +1,180 @@
+package googleaistudio
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+const conversations = "testdata/conversations/"
+
+// firstTurn has a user of p send the recorded first turn of an agent, and returns the tool calls
+// that the client gets, as it would send them back.
+func firstTurn(t *testing.T, p Provider, user string) []gjson.Result {
+	t.Helper()
+	r := recorded(t, conversations+"ide-agent-turn1-gemini.request.json")
+	r.User = user
+	call, err := p.Call(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := os.ReadFile(conversations + "ide-agent-turn1-gemini.answer.gemini")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	translator := call.Translate(&out, true)
+	if _, err := translator.Write(answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := translator.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var calls []gjson.Result
+	for line := range strings.Lines(out.String()) {
+		gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.delta.tool_calls").ForEach(func(_, c gjson.Result) bool {
+			calls = append(calls, c)
+			return true
+		})
+	}
+	if len(calls) != 2 {
+		t.Fatalf("%d calls in\n%s", len(calls), out.String())
+	}
+	return calls
+}
+
+// secondTurn is the recorded second turn, with these calls, sent by a user of p.
+func secondTurn(t *testing.T, p Provider, user string, calls []gjson.Result, extraContent bool) []byte {
+	t.Helper()
+	r := recorded(t, conversations+"ide-agent-turn2-gemini.request.json")
+	body := r.Body
+	set := func(path string, value any) {
+		var err error
+		if body, err = sjson.SetBytes(body, path, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range calls {
+		n := strconv.Itoa(i)
+		set("messages.2.tool_calls."+n+".id", c.Get("id").Str)
+		set("messages."+strconv.Itoa(3+i)+".tool_call_id", c.Get("id").Str)
+		if extra := c.Get("extra_content"); extraContent && extra.Exists() {
+			set("messages.2.tool_calls."+n+".extra_content", json.RawMessage(extra.Raw))
+		}
+	}
+	r = parseBody(t, openai.Chat, string(body))
+	r.User = user
+	call, err := p.Call(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, call.Body)
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, call.Body, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return append(indented.Bytes(), '\n')
+}
+
+// TestAnAgentsSecondTurn: Continue's CLI sends extra_content back, its IDE nothing but the id.
+func TestAnAgentsSecondTurn(t *testing.T) {
+	p := Provider{Signatures: NewSignatures()}
+	const user, other = "dev@example.com", "other@example.com"
+	calls := firstTurn(t, p, user)
+	const signed = `"thoughtSignature": "c2lnbmF0dXJlLW9uZQ=="`
+
+	kept := secondTurn(t, Provider{}, user, calls, true)
+	golden(t, conversations+"two-turns.signature-kept.gemini", string(kept))
+	if strings.Count(string(kept), "thoughtSignature") != 1 || !strings.Contains(string(kept), signed) {
+		t.Errorf("with extra_content:\n%s", kept)
+	}
+	if remembered := secondTurn(t, p, user, calls, false); !bytes.Equal(remembered, kept) {
+		t.Errorf("without extra_content:\n%s\nwant\n%s", remembered, kept)
+	}
+	lost := secondTurn(t, p, other, calls, false)
+	golden(t, conversations+"two-turns.signature-lost.gemini", string(lost))
+	if strings.Contains(string(lost), signed) || !strings.Contains(string(lost), anySignature) {
+		t.Errorf("another user's:\n%s", lost)
+	}
+	if unknown := secondTurn(t, p, "", calls, false); !bytes.Equal(unknown, lost) {
+		t.Errorf("nobody's:\n%s", unknown)
+	}
+	firstTurn(t, p, "") // whose signatures are nobody's either
+	if unknown := secondTurn(t, p, "", calls, false); !bytes.Equal(unknown, lost) {
+		t.Errorf("nobody's, remembered:\n%s", unknown)
+	}
+}
+
+func TestACallWithoutAnIDFromGeminiIsRememberedByOurs(t *testing.T) {
+	p := Provider{Signatures: NewSignatures()}
+	var out bytes.Buffer
+	translator := p.translate("u", whole)(&out, false)
+	if _, err := translator.Write([]byte(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"},"thoughtSignature":"s1"},{"functionCall":{"name":"g"}}]}}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := translator.Close(); err != nil {
+		t.Fatal(err)
+	}
+	calls := gjson.GetBytes(out.Bytes(), "choices.0.message.tool_calls")
+	first, second := calls.Get("0.id").Str, calls.Get("1.id").Str
+	if first == "" || first == second || p.Signatures.recall("u", first) != "s1" || p.Signatures.recall("u", second) != "" {
+		t.Errorf("calls %s", calls.Raw)
+	}
+}
+
+func TestSignaturesAreForgottenAfterAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSignatures()
+		defer s.cache.StopAllGoroutines()
+		s.remember("u", "c", "s")
+		time.Sleep(signatureExpiry - time.Second)
+		if got := s.recall("u", "c"); got != "s" {
+			t.Errorf("before an hour: %q", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := s.recall("u", "c"); got != "" {
+			t.Errorf("after an hour: %q", got)
+		}
+	})
+}
+
+func TestSignaturesAreBounded(t *testing.T) {
+	s := NewSignatures()
+	defer s.cache.StopAllGoroutines()
+	signature := strings.Repeat("s", 10<<10)
+	for i := range 10_000 { // 100 MB
+		s.remember("user", strconv.Itoa(i), signature)
+	}
+	s.cache.CleanUp()
+	kept := 0
+	for i := range 10_000 {
+		if s.recall("user", strconv.Itoa(i)) != "" {
+			kept++
+		}
+	}
+	if most := signatureBytes / len(signature); kept > most || kept < most*9/10 {
+		t.Errorf("%d signatures of 10 KB are kept, want at most %d, and about as many", kept, most)
+	}
+}
+
+// A user's call is the user's own, whatever the other users call theirs.
+func TestSignaturesAreNeverShared(t *testing.T) {
+	s := NewSignatures()
+	defer s.cache.StopAllGoroutines()
+	s.remember("ab", "c", "1")
+	for _, key := range []signatureKey{{"a", "bc"}, {"abc", ""}, {"", "abc"}, {"AB", "c"}, {"ab", "C"}} {
+		if got := s.recall(key.user, key.id); got != "" {
+			t.Errorf("%q gets the signature of another's call", key)
+		}
+	}
+}

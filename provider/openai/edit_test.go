@@ -1,0 +1,144 @@
+package openai
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+// parsed reads a chat.
+func parsed(t testing.TB, body string) *Request {
+	t.Helper()
+	r, err := ParseRequest(Chat, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestLimitStop(t *testing.T) {
+	for name, test := range map[string]struct{ stop, want, rest string }{
+		"none":              {``, ``, ``},
+		"null":              {`,"stop":null`, `,"stop":null`, ``},
+		"a string":          {`,"stop":"a"`, `,"stop":"a"`, ``},
+		"as many":           {`,"stop": [ "a","b" ]`, `,"stop": [ "a","b" ]`, ``},
+		"more":              {`,"stop": ["a","b","\n","d\u0065"]`, `,"stop": ["a","b"]`, "\n|de"},
+		"more but for none": {`,"stop":["","a","","b"]`, `,"stop":["","a","","b"]`, ``},
+		"more in two lists": {`,"stop":["x"],"stop":["a","b","c"]`, `,"stop":["x"],"stop":["a","b"]`, `c`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const before, after = `{"model":"p/m","messages":[]`, `,"x":1.50}`
+			r := parsed(t, before+test.stop+after)
+			rest, err := r.LimitStop(2)
+			if got := strings.Join(rest, "|"); err != nil || got != test.rest || string(r.Body) != before+test.want+after {
+				t.Errorf("rest %q, error %v, body %s", got, err, r.Body)
+			}
+		})
+	}
+	if _, err := parsed(t, `{"model":"p/m","stop":[1]}`).LimitStop(2); err == nil {
+		t.Error("a stop word that is a number is taken")
+	}
+}
+
+func TestFlattenText(t *testing.T) {
+	for name, test := range map[string]struct{ messages, want string }{
+		"strings":                 {`[{"role":"user","content":"a"}]`, `[{"role":"user","content":"a"}]`},
+		"text alone":              {`[{"role":"user","content":[{"type":"text","text":"a\n"},{"type":"text","text":"b"}],"name":"n"}]`, `[{"role":"user","content":"a\nb","name":"n"}]`},
+		"several":                 {`[{"content" : [ {"type":"text","text":"a"} ]},{"content":"b"},{"content":[{"text":"\"c","type":"text"}]}]`, `[{"content" : "a"},{"content":"b"},{"content":"\"c"}]`},
+		"text beside an image":    {`[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`, `[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`},
+		"none":                    {`[{"content":[]}]`, `[{"content":[]}]`},
+		"a text that is none":     {`[{"content":[{"type":"text","text":1}]}]`, `[{"content":[{"type":"text","text":1}]}]`},
+		"an array of other names": {`[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`, `[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`},
+		"no messages":             {`{"content":[1]}`, `{"content":[1]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := parsed(t, `{"stop":["s"],"messages": `+test.messages+`,"model":"p/m"}`)
+			r.FlattenText()
+			if want := `{"stop":["s"],"messages": ` + test.want + `,"model":"p/m"}`; string(r.Body) != want {
+				t.Errorf("body %s, want %s", r.Body, want)
+			}
+		})
+	}
+}
+
+// TestEditsKnowWhereThingsAre: whatever the order of the members and of the edits.
+func TestEditsKnowWhereThingsAre(t *testing.T) {
+	members := []string{`"model":"p/model"`, `"stop":["a","b","c"]`, `"messages":[{"content":[{"type":"text","text":"hi"}]}]`, `"x":{"model":"y"}`}
+	edits := []func(*Request){
+		func(r *Request) { r.SetModel("much-longer-than-before") },
+		func(r *Request) { r.SetModel("m") },
+		func(r *Request) { _, _ = r.LimitStop(1) },
+		func(r *Request) { r.FlattenText() },
+	}
+	permute(members, func(members []string) {
+		permute(edits, func(edits []func(*Request)) {
+			r := parsed(t, "{"+strings.Join(members, ",")+"}")
+			for _, edit := range edits {
+				edit(r)
+			}
+			r.SetModel("last")
+			body := gjson.ParseBytes(r.Body)
+			if !gjson.ValidBytes(r.Body) || body.Get("model").Str != "last" || body.Get("stop").Raw != `["a"]` || body.Get("messages.0.content").Raw != `"hi"` || body.Get("x").Raw != `{"model":"y"}` {
+				t.Fatalf("%v became %s", members, r.Body)
+			}
+		})
+	})
+}
+
+// permute calls visit with every order of all.
+func permute[T any](all []T, visit func([]T)) {
+	var next func(done int)
+	all = slices.Clone(all)
+	next = func(done int) {
+		if done == len(all) {
+			visit(all)
+			return
+		}
+		for i := done; i < len(all); i++ {
+			all[done], all[i] = all[i], all[done]
+			next(done + 1)
+			all[done], all[i] = all[i], all[done]
+		}
+	}
+	next(0)
+}
+
+func TestMerge(t *testing.T) {
+	for name, test := range map[string]struct{ body, patch, want string }{
+		"nothing":                    {`{"a":1.50}`, `{}`, `{"a":1.50}`},
+		"a new member":               {`{"a":1}`, `{"b":[1, 2]}`, `{"a":1,"b":[1, 2]}`},
+		"into nothing":               {`{}`, `{"b":2}`, `{"b":2}`},
+		"in the place of another":    {`{"a":1,"b":{"c":1},"d":3}`, `{"b":2}`, `{"a":1,"b":2,"d":3}`},
+		"within an object":           {`{"a":{"b":1,"c":2}}`, `{"a":{"c":3,"d":4}}`, `{"a":{"b":1,"c":3,"d":4}}`},
+		"an object over none":        {`{"a":"x"}`, `{"a":{"b":1,"c":null}}`, `{"a":{"b":1}}`},
+		"an array as a whole":        {`{"a":[1,2]}`, `{"a":[3]}`, `{"a":[3]}`},
+		"null removes":               {`{"a":1,"b":2,"c":3}`, `{"a":null,"c":null}`, `{"b":2}`},
+		"null of what is not there":  {`{"a":1}`, `{"b":null}`, `{"a":1}`},
+		"a member that is there two": {`{"a":1,"b":2,"a":3}`, `{"a":4}`, `{"a":4,"b":2}`},
+		"a name that is escaped":     {`{"\u0061":1}`, `{"a":4}`, `{"\u0061":4}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := string(Merge([]byte(test.body), []byte(test.patch))); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func FuzzMerge(f *testing.F) {
+	f.Add([]byte(`{"a":{"b":1}}`), []byte(`{"a":{"b":null,"c":{}}}`))
+	f.Fuzz(func(t *testing.T, body, patch []byte) {
+		if !ValidObject(body) || !ValidObject(patch) {
+			return
+		}
+		merged := Merge(body, patch)
+		if !ValidObject(merged) {
+			t.Fatalf("%s and %s became %s", body, patch, merged)
+		}
+		if again := Merge(merged, patch); string(again) != string(merged) {
+			t.Fatalf("%s merged twice became %s, once %s", patch, again, merged)
+		}
+	})
+}

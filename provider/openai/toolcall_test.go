@@ -1,0 +1,119 @@
+package openai
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	sdk "github.com/openai/openai-go/v3"
+)
+
+// heard is what a client makes of an answer, in one line.
+func heard(choice sdk.ChatCompletionChoice) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q", choice.Message.Content)
+	for _, call := range choice.Message.ToolCalls {
+		id := call.ID
+		if made.MatchString(id) {
+			id = "made"
+		}
+		fmt.Fprintf(&b, " %s:%s(%s)", id, call.Function.Name, call.Function.Arguments)
+	}
+	return b.String() + " " + choice.FinishReason
+}
+
+var made = regexp.MustCompile(`^call_[A-Z2-7]{26}$`)
+
+// delta is a chunk with a piece of one tool call.
+func delta(call string) string {
+	return `data: {"id":"1","choices":[{"index":0,"delta":{"tool_calls":[` + call + `]}}]}` + "\n\n"
+}
+
+const toolsEnd = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"
+
+func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
+	const (
+		first = `{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}`
+		one   = `{"index":0,"function":{"arguments":"{\"x\":"}}`
+		two   = `{"index":0,"function":{"arguments":"1}"}}`
+	)
+	for name, test := range map[string]struct{ stream, want string }{
+		"as OpenAI has them":                     {delta(first) + delta(one) + delta(two), `"" a:f({"x":1}) tool_calls`},
+		"whole in one piece":                     {delta(`{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}`), `"" a:f({}) tool_calls`},
+		"two, one after the other":               {delta(first) + delta(one) + delta(two) + delta(`{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}`), `"" a:f({"x":1}) b:g({}) tool_calls`},
+		"two in one chunk":                       {delta(first + `,{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}`), `"" a:f({}) b:g({}) tool_calls`},
+		"two without an index in one chunk":      {delta(`{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"{}"}}`), `"" a:f({}) b:g({}) tool_calls`},
+		"two of one index with ids":              {delta(first) + delta(two+`,{"index":0,"id":"b","function":{"name":"g","arguments":"{}"}}`), `"" a:f(1}) b:g({}) tool_calls`},
+		"two of one index without ids":           {delta(`{"index":0,"function":{"name":"f","arguments":{}}}`) + delta(`{"index":0,"function":{"name":"f","arguments":{"x":2}}}`), `"" made:f({}) made:f({"x":2}) tool_calls`},
+		"two of one id":                          {delta(first) + delta(`{"index":1,"id":"a","function":{"name":"g","arguments":"{}"}}`), `"" a:f({}) made:g({}) tool_calls`},
+		"an id with every piece":                 {delta(first) + delta(`{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}`), `"" a:f({}) tool_calls`},
+		"a name with every piece, without an id": {delta(`{"index":0,"function":{"name":"f","arguments":"{"}}`) + delta(`{"index":0,"function":{"name":"f","arguments":"}"}}`), `"" made:f({}) tool_calls`},
+		"an id that is null":                     {delta(`{"index":0,"id":null,"type":null,"function":{"name":"f","arguments":"{}"}}`), `"" made:f({}) tool_calls`},
+		"arguments that are an object":           {delta(`{"index":0,"id":"a","function":{"name":"f","arguments":{"x": [1, "é\""]}}}`), `"" a:f({"x":[1,"é\""]}) tool_calls`},
+		"arguments that are null":                {delta(`{"index":0,"id":"a","function":{"name":"f","arguments":null}}`), `"" a:f({}) tool_calls`},
+		"an end in which all is null":            {delta(first) + delta(one) + delta(two) + delta(`{"index":0,"id":null,"type":null,"function":{"name":null,"arguments":""}}`), `"" a:f({"x":1}) tool_calls`},
+		"an end of an index of its own":          {delta(first) + delta(one) + delta(two) + delta(`{"index":1,"id":null,"function":{"name":null}}`), `"" a:f({"x":1}) tool_calls`},
+		"a name behind the id":                   {delta(`{"index":0,"id":"a"}`) + delta(one) + delta(`{"index":0,"function":{"name":"f","arguments":"2}"}}`), `"" a:f({"x":2}) tool_calls`},
+		"an id behind the name":                  {delta(`{"index":0,"function":{"name":"f"}}`) + delta(`{"index":0,"id":"a","function":{"arguments":"{}"}}`), `"" made:f({}) tool_calls`},
+		"without a function around the name":     {delta(`{"name":"f","arguments":{"x":1}}`), `"" made:f({"x":1}) tool_calls`},
+		"beside text":                            {`data: {"choices":[{"index":0,"delta":{"content":"hm","tool_calls":[` + first + `]}}]}` + "\n\n" + delta(one) + delta(two), `"hm" a:f({"x":1}) tool_calls`},
+		"in the deprecated form":                 {`data: {"choices":[{"index":0,"delta":{"function_call":{"name":"f","arguments":"{"}}}]}` + "\n\n" + `data: {"choices":[{"index":0,"delta":{"function_call":{"arguments":"}"}}}]}` + "\n\n", `"" made:f({}) tool_calls`},
+		"none, though the finish reason says so": {`data: {"choices":[{"index":0,"delta":{"content":"x"}}]}` + "\n\n", `"x" stop`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, err := translated(t, Form{Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, _ := stream(t, want)
+			if got := heard(all.Choices[0]); got != test.want {
+				t.Errorf("the client hears %s, want %s in\n%s", got, test.want, want)
+			}
+			object, err := translated(t, Form{Model: "p/m"}, true, test.stream+toolsEnd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := heard(readObject(t, object).Choices[0]); got != test.want {
+				t.Errorf("as an object, the client reads %s, want %s in\n%s", got, test.want, object)
+			}
+		})
+	}
+}
+
+func TestACallWithoutANameIsNoAnswer(t *testing.T) {
+	calls := delta(`{"index":0,"id":"a","function":{"arguments":"{}"}}`) + toolsEnd
+	got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, calls)
+	if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, "without naming it") {
+		t.Errorf("error %v, stream\n%s", err, got)
+	}
+	if got, err := translated(t, Form{Model: "p/m"}, true, calls); err == nil || got != "" {
+		t.Errorf("error %v, answer %s", err, got)
+	}
+}
+
+// A client that sends `functions` looks for calls in `function_call` alone.
+func TestCallsInTheDeprecatedForm(t *testing.T) {
+	say := func(form Form) string {
+		var out bytes.Buffer
+		a := NewAnswer(&out, form)
+		a.ToolCall(0, ToolCall{ID: "a", Name: "f", Arguments: `{"x":1}`, Extra: []byte(`{}`)})
+		a.ToolCall(0, ToolCall{ID: "b", Name: "g"})
+		a.Finish(0, FinishStop)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	chunks := say(Form{Stream: true, Functions: true, Model: "p/m"})
+	if !strings.Contains(chunks, `"delta":{"function_call":{"name":"f","arguments":"{\"x\":1}"}}`) ||
+		strings.Contains(chunks, "tool_calls") || strings.Contains(chunks, `"g"`) || !strings.Contains(chunks, `"finish_reason":"function_call"`) {
+		t.Errorf("stream\n%s", chunks)
+	}
+	object := say(Form{Functions: true, Model: "p/m"})
+	read := readObject(t, object).Choices[0]
+	if call := read.Message.FunctionCall; call.Name != "f" || call.Arguments != `{"x":1}` || read.FinishReason != "function_call" || len(read.Message.ToolCalls) > 0 {
+		t.Errorf("answer %s", object)
+	}
+}
