@@ -42,6 +42,20 @@ func TestParseSettings(t *testing.T) {
 	}
 }
 
+func TestTheBodyOfSettings(t *testing.T) {
+	for record, want := range map[string]string{
+		`{}`:            "",
+		`{"body":null}`: "",
+		`{"body":{}}`:   "{}",
+		`{"body":{"safetySettings": [{"threshold":"OFF"}],"x":1.50}}`: `{"safetySettings": [{"threshold":"OFF"}],"x":1.50}`,
+	} {
+		s, err := ParseSettings([]byte(record))
+		if err != nil || string(s.Body) != want || (s.Body == nil) != (want == "") {
+			t.Errorf("%s: body %q, error %v, want %q", record, s.Body, err, want)
+		}
+	}
+}
+
 func TestBrokenSettings(t *testing.T) {
 	for record, want := range map[string]string{
 		`[]`:                            "must be a JSON object",
@@ -52,6 +66,9 @@ func TestBrokenSettings(t *testing.T) {
 		`{"headers":{"a b":"c"}}`:       "headers: a name or a value is not valid in HTTP",
 		`{"queryString":{"a":[1]}}`:     "queryString.a: must be a string, a number or a boolean",
 		`{"models":{}}`:                 "models: must not be a object",
+		`{"body":[]}`:                   "body: must be an object",
+		`{"body":{"model":"other"}}`:    "body.model: is the client's to set",
+		`{"body":{"stream":null}}`:      "body.stream: is the client's to set",
 	} {
 		_, err := ParseSettings([]byte(record))
 		if err == nil || err.Error() != want {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 )
 
 // protocols are the ways in which a client reaches the server; the count is of HTTP versions seen.
@@ -77,6 +79,46 @@ func TestTheOfficialClient(t *testing.T) {
 			models(t, client)
 			refused(t, client)
 		})
+	}
+}
+
+// TestTheOfficialClientWithAnOddGateway: whatever providers and the gateway do, the client notices
+// nothing.
+func TestTheOfficialClientWithAnOddGateway(t *testing.T) {
+	s := start(t)
+	client := openai.NewClient(
+		option.WithBaseURL(s.https+"/v1"), option.WithAPIKey(email+":"+key),
+		option.WithHTTPClient(clients(t, s)["HTTP/2 over TLS"]), option.WithMaxRetries(0),
+	)
+	for name, test := range map[string]struct {
+		scenario gatewaytest.Scenario
+		models   []string
+	}{
+		"Workers AI's quirks":            {gatewaytest.Scenario{UsageOnEveryFrame: true, OddToolCalls: true}, chatModels[:1]},
+		"JSON where a stream was wanted": {gatewaytest.Scenario{JSONForStream: true}, chatModels},
+		"compression nobody asked for":   {gatewaytest.Scenario{Gzip: true}, chatModels},
+	} {
+		for _, model := range test.models {
+			t.Run(name+"/"+strings.ReplaceAll(model, "/", "_"), func(t *testing.T) {
+				s.gateway.Always(test.scenario)
+				stream(t, client, model)
+				tools(t, client, model)
+				completion(t, client, model)
+			})
+		}
+	}
+	s.gateway.Always(gatewaytest.Scenario{Text: []string{"It has ", "4", "2", " lines", ", or ", "1.50"}, UsageOnEveryFrame: true, NumbersAsText: true})
+	got, err := client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{Model: chatModels[0], Messages: say("x")})
+	if err != nil || got.Choices[0].Message.Content != "It has 42 lines, or 1.50" {
+		t.Errorf("chat: %v, %v", got, err)
+	}
+	events := client.Chat.Completions.NewStreaming(t.Context(), openai.ChatCompletionNewParams{Model: chatModels[0], Messages: say("x")})
+	var all openai.ChatCompletionAccumulator
+	for events.Next() {
+		all.AddChunk(events.Current())
+	}
+	if err := events.Err(); err != nil || all.Choices[0].Message.Content != "It has 42 lines, or 1.50" {
+		t.Errorf("stream: %+v, %v", all.ChatCompletion, err)
 	}
 }
 

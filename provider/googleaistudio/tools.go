@@ -98,18 +98,6 @@ func takesNothing(parameters gjson.Result) bool {
 	return nothing
 }
 
-// schema is a JSON schema without its `$schema`, which Gemini does not know.
-func schema(value gjson.Result) string {
-	var o object
-	value.ForEach(func(key, member gjson.Result) bool {
-		if key.Str != "$schema" {
-			o.raw(key.Str, member.Raw)
-		}
-		return true
-	})
-	return string(o.end())
-}
-
 // callingConfig is `tool_choice`, or the deprecated `function_call`; nil leaves it to Gemini.
 func callingConfig(f fields) ([]byte, error) {
 	at, choice := "tool_choice", f["tool_choice"]

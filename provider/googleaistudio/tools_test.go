@@ -1,6 +1,7 @@
 package googleaistudio
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -48,6 +49,51 @@ func TestTools(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSchemas(t *testing.T) {
+	for name, test := range map[string]struct{ schema, want string }{
+		"nothing odd":                  {`{ "type":"object","properties":{"a":{"enum":["x"],"anyOf":[{"type":"string"}]}},"additionalProperties":false}`, ``},
+		"$schema in all places":        {`{"$schema":"x","properties":{"$schema":{"$schema":"x","type":"string"}},"items":[{"$schema":"x"},true]}`, `{"properties":{"$schema":{"type":"string"}},"items":[{},true]}`},
+		"a name where a value is":      {`{"properties":{"a":{"enum":["$ref","nullable"],"default":{"$schema":"x","const":1}}}}`, `{"properties":{"a":{"enum":["$ref","nullable"],"default":{"$schema":"x","const":1}}}}`},
+		"properties of such names":     {`{"properties":{"nullable":{"type":"boolean"},"const":{"type":"string"},"$ref":{"type":"string"},"definitions":{"type":"object"}}}`, `{"properties":{"nullable":{"type":"boolean"},"const":{"type":"string"},"$ref":{"type":"string"},"definitions":{"type":"object"}}}`},
+		"words beside a reference":     {`{"properties":{"a":{"$ref":"#/$defs/a","description":"x","default":null}},"$defs":{"a":{"type":"string"}}}`, `{"properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"string"}}}`},
+		"a reference for all of it":    {`{"type":"object","$ref":"#/definitions/a","definitions":{"a":{"const":"x"}},"$schema":"x"}`, `{"$ref":"#/$defs/a","$defs":{"a":{"enum":["x"]}}}`},
+		"definitions of older drafts":  {`{"items":{"$ref":"#/definitions/a/definitions/b"},"definitions":{"a":{"definitions":{"b":{}}}}}`, `{"items":{"$ref":"#/$defs/a/$defs/b"},"$defs":{"a":{"$defs":{"b":{}}}}}`},
+		"nullable":                     {`{"properties":{"a":{"nullable":true,"type":"string"},"b":{"type":"string","nullable":false},"c":{"type":["string","null"],"nullable":true}}}`, `{"properties":{"a":{"type":["string","null"]},"b":{"type":"string"},"c":{"type":["string","null"]}}}`},
+		"constants":                    {`{"oneOf":[{"const":"a"},{"const":1.50},{"const":true},{"const":"a","enum":["a","b"]}]}`, `{"oneOf":[{"enum":["a"]},{"enum":[1.50]},{"const":true},{"const":"a","enum":["a","b"]}]}`},
+		"schemas within every keyword": {`{"allOf":[{"not":{"const":"a"}}],"additionalProperties":{"const":"b"},"if":{"const":"c"},"then":false,"patternProperties":{"^x":{"const":"d"}}}`, `{"allOf":[{"not":{"enum":["a"]}}],"additionalProperties":{"enum":["b"]},"if":{"enum":["c"]},"then":false,"patternProperties":{"^x":{"enum":["d"]}}}`},
+		"keywords that are misused":    {`{"properties":[1],"anyOf":"$ref","const":{},"nullable":"x","items":null}`, `{"properties":[1],"anyOf":"$ref","const":{},"items":null}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.want == "" {
+				test.want = test.schema
+			}
+			if got := schema(gjson.Parse(test.schema)); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestASchemaOfEndlessNestingTakesLittleTime(t *testing.T) {
+	deep := strings.Repeat(`{"items":`, 900) + `{"const":"x"}` + strings.Repeat("}", 900)
+	if got := schema(gjson.Parse(deep)); got != deep {
+		t.Errorf("%s", got)
+	}
+}
+
+func FuzzSchema(f *testing.F) {
+	f.Add([]byte(`{"$ref":"#/definitions/a","definitions":{"a":{"items":[{"nullable":true,"type":"string"}],"anyOf":[true]}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if !openai.ValidObject(text) {
+			return
+		}
+		once := schema(gjson.ParseBytes(text))
+		if !openai.ValidObject([]byte(once)) {
+			t.Fatalf("%s became %s", text, once)
+		}
+	})
 }
 
 func TestToolChoice(t *testing.T) {

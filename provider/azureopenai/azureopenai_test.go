@@ -1,0 +1,57 @@
+package azureopenai
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+func callFor(t *testing.T, endpoint openai.Endpoint, members string) (*openai.Call, error) {
+	t.Helper()
+	const model = "azure-openai/inst/dep"
+	r, err := openai.ParseRequest(endpoint, []byte(`{"model":"`+model+`",`+members+`}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Provider, r.Model, _ = strings.Cut(model, "/")
+	return Provider{}.Call(r)
+}
+
+func TestBodies(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint      openai.Endpoint
+		members, want string
+	}{
+		"a chat":                      {openai.Chat, `"messages": [ ],"x":1.50`, `"messages": [ ],"x":1.50`},
+		"a chat with many stop words": {openai.Chat, `"x":1.50,"stop":["1","2","3","4","5"]`, `"x":1.50,"stop":["1","2","3","4"]`},
+		"a response":                  {openai.Responses, `"input":"x"`, `"input":"x"`},
+		"embeddings":                  {openai.Embeddings, `"input":"x"`, `"input":"x"`},
+		"a text completion":           {openai.Completions, `"prompt":"x","temperature":0.01`, `"messages":[{"role":"user","content":"x"}],"temperature":0.01`},
+		"one for a reasoning model":   {openai.Completions, `"prompt":"x","temperature":0.01,"stop":["1"],"max_completion_tokens":9`, `"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := callFor(t, test.endpoint, test.members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := `{"model":"dep",` + test.want + `}`; string(call.Body) != want {
+				t.Errorf("body %s, want %s", call.Body, want)
+			}
+		})
+	}
+}
+
+func TestRequestsThatAreRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint openai.Endpoint
+		members  string
+	}{
+		"stop words that are none": {openai.Chat, `"stop":7`},
+		"a prompt that is none":    {openai.Completions, `"prompt":{}`},
+	} {
+		if call, err := callFor(t, test.endpoint, test.members); err == nil {
+			t.Errorf("%s: sent %s", name, call.Body)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package compat
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+func callFor(t *testing.T, endpoint openai.Endpoint, model, members string) (*openai.Call, error) {
+	t.Helper()
+	r, err := openai.ParseRequest(endpoint, []byte(`{"model":"`+model+`",`+members+`}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Provider, r.Model, _ = strings.Cut(model, "/")
+	return Provider{}.Call(r)
+}
+
+func TestBodies(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint            openai.Endpoint
+		model, members      string
+		wantModel, wantRest string
+	}{
+		"a chat":                      {openai.Chat, "groq/llama", `"messages": [ ],"x":1.50`, "groq/llama", `,"messages": [ ],"x":1.50`},
+		"a chat with many stop words": {openai.Chat, "groq/llama", `"stop":["1","2","3","4","5"],"x":1.50`, "groq/llama", `,"stop":["1","2","3","4"],"x":1.50`},
+		"a response of OpenAI's":      {openai.Responses, "openai/gpt-5", `"input":"x"`, "gpt-5", `,"input":"x"`},
+		"embeddings":                  {openai.Embeddings, "openai/e", `"input":"x"`, "openai/e", `,"input":"x"`},
+		"a text completion":           {openai.Completions, "openai/gpt-4o-mini", `"prompt":"x","stop":["1","2","3","4","5"],"max_tokens":5`, "openai/gpt-4o-mini", `,"messages":[{"role":"user","content":"x"}],"stop":["1","2","3","4"],"max_tokens":5`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := callFor(t, test.endpoint, test.model, test.members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := `{"model":"` + test.wantModel + `"` + test.wantRest + `}`; string(call.Body) != want {
+				t.Errorf("body %s, want %s", call.Body, want)
+			}
+		})
+	}
+}
+
+func TestRequestsThatAreRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint       openai.Endpoint
+		model, members string
+	}{
+		"stop words that are none":    {openai.Chat, "groq/llama", `"stop":{}`},
+		"a prompt that is none":       {openai.Completions, "groq/llama", `"prompt":[1]`},
+		"responses of another's":      {openai.Responses, "groq/llama", `"input":"x"`},
+		"a suffix that is no string":  {openai.Completions, "groq/llama", `"prompt":"x","suffix":1`},
+		"stop words without a string": {openai.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
+	} {
+		if call, err := callFor(t, test.endpoint, test.model, test.members); err == nil {
+			t.Errorf("%s: sent %s", name, call.Body)
+		}
+	}
+}
+
+func TestATextCompletionComesBackAsOne(t *testing.T) {
+	call, err := callFor(t, openai.Completions, "openai/gpt-4o-mini", `"prompt":"x","stream":true,"stop":["1","2","3","4","END"]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	translator := call.Translate(&out, true)
+	if _, err := io.WriteString(translator, `data: {"choices":[{"index":0,"delta":{"content":"text EN"}}]}`+"\n\n"+`data: {"choices":[{"index":0,"delta":{"content":"D more"}}]}`+"\n\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := translator.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, `"object":"text_completion"`) || !strings.Contains(got, `"text":"text "`) || strings.Contains(got, "more") || !strings.Contains(got, `"model":"openai/gpt-4o-mini"`) {
+		t.Errorf("stream\n%s", got)
+	}
+}
