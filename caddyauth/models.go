@@ -58,12 +58,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 		case err != nil:
 			return nil, keystoreUnavailable(err)
 		}
-		for _, model := range settings.Models {
-			request := &openai.Request{Name: provider + "/" + model}
-			if _, err := h.authorize(ctx, u, request); err == nil {
-				names = append(names, request.Name)
-			}
-		}
+		names = append(names, permitted(u.APIKey, h.providers, provider, settings)...)
 	}
 	return names, nil
 }

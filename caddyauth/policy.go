@@ -13,19 +13,40 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// authorize decides whether the user may use the model that request names, splits its name, and
-// returns the settings of its provider. The allow-list comes first: what a user may not use, the
-// user learns nothing of.
-func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request) (*keystore.Settings, error) {
-	var err error
-	if request.Provider, request.Model, err = provider.Split(request.Name); err != nil {
-		return nil, err
+// permit decides whether a user may use the model of that name, "<provider>/<model>", and splits the
+// name. It is the one policy: inference, the list of models and the configurations that are handed
+// out all ask it. The allow-list comes first: what a user may not use, the user learns nothing of.
+func permit(u *keystore.APIKey, providers *provider.Providers, name string) (providerName, model string, err error) {
+	if providerName, model, err = provider.Split(name); err != nil {
+		return "", "", err
 	}
-	if !u.Allows(request.Name) {
-		return nil, &openai.Error{
+	if !u.Allows(name) {
+		return "", "", &openai.Error{
 			Status: http.StatusForbidden, Code: "model_not_allowed", Param: "model", Final: true,
 			Message: "Choose another model: your API key does not allow this one. GET /v1/models lists those it allows.",
 		}
+	}
+	return providerName, model, providers.For(providerName).Accepts(model)
+}
+
+// permitted lists the models of a provider that the operator lists and the user may use.
+func permitted(u *keystore.APIKey, providers *provider.Providers, providerName string, settings *keystore.Settings) []string {
+	var names []string
+	for _, model := range settings.Models {
+		name := providerName + "/" + model
+		if _, _, err := permit(u, providers, name); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// authorize decides whether the user may use the model that request names, splits its name, and
+// returns the settings of its provider.
+func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request) (*keystore.Settings, error) {
+	var err error
+	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, request.Name); err != nil {
+		return nil, err
 	}
 	return h.providerSettings(ctx, request.Provider)
 }

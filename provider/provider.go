@@ -16,8 +16,12 @@ import (
 
 // Provider turns OpenAI's requests into those of one AI provider.
 type Provider interface {
-	// Call returns what goes upstream for r, whose Model it validates before it becomes part of a
-	// path. It may edit r.Body in place. Its errors are *openai.Error.
+	// Accepts returns an *openai.Error if the provider has no model of such a name, as far as the
+	// name alone tells.
+	Accepts(model string) error
+
+	// Call returns what goes upstream for r, whose Model is accepted. It may edit r.Body in place.
+	// Its errors are *openai.Error.
 	Call(r *openai.Request) (*openai.Call, error)
 }
 

@@ -26,7 +26,11 @@ func call(endpoint openai.Endpoint, name, body string) (*openai.Call, error) {
 	if r.Provider, r.Model, err = Split(r.Name); err != nil {
 		return nil, err
 	}
-	return New().For(r.Provider).Call(r)
+	p := New().For(r.Provider)
+	if err := p.Accepts(r.Model); err != nil {
+		return nil, err
+	}
+	return p.Call(r)
 }
 
 // bodies are requests without their model.

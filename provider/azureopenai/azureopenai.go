@@ -14,13 +14,18 @@ const stopWords = 4
 // Provider sends requests to a deployment.
 type Provider struct{}
 
-// Call returns the request for r, whose model is "<instance>/<deployment>".
+// Accepts takes "<instance>/<deployment>". The gateway makes a host name of the instance.
+func (Provider) Accepts(model string) error {
+	instance, deployment, _ := strings.Cut(model, "/")
+	if !consistsOf(instance, "-_") || !consistsOf(deployment, "-_.") {
+		return openai.ModelNotFound("Name the model as \"azure-openai/<instance>/<deployment>\".")
+	}
+	return nil
+}
+
+// Call returns the request for r.
 func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	instance, deployment, _ := strings.Cut(r.Model, "/")
-	// The gateway makes a host name of the instance.
-	if !consistsOf(instance, "-_") || !consistsOf(deployment, "-_.") {
-		return nil, openai.ModelNotFound("Name the model as \"azure-openai/<instance>/<deployment>\".")
-	}
 	base := "azure-openai/" + instance + "/"
 	switch r.Endpoint {
 	case openai.Completions:

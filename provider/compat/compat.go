@@ -13,6 +13,9 @@ const stopWords = 4
 // Provider sends requests to the route unchanged, text completions as chats.
 type Provider struct{}
 
+// Accepts takes all models: the gateway knows them better.
+func (Provider) Accepts(string) error { return nil }
+
 // Call returns the request for r.
 func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	switch r.Endpoint {

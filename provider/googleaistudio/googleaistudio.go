@@ -19,11 +19,17 @@ type Provider struct {
 	Signatures *Signatures
 }
 
-// Call returns the request for r, whose model is Gemini's id without "models/".
-func (p Provider) Call(r *openai.Request) (call *openai.Call, err error) {
-	if !validModel(r.Model) {
-		return nil, openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
+// Accepts takes Gemini's ids without "models/": one segment of the path, which a colon would end.
+func (Provider) Accepts(model string) error {
+	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	if model == "" || strings.Trim(model, characters) != "" {
+		return openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
 	}
+	return nil
+}
+
+// Call returns the request for r.
+func (p Provider) Call(r *openai.Request) (call *openai.Call, err error) {
 	switch r.Endpoint {
 	case openai.Responses:
 		return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
@@ -37,12 +43,6 @@ func (p Provider) Call(r *openai.Request) (call *openai.Call, err error) {
 	}
 	call.WithoutQuery = "alt" // the Worker needed it in the settings
 	return call, nil
-}
-
-// validModel reports whether model is one segment of the path, which a colon would end.
-func validModel(model string) bool {
-	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	return model != "" && strings.Trim(model, characters) == ""
 }
 
 // method is the path of a method of a model.

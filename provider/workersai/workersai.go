@@ -15,11 +15,16 @@ import (
 // models' own, which alone take a prompt as it is.
 type Provider struct{}
 
-// Call returns the request for r, whose model begins with @cf/ or @hf/.
-func (Provider) Call(r *openai.Request) (*openai.Call, error) {
-	if !strings.HasPrefix(r.Model, "@cf/") && !strings.HasPrefix(r.Model, "@hf/") {
-		return nil, openai.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
+// Accepts takes names that begin with @cf/ or @hf/.
+func (Provider) Accepts(model string) error {
+	if !strings.HasPrefix(model, "@cf/") && !strings.HasPrefix(model, "@hf/") {
+		return openai.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
 	}
+	return nil
+}
+
+// Call returns the request for r.
+func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	switch r.Endpoint {
 	case openai.Chat:
 		return chat(r)
