@@ -1,5 +1,5 @@
-// Package cloudflarekv is a keystore.Store of two Cloudflare Workers KV namespaces, read over
-// Cloudflare's REST API.
+// Package cloudflarekv is a keystore.Editor of two Cloudflare Workers KV namespaces, over Cloudflare's
+// REST API.
 package cloudflarekv
 
 import (
@@ -24,7 +24,8 @@ type Config struct {
 	// AccountID is the account that both namespaces belong to. Required.
 	AccountID string
 
-	// APIToken needs the permission Workers KV Storage Read. Required.
+	// APIToken needs the permission Workers KV Storage Read, and for Edit Workers KV Storage Write.
+	// Required.
 	APIToken string
 
 	// APIKeysNamespace and ProviderSettingsNamespace are namespace ids. Required.
@@ -33,7 +34,7 @@ type Config struct {
 	// Endpoint is the API's URL. Default: https://api.cloudflare.com/client/v4.
 	Endpoint string
 
-	// Timeout bounds one attempt; a look-up makes two at most. Default: 5s.
+	// Timeout bounds one attempt; a call makes two at most. Default: 5s.
 	Timeout time.Duration
 }
 
@@ -47,7 +48,7 @@ const (
 // minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/).
 const maxPages = 1000
 
-// Store is a keystore.Store.
+// Store is a keystore.Editor.
 type Store struct {
 	account                   string
 	apiKeys, providerSettings string

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,19 +42,39 @@ func open(t *testing.T, c Config) *Store {
 }
 
 func TestContract(t *testing.T) {
-	id := map[keystore.Namespace]string{keystore.APIKeys: kvtest.APIKeys, keystore.ProviderSettings: kvtest.ProviderSettings}
 	storetest.TestStore(t, func(t *testing.T) storetest.Backend {
 		server := kvtest.NewServer(t)
-		return storetest.Backend{
-			Store: open(t, config(server)),
-			Put: func(ns keystore.Namespace, values map[string]string) {
-				for name, value := range values {
-					server.Put(id[ns], name, value)
-				}
-			},
-			Delete: func(ns keystore.Namespace, names ...string) { server.Delete(id[ns], names...) },
-		}
+		return backend(server, open(t, config(server)))
 	})
+}
+
+func TestEditorContract(t *testing.T) {
+	storetest.TestEditor(t, func(t *testing.T) storetest.Backend {
+		server := kvtest.NewServer(t)
+		return backend(server, open(t, writable(server)))
+	})
+}
+
+func backend(server *kvtest.Server, s *Store) storetest.Backend {
+	id := map[keystore.Namespace]string{keystore.APIKeys: kvtest.APIKeys, keystore.ProviderSettings: kvtest.ProviderSettings}
+	return storetest.Backend{
+		Store: s,
+		Put: func(ns keystore.Namespace, values map[string]string) {
+			for name, value := range values {
+				server.Put(id[ns], name, value)
+			}
+		},
+		Delete: func(ns keystore.Namespace, names ...string) { server.Delete(id[ns], names...) },
+		Version: func(ns keystore.Namespace) string {
+			writes := 0
+			for _, url := range server.URLs() {
+				if strings.Contains(url, id[ns]) && !strings.HasSuffix(url, "/bulk/get") && !strings.Contains(url, "/keys?") {
+					writes++
+				}
+			}
+			return strconv.Itoa(writes)
+		},
+	}
 }
 
 func TestNewRefusesBrokenSettingsByName(t *testing.T) {

@@ -1,6 +1,9 @@
 package cloudflarekv
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // decodeValues reads the reply to a bulk read. A value is nil if there is no such name.
 //
@@ -17,6 +20,36 @@ func decodeValues(body []byte) (map[string]*string, error) {
 		return nil, unavailable("the reply to a bulk read makes no sense")
 	}
 	return reply.Result.Values, nil
+}
+
+// decodeEntries reads the reply to a bulk read with metadata. Of all replies that have an entry's
+// end it is the only one that has those of many
+// (https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/methods/bulk_get/).
+func decodeEntries(body []byte) (map[string]entry, error) {
+	var reply struct {
+		Success bool `json:"success"`
+		Result  struct {
+			Values map[string]*struct {
+				Value      *string          `json:"value"`
+				Metadata   *json.RawMessage `json:"metadata"`
+				Expiration float64          `json:"expiration"`
+			} `json:"values"`
+		} `json:"result"`
+	}
+	if json.Unmarshal(body, &reply) != nil || !reply.Success || reply.Result.Values == nil {
+		return nil, unavailable("the reply to a bulk read makes no sense")
+	}
+	entries := make(map[string]entry, len(reply.Result.Values))
+	for name, e := range reply.Result.Values {
+		if e == nil {
+			continue
+		}
+		if e.Value == nil {
+			return nil, unavailable("the reply to a bulk read makes no sense")
+		}
+		entries[name] = entry{*e.Value, e.Metadata, e.Expiration}
+	}
+	return entries, nil
 }
 
 // decodePage reads a page of a listing and the cursor of the next; the last page has none.
@@ -40,4 +73,22 @@ func decodePage(body []byte) (names []string, cursor string, err error) {
 		names = append(names, key.Name)
 	}
 	return names, reply.ResultInfo.Cursor, nil
+}
+
+// decodeResult reads the reply to a bulk write or delete, which may be a success and yet name keys
+// that were left out. It may also have no result.
+func decodeResult(body []byte) error {
+	var reply struct {
+		Success bool `json:"success"`
+		Result  struct {
+			Unsuccessful []string `json:"unsuccessful_keys"`
+		} `json:"result"`
+	}
+	if json.Unmarshal(body, &reply) != nil || !reply.Success {
+		return unavailable("the reply to a write makes no sense")
+	}
+	if n := len(reply.Result.Unsuccessful); n > 0 {
+		return unavailable(fmt.Sprintf("%d of the names could not be written", n))
+	}
+	return nil
 }

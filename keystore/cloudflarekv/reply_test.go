@@ -79,6 +79,67 @@ func TestDecodeValues(t *testing.T) {
 	}
 }
 
+func TestDecodeEntries(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body string
+		want map[string]string // value, metadata, end; nil: an error
+	}{
+		"entries":           {`{"result":{"values":{"a":{"value":"1","metadata":{"m": 1},"expiration":1577836800.0},"b":null}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": `1 {"m": 1} 1577836800`}},
+		"no metadata":       {`{"result":{"values":{"a":{"value":"","metadata":null}}},"success":true}`, map[string]string{"a": " - 0"}},
+		"nothing but value": {`{"result":{"values":{"a":{"value":"1"}}},"success":true}`, map[string]string{"a": "1 - 0"}},
+		"other properties":  {`{"x":1,"result":{"values":{"a":{"value":"1","y":[]}},"y":[]},"success":true}`, map[string]string{"a": "1 - 0"}},
+		"none is there":     {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{}},
+		"no success":        {`{"result":{"values":{"a":{"value":"1"}}},"success":false}`, nil},
+		"no result":         {`{"success":true}`, nil},
+		"null for values":   {`{"result":{"values":null},"success":true}`, nil},
+		"values alone":      {`{"result":{"values":{"a":"1"}},"success":true}`, nil},
+		"no value":          {`{"result":{"values":{"a":{"metadata":{}}}},"success":true}`, nil},
+		"a number":          {`{"result":{"values":{"a":{"value":1}}},"success":true}`, nil},
+		"an end in words":   {`{"result":{"values":{"a":{"value":"1","expiration":"soon"}}},"success":true}`, nil},
+		"nothing":           {``, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entries, err := decodeEntries([]byte(tt.body))
+			if (err == nil) != (tt.want != nil) || err != nil && !errors.Is(err, keystore.ErrUnavailable) {
+				t.Fatal(entries, err)
+			}
+			got := make(map[string]string)
+			for name, e := range entries {
+				metadata := "-"
+				if e.metadata != nil {
+					metadata = string(*e.metadata)
+				}
+				got[name] = fmt.Sprint(e.value, " ", metadata, " ", int(e.expiration))
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecodeResult(t *testing.T) {
+	const nonsense = "the keystore is unavailable: the reply to a write makes no sense"
+	for name, tt := range map[string]struct{ body, want string }{
+		"all":               {`{"result":{"successful_key_count":2,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`, ""},
+		"null for none":     {`{"result":{"unsuccessful_keys":null},"success":true}`, ""},
+		"no more to say":    {`{"result":null,"success":true}`, ""},
+		"success alone":     {`{"success":true}`, ""},
+		"some":              {`{"result":{"successful_key_count":1,"unsuccessful_keys":["secret","b"]},"success":true}`, "the keystore is unavailable: 2 of the names could not be written"},
+		"no success":        {`{"result":{"unsuccessful_keys":[]},"success":false}`, nonsense},
+		"names of a number": {`{"result":{"unsuccessful_keys":2},"success":true}`, nonsense},
+		"an array":          {`[]`, nonsense},
+		"cut off":           {`{"success":true`, nonsense},
+		"nothing":           {``, nonsense},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := decodeResult([]byte(tt.body)); fmt.Sprint(err) != tt.want && (err != nil || tt.want != "") {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestDecodePage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body   string
@@ -157,6 +218,42 @@ func FuzzDecodePage(f *testing.F) {
 		}
 		if slices.Contains(names, "") {
 			t.Fatal("a name is empty")
+		}
+	})
+}
+
+func FuzzDecodeEntries(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `{}`, `{"success":true,"result":{"values":{}}}`, `{"result":{"values":{"a":"1"}},"success":true}`,
+		`{"result":{"values":{"a":{"value":"1","metadata":{"m":1},"expiration":1800000000},"b":null}},"success":true}`,
+		`{"result":{"values":{"a":{"value":null,"metadata":null}}},"success":true}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		entries, err := decodeEntries(body)
+		if (err == nil) != (entries != nil) || err != nil && err.Error() != "the keystore is unavailable: the reply to a bulk read makes no sense" {
+			t.Fatalf("%v, %v", entries, err)
+		}
+		for name, e := range entries {
+			if e.metadata != nil && !json.Valid(*e.metadata) {
+				t.Fatalf("%q: %s", name, *e.metadata)
+			}
+		}
+	})
+}
+
+func FuzzDecodeResult(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `{"success":true}`, `{"success":true,"result":null}`, `{"success":true,"result":{"unsuccessful_keys":["a"]}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var reply map[string]any
+		err := decodeResult(body)
+		if err != nil && !errors.Is(err, keystore.ErrUnavailable) || err == nil && json.Unmarshal(body, &reply) != nil {
+			t.Fatal(err)
 		}
 	})
 }

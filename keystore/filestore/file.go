@@ -23,6 +23,8 @@ const (
 	granularity = 2 * time.Second
 )
 
+var errTooLarge = fmt.Errorf("must not be larger than %d MB", maxSize>>20)
+
 // seed is for the sums by which a file's content is known again.
 var seed = maphash.MakeSeed()
 
@@ -55,7 +57,12 @@ func (f *file) unchanged() bool {
 		return false
 	}
 	info, err := os.Stat(f.path)
-	return err == nil && os.SameFile(info, f.seen) && info.Size() == f.seen.Size() && info.ModTime().Equal(f.seen.ModTime())
+	return err == nil && same(info, f.seen)
+}
+
+// same reports whether nothing has been written between a and b.
+func same(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // read reads the file and keeps its entries, unless there is a fault in it.
@@ -100,7 +107,7 @@ func load(path string) (data []byte, info os.FileInfo, err error) {
 		return nil, nil, withoutPath(err)
 	}
 	if info.Size() > maxSize {
-		return nil, nil, fmt.Errorf("must not be larger than %d MB", maxSize>>20)
+		return nil, nil, errTooLarge
 	}
 	buffer := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
 	if _, err = buffer.ReadFrom(io.LimitReader(file, maxSize)); err != nil { // it may be growing
@@ -111,6 +118,9 @@ func load(path string) (data []byte, info os.FileInfo, err error) {
 
 // withoutPath takes away what the message that it becomes part of says already.
 func withoutPath(err error) error {
+	if wrapped, ok := errors.AsType[*os.LinkError](err); ok {
+		return wrapped.Err
+	}
 	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
 		return wrapped.Err
 	}

@@ -1,11 +1,11 @@
-// Package filestore is a keystore.Store of two JSON files, one for each namespace, in the format
+// Package filestore is a keystore.Editor of two JSON files, one for each namespace, in the format
 // of `wrangler kv bulk put`: the same files can be uploaded to Workers KV.
 //
 //	[{"key": "dev@example.com", "value": "{\"status\":\"Enabled\", …}"}]
 //
 // An entry may have "base64": true, for a value in base64, and "expiration", Unix seconds from
 // when it counts as absent, or "expiration_ttl", seconds from when the file was last written. All
-// other properties are ignored
+// other properties are ignored, and kept
 // (https://github.com/cloudflare/workers-sdk/blob/main/packages/wrangler/src/kv/helpers.ts).
 package filestore
 
@@ -22,7 +22,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Store is a keystore.Store. Changes to its files are seen by the next Get or List; a file that is
+// Store is a keystore.Editor. Changes to its files are seen by the next Get or List; a file that is
 // missing or broken is logged, and its last good content stays.
 type Store struct {
 	apiKeys, providerSettings *file
@@ -55,14 +55,18 @@ func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) 
 	if err := done(ctx); err != nil {
 		return nil, err
 	}
-	entries, now := s.file(ns).current(), time.Now()
+	return values(s.file(ns).current(), names, time.Now()), nil
+}
+
+// values returns the values of those of names that are there now.
+func values(entries map[string]entry, names []string, now time.Time) map[string][]byte {
 	found := make(map[string][]byte, len(names))
 	for _, name := range names {
 		if e, ok := entries[name]; ok && e.live(now) {
 			found[name] = []byte(e.value)
 		}
 	}
-	return found, nil
+	return found
 }
 
 // List returns all names, in no order. It fails only if ctx is done.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,41 +22,61 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/storetest"
 )
 
-func TestContract(t *testing.T) {
-	storetest.TestStore(t, func(t *testing.T) storetest.Backend {
-		s := open(t, "[]")
-		contents := map[keystore.Namespace]map[string]string{keystore.APIKeys: {}, keystore.ProviderSettings: {}}
-		save := func(ns keystore.Namespace) {
-			type pair struct {
-				Key   string `json:"key"`
-				Value string `json:"value"`
-			}
-			pairs := []pair{}
-			for name, value := range contents[ns] {
-				pairs = append(pairs, pair{name, value})
-			}
-			data, err := json.Marshal(pairs)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, s.file(ns).path, string(data))
+func TestContract(t *testing.T) { storetest.TestStore(t, backend) }
+
+func TestEditorContract(t *testing.T) { storetest.TestEditor(t, backend) }
+
+func backend(t *testing.T) storetest.Backend {
+	s := open(t, "[]")
+	// change edits a file by hand, not by Edit.
+	change := func(ns keystore.Namespace, edit func(values map[string]string)) {
+		path := s.file(ns).path
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return storetest.Backend{
-			Store: s.Store,
-			Put: func(ns keystore.Namespace, values map[string]string) {
-				for name, value := range values {
-					contents[ns][name] = value
-				}
-				save(ns)
-			},
-			Delete: func(ns keystore.Namespace, names ...string) {
+		entries, err := parse(data, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make(map[string]string)
+		for name, e := range entries {
+			values[name] = e.value
+		}
+		edit(values)
+		type pair struct {
+			Key   string `json:"key"`
+			Value string `json:"value"`
+		}
+		pairs := []pair{}
+		for name, value := range values {
+			pairs = append(pairs, pair{name, value})
+		}
+		if data, err = json.Marshal(pairs); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, string(data))
+	}
+	writes, last := 0, make(map[keystore.Namespace]os.FileInfo)
+	return storetest.Backend{
+		Store: s.Store,
+		Put: func(ns keystore.Namespace, values map[string]string) {
+			change(ns, func(all map[string]string) { maps.Copy(all, values) })
+		},
+		Delete: func(ns keystore.Namespace, names ...string) {
+			change(ns, func(all map[string]string) {
 				for _, name := range names {
-					delete(contents[ns], name)
+					delete(all, name)
 				}
-				save(ns)
-			},
-		}
-	})
+			})
+		},
+		Version: func(ns keystore.Namespace) string {
+			if now := stat(t, s.file(ns).path); last[ns] == nil || !same(last[ns], now) {
+				writes, last[ns] = writes+1, now
+			}
+			return strconv.Itoa(writes)
+		},
+	}
 }
 
 // store is a Store of files in a temporary folder.
@@ -89,6 +111,15 @@ func write(t *testing.T, path, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func stat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 func setTime(t *testing.T, path string, modified time.Time) {

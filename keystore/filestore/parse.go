@@ -58,12 +58,7 @@ func parseEntry(object gjson.Result, written time.Time) (name string, e entry, e
 	if !object.IsObject() {
 		return "", e, errors.New(`must be an object with "key" and "value"`)
 	}
-	// Of a property that is there twice, the last one counts, as in JavaScript and so in wrangler.
-	property := make(map[string]gjson.Result, 4)
-	object.ForEach(func(name, value gjson.Result) bool {
-		property[name.Str] = value
-		return true
-	})
+	property := properties(object)
 	key, value := property["key"], property["value"]
 	switch {
 	case key.Type != gjson.String:
@@ -83,6 +78,17 @@ func parseEntry(object gjson.Result, written time.Time) (name string, e entry, e
 	}
 	e.expires, err = expires(property, written)
 	return key.Str, e, err
+}
+
+// properties returns the properties of an object. Of one that is there twice, the last one counts, as
+// in JavaScript and so in wrangler.
+func properties(object gjson.Result) map[string]gjson.Result {
+	property := make(map[string]gjson.Result, 4)
+	object.ForEach(func(name, value gjson.Result) bool {
+		property[name.Str] = value
+		return true
+	})
+	return property
 }
 
 // expires returns when an entry expires. As in Workers KV, expiration_ttl wins.

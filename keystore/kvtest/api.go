@@ -166,15 +166,21 @@ func validKey(key string) bool {
 	return key != "" && key != "." && key != ".." && len(key) <= 512
 }
 
-// expires returns when a pair expires, in Unix seconds, 0 for never. ttl wins.
+// expires returns when a pair expires, in Unix seconds, 0 for never. ttl wins. No pair may live
+// less than a minute.
 func expires(expiration, ttl float64) (int64, error) {
+	now := time.Now().Unix()
 	switch {
+	case ttl == 0 && expiration == 0:
+		return 0, nil
+	case ttl == 0 && int64(expiration) < now+60:
+		return 0, errors.New("expiration must be at least 60 seconds in the future")
 	case ttl == 0:
 		return int64(expiration), nil
 	case ttl < 60:
 		return 0, errors.New("expiration_ttl must be at least 60")
 	}
-	return time.Now().Unix() + int64(ttl), nil
+	return now + int64(ttl), nil
 }
 
 type message struct {
@@ -205,5 +211,7 @@ func fail(w http.ResponseWriter, status int, errs ...message) {
 func reply(w http.ResponseWriter, status int, e envelope) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(e)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(e)
 }

@@ -88,8 +88,6 @@ func (e *entry) validate() error {
 		return errors.New("a value must not be larger than 25 MiB")
 	case len(e.metadata) > 1024:
 		return errors.New("metadata must not be larger than 1024 bytes")
-	case e.expiration != 0 && !e.live():
-		return errors.New("expiration must be in the future")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package kvtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"net"
@@ -106,6 +107,42 @@ func CutOff(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	_, _ = w.Write(a.body.Bytes()[:a.body.Len()/2])
 	_ = http.NewResponseController(w).Flush()
 	reset(w)
+}
+
+// HalfApplied makes the first half of a bulk write or delete, and then resets the connection.
+func HalfApplied(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	halve(r)
+	record(r, next)
+	reset(w)
+}
+
+// HalfUnsuccessful makes the first half of a bulk write or delete, and answers that it was one, but
+// for the names of the other half.
+func HalfUnsuccessful(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	first, others := halve(r)
+	record(r, next)
+	succeed(w, bulkResult{first, others}, nil)
+}
+
+// halve leaves the first half of a bulk write or delete in r, and returns how many that are, and the
+// names of the others.
+func halve(r *http.Request) (first int, others []string) {
+	var all []json.RawMessage
+	_ = json.NewDecoder(r.Body).Decode(&all)
+	first = len(all) / 2
+	body, _ := json.Marshal(all[:first])
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	others = []string{}
+	for _, one := range all[first:] {
+		var name string
+		if json.Unmarshal(one, &name) != nil {
+			var p pair
+			_ = json.Unmarshal(one, &p)
+			name = p.Key
+		}
+		others = append(others, name)
+	}
+	return first, others
 }
 
 func reset(w http.ResponseWriter) {

@@ -139,3 +139,47 @@ func TestHeldRequestsWaitForTheirRelease(t *testing.T) {
 		t.Error("a closed server has answered")
 	}
 }
+
+func TestHalfOfABulkWriteIsMade(t *testing.T) {
+	for name, tt := range map[string]struct{ method, path, body string }{
+		"a write":  {"PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"b","value":"1"},{"key":"c","value":"1"}]`},
+		"a delete": {"POST", "/bulk/delete", `["a","b","c"]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t)
+			want := func() {
+				t.Helper()
+				_, a := c.Get(APIKeys, "a")
+				_, b := c.Get(APIKeys, "b")
+				if made := tt.method == "PUT"; a != made || b == made {
+					t.Errorf("a is there: %t, b: %t", a, b)
+				}
+			}
+			start := func() {
+				for _, name := range []string{"a", "b", "c"} {
+					c.Delete(APIKeys, name)
+					if tt.method == "POST" {
+						c.Put(APIKeys, name, "0")
+					}
+				}
+			}
+			start()
+			c.FailNext(1, HalfUnsuccessful)
+			c.want(tt.method, tt.path, tt.body, 200, `{"result":{"successful_key_count":1,"unsuccessful_keys":["b","c"]},"success":true,"errors":[],"messages":[]}`)
+			want()
+
+			start()
+			c.FailNext(1, HalfApplied)
+			req, err := http.NewRequestWithContext(t.Context(), tt.method, c.URL+"/accounts/"+AccountID+"/storage/kv/namespaces/"+APIKeys+tt.path, strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+APIToken)
+			if res, err := new(http.Transport).RoundTrip(req); err == nil {
+				t.Error(res.Status)
+			}
+			want()
+			c.want(tt.method, tt.path, tt.body, 200, `{"result":{"successful_key_count":3,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`)
+		})
+	}
+}

@@ -1,5 +1,5 @@
-// Package storetest holds the tests that every keystore.Store has to pass, after the manner of
-// testing/fstest.
+// Package storetest holds the tests that every keystore.Store has to pass, and every
+// keystore.Editor, after the manner of testing/fstest.
 package storetest
 
 import (
@@ -22,6 +22,9 @@ type Backend struct {
 	Store  keystore.Store
 	Put    func(ns keystore.Namespace, values map[string]string)
 	Delete func(ns keystore.Namespace, names ...string)
+
+	// Version, which TestEditor alone needs, changes when an edit writes to a namespace, and only then.
+	Version func(ns keystore.Namespace) string
 }
 
 // TestStore runs all tests. Each calls open once, for a backend with nothing in it, which the end

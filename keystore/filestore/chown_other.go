@@ -1,0 +1,8 @@
+//go:build !unix
+
+package filestore
+
+import "os"
+
+// chown does nothing: where there are no Unix owners, a file has the rights of its folder.
+func chown(*os.File, os.FileInfo) {}
