@@ -100,7 +100,7 @@ func ParseAPIKey(value []byte) (*APIKey, error) {
 var errDigest = errors.New(`must be "sha256:" and 64 hexadecimal digits`)
 
 func parseDigest(s string) (digest, error) {
-	text, ok := strings.CutPrefix(s, "sha256:")
+	text, ok := strings.CutPrefix(s, hashPrefix)
 	sum, err := hex.DecodeString(text)
 	if !ok || err != nil || len(sum) != sha256.Size {
 		return digest{}, errDigest

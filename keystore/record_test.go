@@ -1,0 +1,204 @@
+package keystore
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func record(t testing.TB, value string) *Record {
+	t.Helper()
+	r, err := ParseRecord([]byte(value))
+	if err != nil {
+		t.Fatalf("%v in %s", err, value)
+	}
+	return r
+}
+
+// opens reports which of the keys open the door at a time.
+func opens(t testing.TB, r *Record, at time.Time, keys ...string) string {
+	t.Helper()
+	k, err := ParseAPIKey(r.Bytes())
+	if err != nil {
+		t.Fatalf("%v in %s", err, r.Bytes())
+	}
+	var open []string
+	for _, key := range keys {
+		if k.Check(key, at) {
+			open = append(open, key)
+		}
+	}
+	return strings.Join(open, " ")
+}
+
+func TestANewRecord(t *testing.T) {
+	r := NewRecord("a", noon)
+	want := `{"apiKeyHash":"` + HashKey("a") + `","createdAt":"2026-01-31T12:00:00Z","status":"Enabled"}`
+	if got := string(r.Bytes()); got != want || opens(t, r, noon, "a", "b") != "a" {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestEditsKeepWhatTheyDoNotOwn(t *testing.T) {
+	const worker = `{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled", "note" : {"x": [1.50, "é\u0041"]},"metadata":{"team":"core"}}`
+	const kept = `"note":{"x": [1.50, "é\u0041"]}`
+	for name, test := range map[string]struct {
+		edit func(*Record)
+		want string
+	}{
+		"disabled": {func(r *Record) { r.SetEnabled(false) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"Disabled",` + kept + `,"metadata":{"team":"core"}}`},
+		"expiring": {func(r *Record) { r.SetExpires(noon) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"expiresAt":"2026-01-31T12:00:00Z"}`},
+		"never expiring": {func(r *Record) { r.SetExpires(noon); r.SetExpires(time.Time{}) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"}}`},
+		"limited to models": {func(r *Record) { r.SetModels([]string{"a/<b>", `"`}) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"models":["a/<b>","\""]}`},
+		"limited to none": {func(r *Record) { r.SetModels([]string{}) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"models":[]}`},
+		"not limited": {func(r *Record) { r.SetModels([]string{}); r.SetModels(nil) },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"}}`},
+		"hashed": {func(r *Record) { r.HashPlainKey() },
+			`{"createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"apiKeyHash":"` + HashKey("a") + `"}`},
+		"with metadata": {func(r *Record) { _ = r.SetMetadata("x.y", "1"); _ = r.SetMetadata("team", "<b>") },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"<b>","x.y":"1"}}`},
+		"rotated": {func(r *Record) { r.Rotate("b", noon, time.Hour) },
+			`{"createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"apiKeyHash":"` + HashKey("b") + `","previous":{"apiKeyHash":"` + HashKey("a") + `","expiresAt":"2026-01-31T13:00:00Z"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, worker)
+			test.edit(r)
+			if got := string(r.Bytes()); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+			record(t, string(r.Bytes()))
+		})
+	}
+}
+
+func TestRotation(t *testing.T) {
+	r := record(t, `{"apiKey":"old","status":"Enabled"}`)
+	r.Rotate("new", noon, time.Hour)
+	if got := opens(t, r, noon.Add(time.Hour-time.Second), "old", "new"); got != "old new" {
+		t.Errorf("within the grace: %q", got)
+	}
+	if got := opens(t, r, noon.Add(time.Hour), "old", "new"); got != "new" {
+		t.Errorf("after it: %q", got)
+	}
+	r.Rotate("newest", noon, time.Minute)
+	if got := opens(t, r, noon, "old", "new", "newest"); got != "new newest" {
+		t.Errorf("rotated again: %q", got)
+	}
+	r.Rotate("last", noon, 0)
+	if got := opens(t, r, noon, "old", "new", "newest", "last"); got != "last" {
+		t.Errorf("without a grace: %q", got)
+	}
+	none := record(t, `{"status":"Enabled"}`)
+	none.Rotate("first", noon, time.Hour)
+	if got := string(none.Bytes()); strings.Contains(got, "previous") || opens(t, none, noon, "first", "") != "first" {
+		t.Errorf("where there was no key: %s", got)
+	}
+}
+
+// TestNothingStaysThatWouldBeRead: encoding/json takes names in any case, and the last of several.
+func TestNothingStaysThatWouldBeRead(t *testing.T) {
+	r := record(t, `{"STATUS":"Enabled","ApiKey":"plain","apikey":"other","status":"Enabled","Previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2030-01-01T00:00:00Z"},"APIKEYHASH":null,"expiresat":"2027-01-01T00:00:00Z"}`)
+	if got := opens(t, r, noon, "plain", "other", "p"); got != "other p" {
+		t.Fatalf("at first: %q", got)
+	}
+	if !r.HashPlainKey() || r.HashPlainKey() || strings.Contains(string(r.Bytes()), "plain") || opens(t, r, noon, "plain", "other", "p") != "other p" {
+		t.Errorf("hashed: %s", r.Bytes())
+	}
+	r.Rotate("new", noon, 0)
+	if got := opens(t, r, noon, "plain", "other", "p", "new"); got != "new" {
+		t.Errorf("rotated: %q in %s", got, r.Bytes())
+	}
+	r.SetExpires(time.Time{})
+	if got := opens(t, r, noon.AddDate(10, 0, 0), "new"); got != "new" {
+		t.Errorf("never expiring: %s", r.Bytes())
+	}
+	r.SetEnabled(false)
+	if got := opens(t, r, noon, "new"); got != "" {
+		t.Errorf("disabled: %s", r.Bytes())
+	}
+}
+
+func TestAHashBesideAPlainKeyCounts(t *testing.T) {
+	r := record(t, `{"apiKey":"plain","apiKeyHash":"`+HashKey("hashed")+`","status":"Enabled"}`)
+	if !r.HashPlainKey() || opens(t, r, noon, "plain", "hashed") != "hashed" || strings.Contains(string(r.Bytes()), "plain") {
+		t.Errorf("%s", r.Bytes())
+	}
+}
+
+func TestMetadataThatIsRefused(t *testing.T) {
+	r := record(t, `{"metadata":{"a":1,"b":2,"c":3},"status":"Enabled"}`)
+	for _, name := range []string{"", "user", "cf.user"} {
+		if err := r.SetMetadata(name, "x"); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	if err := r.SetMetadata("d", "x"); err != nil {
+		t.Error(err)
+	}
+	before := string(r.Bytes())
+	if err := r.SetMetadata("e", "x"); err == nil || string(r.Bytes()) != before {
+		t.Errorf("a fifth entry: %v, %s", err, r.Bytes())
+	}
+	if err := r.SetMetadata("a", "x"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRecordsThatAreRefused(t *testing.T) {
+	for _, value := range []string{``, `[]`, `{"apiKey":`, `{"apiKeyHash":"x"}`, `{"expiresAt":"soon"}`, `{"status":1}`} {
+		if _, err := ParseRecord([]byte(value)); err == nil {
+			t.Errorf("%q is taken", value)
+		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	r := record(t, `{"apiKey":"a","createdAt":"then","status":"ENABLED","expiresAt":"2026-01-31T12:00:00Z","models":["x/*"],"metadata":{"team":"core","user":"no"},"previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2026-01-31T12:00:00Z"}}`)
+	want := Info{
+		Enabled: true, CreatedAt: "then", ExpiresAt: noon, PreviousUntil: noon, Models: []string{"x/*"},
+		Metadata: []MetadataEntry{{"team", json.RawMessage(`"core"`)}}, KeyID: HashKey("a")[len(hashPrefix):][:8], PlainKey: true,
+	}
+	if got := r.Info(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := record(t, `{}`).Info(); !reflect.DeepEqual(got, Info{}) {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled","x":{"y":1.50}}`), "k")
+	f.Add([]byte(`{"status":null,"STATUS":"Enabled","previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2030-01-01T00:00:00Z"},"metadata":{"a":1,"A":2}}`), "")
+	f.Fuzz(func(t *testing.T, value []byte, name string) {
+		r, err := ParseRecord(value)
+		if err != nil {
+			return
+		}
+		record(t, string(r.Bytes()))
+		_ = r.SetMetadata(name, name)
+		r.SetModels([]string{name})
+		r.SetExpires(noon.AddDate(1, 0, 0))
+		r.HashPlainKey()
+		r.Rotate("new", noon, time.Hour)
+		r.SetEnabled(true)
+		if got := opens(t, r, noon, "new"); got != "new" {
+			t.Fatalf("%s became %s", value, r.Bytes())
+		}
+		if strings.Contains(strings.ToLower(string(r.Bytes())), `"apikey":`) {
+			t.Fatalf("%s still has a key in the clear: %s", value, r.Bytes())
+		}
+		r.SetEnabled(false)
+		if got := opens(t, r, noon, "new"); got != "" {
+			t.Fatalf("%s became %s", value, r.Bytes())
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package keystore
+
+import "strings"
+
+// SettingsRecord is a provider's entry as it lies in the store, for whoever edits it. What an edit
+// does not name stays as it is.
+type SettingsRecord struct {
+	members members
+}
+
+// ParseSettingsRecord reads an entry; none makes an empty one. It refuses what ParseSettings does.
+func ParseSettingsRecord(value []byte) (*SettingsRecord, error) {
+	if value == nil {
+		return new(SettingsRecord), nil
+	}
+	if _, err := ParseSettings(value); err != nil {
+		return nil, err
+	}
+	return &SettingsRecord{parseMembers(string(value))}, nil
+}
+
+// Bytes returns the entry.
+func (r *SettingsRecord) Bytes() []byte { return []byte(r.members.String()) }
+
+// SetHeader sets a header, whose name is the same in any case; an empty value removes it.
+func (r *SettingsRecord) SetHeader(name, value string) {
+	headers := parseMembers(r.members.get("headers").Raw)
+	if value == "" {
+		headers.remove(name)
+	} else {
+		headers.setString(name, value)
+	}
+	r.members.set("headers", headers.String())
+}
+
+// SetQuery sets a parameter of the query string; an empty value removes it.
+func (r *SettingsRecord) SetQuery(name, value string) {
+	query := parseMembers(r.members.get("queryString").Raw)
+	kept := query[:0]
+	for _, old := range query {
+		if old.name != name { // here, case does matter
+			kept = append(kept, old)
+		}
+	}
+	if value != "" {
+		kept = append(kept, member{name, quote(value)})
+	}
+	r.members.set("queryString", kept.String())
+}
+
+// SetModels sets the list of models.
+func (r *SettingsRecord) SetModels(models []string) {
+	r.members.set("models", quoteAll(models))
+}
+
+// Names returns the names of the headers and of the query's parameters, whose values are secrets.
+func (r *SettingsRecord) Names() (headers, query []string) {
+	for _, one := range parseMembers(r.members.get("headers").Raw) {
+		headers = append(headers, strings.ToLower(one.name))
+	}
+	for _, one := range parseMembers(r.members.get("queryString").Raw) {
+		query = append(query, one.name)
+	}
+	return headers, query
+}
