@@ -178,7 +178,7 @@ const demoConfig = `{
 
 // startDemo runs Caddy on a free port, with a keystore in folder.
 func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
-	server := &demoServer{key: newKey()}
+	server := &demoServer{key: keystore.NewKey()}
 	keys, settings := filepath.Join(folder, "keys.json"), filepath.Join(folder, "providers.json")
 	user := fmt.Appendf(nil, `{"apiKeyHash":"sha256:%x","status":"Enabled","metadata":{"team":"demo"}}`, sha256.Sum256([]byte(server.key)))
 	if err := writeBulk(keys, map[string]json.RawMessage{demoEmail: user}); err != nil {

@@ -100,10 +100,3 @@ func TestMetadataIsASCIIAndBeginsWithTheUser(t *testing.T) {
 		})
 	}
 }
-
-func TestKeysOfTheDemo(t *testing.T) {
-	one, two := newKey(), newKey()
-	if one == two || len(one) != len("cca_")+43 || !strings.HasPrefix(one, "cca_") {
-		t.Errorf("keys %q and %q", one, two)
-	}
-}

@@ -16,6 +16,8 @@ import (
 
 // Keystore is what a module in the namespace `continue_auth.keystores` must be.
 type Keystore interface {
+	caddy.Module
+
 	// Identity holds everything that shapes what the store reads, secrets included. Handlers
 	// whose keystores have the same identity share one cache, over reloads too.
 	Identity() string
@@ -34,6 +36,7 @@ var caches = caddy.NewUsagePool()
 type pooled struct {
 	*cache.Cache
 	providers *provider.Providers
+	module    string // the keystore's
 }
 
 // Destruct closes the cache's store.
@@ -43,20 +46,29 @@ func (p pooled) Destruct() error { return p.Close() }
 // with, for keystores of the same Cloudflare account.
 type accountIDKey struct{}
 
-func (h *Handler) openKeystore(ctx caddy.Context) error {
+// loadKeystore provisions the handler's keystore, for the Cloudflare account of that id.
+func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, error) {
 	if len(h.KeystoreRaw) == 0 {
-		return errors.New("keystore: is missing; set it to cloudflare_kv or file")
+		return nil, errors.New("keystore: is missing; set it to cloudflare_kv or file")
 	}
-	ctx.Context = context.WithValue(ctx.Context, accountIDKey{}, h.settings.accountID)
+	ctx.Context = context.WithValue(ctx.Context, accountIDKey{}, accountID)
 	module, err := ctx.LoadModule(h, "KeystoreRaw")
 	if err != nil {
-		return fmt.Errorf("keystore: %w", err)
+		return nil, fmt.Errorf("keystore: %w", err)
 	}
 	source, ok := module.(Keystore)
 	if !ok {
-		return fmt.Errorf("keystore: %T is no keystore", module)
+		return nil, fmt.Errorf("keystore: %T is no keystore", module)
 	}
-	identity := fmt.Sprintf("%T %d %s", module, h.settings.maxEntries, source.Identity())
+	return source, nil
+}
+
+func (h *Handler) openKeystore(ctx caddy.Context) error {
+	source, err := h.loadKeystore(ctx, h.settings.accountID)
+	if err != nil {
+		return err
+	}
+	identity := fmt.Sprintf("%T %d %s", source, h.settings.maxEntries, source.Identity())
 	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity))) // a pool's keys can be listed; secrets must not be
 	value, _, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
@@ -66,6 +78,7 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 		return pooled{
 			Cache:     cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog}),
 			providers: provider.New(),
+			module:    string(source.CaddyModule().ID),
 		}, nil
 	})
 	if err != nil {

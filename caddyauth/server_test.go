@@ -45,6 +45,7 @@ type setup struct {
 	matcher   string // of continue_auth: a path
 	proxy     string // the lines of reverse_proxy, if not only the transport
 	global    string // more global options
+	admin     string // address of the admin endpoint; "": none
 	keystore  string // instead of the file keystore
 	users     map[string]string
 	providers map[string]string
@@ -121,11 +122,14 @@ func start(t *testing.T, s setup) *proxy {
 	if s.proxy == "" {
 		s.proxy = "transport continue_auth"
 	}
+	if s.admin == "" {
+		s.admin = "off"
+	}
 	t.Setenv("TEST_GATEWAY_TOKEN", testToken)
 	port := freePort(t)
 	p.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	p.config = fmt.Sprintf(`{
-		admin off
+		admin %s
 		persist_config off
 		storage file_system %s
 		log {
@@ -147,7 +151,7 @@ func start(t *testing.T, s setup) *proxy {
 		reverse_proxy %s {
 			%s
 		}
-	}`, folder, p.log.address, s.global, p.url, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
+	}`, s.admin, folder, p.log.address, s.global, p.url, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
 	if err := p.load(p.config); err != nil {
 		t.Fatal(err)
 	}

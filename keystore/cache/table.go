@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -52,6 +53,9 @@ type Table[V any] struct {
 	// one of its tables alone.)
 	mu    sync.Mutex
 	calls map[string]*call[V]
+
+	answered atomic.Pointer[time.Time] // when the store last did
+	failed   atomic.Pointer[failure]   // the last time that it could not
 }
 
 func newTable[V any](o Options, ns keystore.Namespace, load load[V]) *Table[V] {
@@ -131,10 +135,15 @@ func (t *Table[V]) answer(c *call[V], name string) {
 	case err != nil:
 		t.log().Error("keystore cannot answer", zap.Stringer("namespace", t.ns), zap.Error(err))
 		c.err = err
+		t.failed.Store(&failure{err, time.Now()})
 	case ok:
 		c.entry = &entry[V]{value: value, asked: asked}
 	default:
 		c.entry = &entry[V]{err: ErrAbsent, asked: asked}
+	}
+	if c.err == nil {
+		now := time.Now()
+		t.answered.Store(&now)
 	}
 	t.keep(c, name)
 }
