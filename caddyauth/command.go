@@ -10,12 +10,21 @@ func init() {
 		Name:  "continue-auth",
 		Usage: "<command>",
 		Short: "API keys of their own for the users of Cloudflare AI Gateway",
-		Long:  "Commands of the continue_auth module. They are for whoever runs the server.",
+		Long: `Commands of the continue_auth module, for whoever runs the server.
+
+They find the keystore in the server's configuration: the Caddyfile in this folder, or the one that
+--config names. What they change there, a running server that they can reach sees at once.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(&cobra.Command{
-				Use:   "demo",
-				Short: "Shows a server at work, without an account or a network",
-				Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
+			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), demoCommand())
+		},
+	})
+}
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Shows a server at work, without an account or a network",
+		Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
 completion for each provider through it, and stays up for you to try.
 
 The AI Gateway behind it is simulated, unless ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set: then
@@ -23,13 +32,11 @@ it is your real one. The providers' settings then come from Workers KV, if CLOUD
 PROVIDER_SETTINGS_NAMESPACE_ID are set too; else the gateway must have the providers' keys stored.
 
 Nothing is left behind when it ends.`,
-				Example: "  caddy continue-auth demo",
-				Args:    cobra.NoArgs,
-				RunE: func(cmd *cobra.Command, _ []string) error {
-					cmd.SilenceUsage = true
-					return demo(cmd.Context(), cmd.OutOrStdout())
-				},
-			})
+		Example: "  caddy continue-auth demo",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			return demo(cmd.Context(), cmd.OutOrStdout())
 		},
-	})
+	}
 }

@@ -1,0 +1,288 @@
+package caddyauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+func keysCommand() *cobra.Command {
+	f := new(keystoreFlags)
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Gives users their keys, and takes them away",
+		Long: `Gives users their keys, and takes them away.
+
+A key is printed once, on standard output, when it is made: the keystore holds its hash alone. Everything
+else that is said goes to standard error, so that a script can take the key as it comes.`,
+		Example: `  caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*'
+  caddy continue-auth keys list
+  caddy continue-auth keys rotate dev@example.com --grace 24h`,
+	}
+	f.add(cmd)
+	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
+	return cmd
+}
+
+// restrictions are what a key is limited to.
+type restrictions struct {
+	expires  string
+	models   []string
+	metadata []string
+}
+
+func (r *restrictions) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&r.expires, "expires", "", "when the key ends: a duration such as 90d, a day, or a time in RFC 3339")
+	flags.StringSliceVar(&r.models, "models", nil, "the models that the user may use, such as 'workers-ai/*' (default: all; '' for none)")
+	flags.StringArrayVar(&r.metadata, "metadata", nil, "an entry for the gateway's logs and limits, as name=value; up to four")
+}
+
+// apply writes the restrictions to a record.
+func (r *restrictions) apply(to *keystore.Record, limited bool, now time.Time) error {
+	if r.expires != "" {
+		at, err := parseEnd(r.expires, now)
+		if err != nil {
+			return err
+		}
+		to.SetExpires(at)
+	}
+	if limited {
+		patterns := []string{}
+		for _, pattern := range r.models {
+			if pattern = strings.TrimSpace(pattern); pattern != "" {
+				patterns = append(patterns, pattern)
+			}
+		}
+		to.SetModels(patterns)
+	}
+	for _, entry := range r.metadata {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok {
+			return fmt.Errorf("--metadata %q: must be name=value", entry)
+		}
+		if err := to.SetMetadata(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseEnd reads the end of a key: a time from now, the end of a day in UTC, or a time.
+func parseEnd(text string, now time.Time) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
+		at, err = day.AddDate(0, 0, 1), nil
+	} else if d, durationErr := caddy.ParseDuration(text); durationErr == nil {
+		at, err = now.Add(d), nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--expires %q: must be a duration such as 90d, a day such as 2026-12-31, or a time such as 2026-12-31T12:00:00Z", text)
+	}
+	if !at.After(now) {
+		return time.Time{}, fmt.Errorf("--expires %q: is over already", text)
+	}
+	return at, nil
+}
+
+// checkEmail refuses names that a client could not present.
+func checkEmail(email string) error {
+	if !keystore.ValidName(email) || !httpguts.ValidHeaderFieldValue(email) || strings.ContainsAny(email, ": \t") {
+		return fmt.Errorf("%q: an email must not be empty, and has no spaces, colons or control characters", email)
+	}
+	return nil
+}
+
+func keysAdd(f *keystoreFlags) *cobra.Command {
+	r := new(restrictions)
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "add EMAIL",
+		Short: "Makes a key for a new user and prints it, once",
+		Example: `  caddy continue-auth keys add dev@example.com
+  caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
+  key=$(caddy continue-auth keys add dev@example.com)`,
+		Args: cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			if err := checkEmail(args[0]); err != nil {
+				return err
+			}
+			now := time.Now()
+			key := keystore.NewKey()
+			record := keystore.NewRecord(key, now)
+			if err := r.apply(record, cmd.Flags().Changed("models"), now); err != nil {
+				return err
+			}
+			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
+				if value != nil {
+					return nil, fmt.Errorf("%s has a key already: use `keys rotate` for another, or `keys remove` first", email)
+				}
+				return record.Bytes(), nil
+			})
+			if err != nil {
+				return err
+			}
+			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {
+				return err
+			}
+			a.say("Made a key for %s. It is shown this once.", args[0])
+			a.forget(a.absent, args[0])
+			return nil
+		}),
+	}
+	r.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// printKey prints a new key, which nobody can print again.
+func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON bool) error {
+	if !asJSON {
+		_, err := fmt.Fprintln(out, key)
+		return err
+	}
+	return printJSON(out, struct {
+		Email string `json:"email"`
+		Key   string `json:"key"`
+		keyView
+	}{email, key, viewOf(email, record)})
+}
+
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// editUser changes the record of a user who must be there.
+func (a *administration) editUser(ctx context.Context, email string, change func(*keystore.Record) error) (record *keystore.Record, err error) {
+	err = a.edit(ctx, keystore.APIKeys, []string{email}, func(email string, value []byte) ([]byte, error) {
+		if record, err = parseUser(email, value); err != nil {
+			return nil, err
+		}
+		if err := change(record); err != nil {
+			return nil, err
+		}
+		return record.Bytes(), nil
+	})
+	return record, err
+}
+
+func parseUser(email string, value []byte) (*keystore.Record, error) {
+	if value == nil {
+		return nil, fmt.Errorf("there is no user %s", email)
+	}
+	record, err := keystore.ParseRecord(value)
+	if err != nil {
+		return nil, fmt.Errorf("the entry of %s is broken, and was left alone: %w", email, err)
+	}
+	return record, nil
+}
+
+// keysStatus is `keys enable` and `keys disable`.
+func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
+	verb, done, short := "disable", "Disabled", "Keeps a user out, until `keys enable`"
+	if enabled {
+		verb, done, short = "enable", "Enabled", "Lets a user who was disabled in again"
+	}
+	return &cobra.Command{
+		Use:     verb + " EMAIL",
+		Short:   short,
+		Example: "  caddy continue-auth keys " + verb + " dev@example.com",
+		Args:    cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
+			_, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
+				r.SetEnabled(enabled)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			a.say("%s %s.", done, args[0])
+			a.forget(a.maxAge, args[0])
+			return nil
+		}),
+	}
+}
+
+func keysRotate(f *keystoreFlags) *cobra.Command {
+	var grace string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "rotate EMAIL",
+		Short: "Makes another key for a user and prints it, once",
+		Long: `Makes another key for a user and prints it, once. The key before it works on for the grace;
+without one, it ends at once.`,
+		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
+		Args:    cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			d, err := parseDuration(grace)
+			if err != nil {
+				return fmt.Errorf("--grace %q: %w", grace, err)
+			}
+			key := keystore.NewKey()
+			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
+				r.Rotate(key, time.Now(), d)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {
+				return err
+			}
+			ends := "at once"
+			if until := record.Info().PreviousUntil; !until.IsZero() {
+				ends = "at " + until.Format(time.RFC3339)
+			}
+			a.say("Made another key for %s. It is shown this once. The one before it ends %s.", args[0], ends)
+			a.forget(a.maxAge, args[0])
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&grace, "grace", "0s", "how long the key before it works on, such as 24h")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func keysRemove(f *keystoreFlags) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "remove EMAIL",
+		Short: "Removes a user, with all that is known of them",
+		Example: `  caddy continue-auth keys remove dev@example.com
+  caddy continue-auth keys remove dev@example.com --yes`,
+		Args: cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+"?"); err != nil {
+					return err
+				}
+			}
+			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
+				if value == nil {
+					return nil, fmt.Errorf("there is no user %s", email)
+				}
+				return nil, nil
+			})
+			if err != nil {
+				return err
+			}
+			a.say("Removed %s.", args[0])
+			a.forget(a.maxAge, args[0])
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}

@@ -1,0 +1,205 @@
+package caddyauth
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+func keysImport(f *keystoreFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Makes keys for many new users and prints them, once",
+		Long: `Makes keys for many new users and prints them, once, as CSV: email,key.
+
+The file's first line names its columns: email, and if wanted expires, models (separated by spaces),
+metadata.NAME, and key, for keys that users have already: of those only the hash is stored, and
+nothing is printed. All of the file is checked before anything is written. Users who are there
+already are left alone, so that an import that broke off is finished by running it again.`,
+		Example: `  caddy continue-auth keys import team.csv > keys.csv
+
+  # team.csv
+  email,expires,models,metadata.team
+  dev@example.com,90d,workers-ai/* openai/*,core`,
+		Args: cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			users, err := readImport(args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			return a.importUsers(ctx, users, cmd.OutOrStdout())
+		}),
+	}
+}
+
+// newUser is a line of an import.
+type newUser struct {
+	email  string
+	key    string // that was made; empty where the user has one
+	record *keystore.Record
+}
+
+// readImport reads and checks all of a file; "-" is standard input.
+func readImport(path string, now time.Time) ([]newUser, error) {
+	in := io.Reader(os.Stdin)
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	reader := csv.NewReader(in)
+	reader.TrimLeadingSpace = true
+	columns, err := reader.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: its first line must name the columns: %w", path, err)
+	}
+	columns[0] = strings.TrimPrefix(columns[0], "\ufeff") // spreadsheets begin files with it
+	if err := checkColumns(columns); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var users []newUser
+	lines := make(map[string]int)
+	for {
+		fields, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return users, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		line, _ := reader.FieldPos(0)
+		u, err := parseUserLine(columns, fields, now)
+		if err != nil {
+			return nil, fmt.Errorf("%s, line %d: %w", path, line, err)
+		}
+		if first := lines[u.email]; first != 0 {
+			return nil, fmt.Errorf("%s, line %d: %s is in line %d already", path, line, u.email, first)
+		}
+		lines[u.email] = line
+		users = append(users, u)
+	}
+}
+
+const metadataColumn = "metadata."
+
+func checkColumns(columns []string) error {
+	for i, name := range columns {
+		switch {
+		case slices.Contains(columns[:i], name):
+			return fmt.Errorf("there are two columns %q", name)
+		case name != "email" && name != "key" && name != "expires" && name != "models" && !strings.HasPrefix(name, metadataColumn):
+			return fmt.Errorf("there is no column %q: there are email, key, expires, models and metadata.NAME", name)
+		}
+	}
+	if !slices.Contains(columns, "email") {
+		return errors.New("there must be a column email")
+	}
+	return nil
+}
+
+func parseUserLine(columns, fields []string, now time.Time) (u newUser, err error) {
+	var r restrictions
+	key, limited := "", false
+	for i, name := range columns {
+		value := strings.TrimSpace(fields[i])
+		metadata, isMetadata := strings.CutPrefix(name, metadataColumn)
+		switch {
+		case value == "":
+		case name == "email":
+			u.email = value
+		case name == "key":
+			key = value
+		case name == "expires":
+			r.expires = value
+		case name == "models":
+			r.models, limited = strings.Fields(value), true
+		case isMetadata:
+			r.metadata = append(r.metadata, metadata+"="+value)
+		}
+	}
+	if err := checkEmail(u.email); err != nil {
+		return u, err
+	}
+	if key == "" {
+		u.key = keystore.NewKey()
+		key = u.key
+	}
+	u.record = keystore.NewRecord(key, now)
+	return u, r.apply(u.record, limited, now)
+}
+
+// importUsers writes users a batch at a time, and prints the keys of each batch once they are there.
+func (a *administration) importUsers(ctx context.Context, users []newUser, out io.Writer) error {
+	keys := csv.NewWriter(out)
+	if err := keys.Write([]string{"email", "key"}); err != nil {
+		return err
+	}
+	progress := newProgress(a.messages, "imported", len(users))
+	defer progress.end()
+	made, there := 0, 0
+	for some := range slices.Chunk(users, batch) {
+		written, err := a.importBatch(ctx, some)
+		for _, u := range written {
+			if u.key != "" {
+				_ = keys.Write([]string{u.email, u.key})
+			}
+		}
+		keys.Flush()
+		made += len(written)
+		if err = errors.Join(err, keys.Error()); err != nil {
+			a.say("%d users were made before this. Run the same import again: they will be left alone.", made)
+			return err
+		}
+		there += len(some) - len(written)
+		progress.add(len(some))
+	}
+	a.say("Made %d users; %d were there already and were left alone.", made, there)
+	if made > 0 {
+		a.forget(a.absent)
+	}
+	return nil
+}
+
+// importBatch writes those of users who are not there yet, and returns them. If the keystore does
+// not say whether it wrote them, it is asked again.
+func (a *administration) importBatch(ctx context.Context, users []newUser) (written []newUser, err error) {
+	byEmail := make(map[string]newUser, len(users))
+	var emails []string
+	for _, u := range users {
+		byEmail[u.email] = u
+		emails = append(emails, u.email)
+	}
+	err = a.edit(ctx, keystore.APIKeys, emails, func(email string, value []byte) ([]byte, error) {
+		if value != nil {
+			return value, nil
+		}
+		written = append(written, byEmail[email])
+		return byEmail[email].record.Bytes(), nil
+	})
+	if err == nil || len(written) == 0 {
+		return written, err
+	}
+	values, unknown := a.get(ctx, keystore.APIKeys, emails)
+	if unknown != nil {
+		a.say("The last %d keys may or may not have been written. Keep them: if the users are there when you run the import again, these are theirs.", len(written))
+		return written, err
+	}
+	return slices.DeleteFunc(written, func(u newUser) bool {
+		const hash = "apiKeyHash"
+		return gjson.GetBytes(values[u.email], hash).Str != gjson.GetBytes(u.record.Bytes(), hash).Str
+	}), err
+}

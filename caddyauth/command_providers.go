@@ -1,0 +1,204 @@
+package caddyauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+func providersCommand() *cobra.Command {
+	f := new(keystoreFlags)
+	cmd := &cobra.Command{
+		Use:   "providers",
+		Short: "Says which AI providers are served, and with which credentials",
+		Example: `  caddy continue-auth providers list
+  caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21 --model myinstance/gpt-4o`,
+	}
+	f.add(cmd)
+	cmd.AddCommand(providersList(f), providersSet(f), providersRemove(f))
+	return cmd
+}
+
+// providerView is what is shown of a provider: the names of its headers and parameters, not their
+// values, which are secrets.
+type providerView struct {
+	Name    string          `json:"name"`
+	Models  []string        `json:"models"` // null: not listed
+	Headers []string        `json:"headers"`
+	Query   []string        `json:"query"`
+	Body    json.RawMessage `json:"body,omitempty"`
+}
+
+func providersList(f *keystoreFlags) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "Lists the providers, but for their secrets",
+		Example: "  caddy continue-auth providers list --json",
+		Args:    cobra.NoArgs,
+		RunE: f.run(reading, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
+			views, err := a.providers(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), views)
+			}
+			if len(views) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "There are no providers yet.")
+				return err
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "PROVIDER\tHEADERS\tQUERY\tMODELS")
+			for _, v := range views {
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Name, strings.Join(v.Headers, ", "), strings.Join(v.Query, ", "), strings.Join(v.Models, ", "))
+			}
+			return table.Flush()
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *administration) providers(ctx context.Context) ([]providerView, error) {
+	views := []providerView{}
+	broken := 0
+	err := a.each(ctx, keystore.ProviderSettings, func(name string, value []byte) error {
+		settings, err := keystore.ParseSettings(value)
+		if err != nil {
+			broken++
+			a.say("The settings of %s are broken: %v.", name, err)
+			return nil
+		}
+		record, err := keystore.ParseSettingsRecord(value)
+		if err != nil {
+			return err
+		}
+		headers, query := record.Names()
+		views = append(views, providerView{name, settings.Models, headers, query, settings.Body})
+		return nil
+	})
+	if err == nil && broken > 0 {
+		err = fmt.Errorf("the settings of %d providers are broken; they are not served", broken)
+	}
+	return views, err
+}
+
+func providersSet(f *keystoreFlags) *cobra.Command {
+	var headers, query, models []string
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Serves a provider, or changes its settings",
+		Long: `Serves a provider, or changes its settings. Headers and parameters that are not named stay; one with
+an empty value is removed. --model, once or more, replaces the list of models.
+
+A value may be a placeholder such as {env.AZURE_KEY} or {file./run/secrets/azure}, which is replaced
+now, so that a secret need not stand on the command line.`,
+		Example: `  caddy continue-auth providers set workers-ai --header 'Authorization=Bearer {env.WORKERS_AI_TOKEN}' --model @cf/meta/llama-3.1-8b-instruct
+  caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21
+  caddy continue-auth providers set groq`,
+		Args: cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			change, err := settingsChange(headers, query, models, cmd.Flags().Changed("model"))
+			if err != nil {
+				return err
+			}
+			err = a.edit(ctx, keystore.ProviderSettings, args, change)
+			if err != nil {
+				return err
+			}
+			a.say("Set %s.", args[0])
+			a.forget(a.maxAge)
+			return nil
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&headers, "header", nil, "a header that goes upstream, as NAME=VALUE")
+	flags.StringArrayVar(&query, "query", nil, "a parameter of the query string, as NAME=VALUE")
+	flags.StringArrayVar(&models, "model", nil, "a model to list, without the provider's name")
+	return cmd
+}
+
+// settingsChange returns the edit that the flags ask for.
+func settingsChange(headers, query, models []string, setModels bool) (func(string, []byte) ([]byte, error), error) {
+	pairs := func(flag string, all []string) ([][2]string, error) {
+		var parsed [][2]string
+		for _, one := range all {
+			name, value, ok := strings.Cut(one, "=")
+			if !ok || name == "" {
+				return nil, fmt.Errorf("--%s: must be NAME=VALUE", flag) // what was given may be a secret
+			}
+			value, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+			if err != nil {
+				return nil, fmt.Errorf("--%s %s: %w", flag, name, err)
+			}
+			parsed = append(parsed, [2]string{name, strings.TrimSpace(value)})
+		}
+		return parsed, nil
+	}
+	headerPairs, err := pairs("header", headers)
+	if err != nil {
+		return nil, err
+	}
+	queryPairs, err := pairs("query", query)
+	if err != nil {
+		return nil, err
+	}
+	return func(name string, value []byte) ([]byte, error) {
+		record, err := keystore.ParseSettingsRecord(value)
+		if err != nil {
+			return nil, fmt.Errorf("the settings of %s are broken, and were left alone: %w", name, err)
+		}
+		for _, pair := range headerPairs {
+			record.SetHeader(pair[0], pair[1])
+		}
+		for _, pair := range queryPairs {
+			record.SetQuery(pair[0], pair[1])
+		}
+		if setModels {
+			record.SetModels(models)
+		}
+		if _, err := keystore.ParseSettings(record.Bytes()); err != nil {
+			return nil, err
+		}
+		return record.Bytes(), nil
+	}, nil
+}
+
+func providersRemove(f *keystoreFlags) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "remove NAME",
+		Short:   "Serves a provider no longer, and removes its settings",
+		Example: "  caddy continue-auth providers remove groq --yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" with its credentials?"); err != nil {
+					return err
+				}
+			}
+			err := a.edit(ctx, keystore.ProviderSettings, args, func(name string, value []byte) ([]byte, error) {
+				if value == nil {
+					return nil, fmt.Errorf("there is no provider %s", name)
+				}
+				return nil, nil
+			})
+			if err != nil {
+				return err
+			}
+			a.say("Removed %s.", args[0])
+			a.forget(a.maxAge)
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}

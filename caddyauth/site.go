@@ -1,0 +1,224 @@
+package caddyauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+// site is a place in a configuration where continue_auth serves.
+type site struct {
+	// hosts are its names, or where it listens if it has none.
+	hosts []string
+
+	// apiBase is the base URL for clients.
+	apiBase string
+
+	handler *Handler
+}
+
+// readConfig reads a configuration as JSON: adapted by the adapter of that name, or if that is
+// empty, by what the file's name says. An empty path is the Caddyfile in this folder, "-" standard
+// input.
+func readConfig(path, adapter string) ([]byte, error) {
+	if path == "" {
+		path = "Caddyfile"
+	}
+	var content []byte
+	var err error
+	if path == "-" {
+		content, err = io.ReadAll(os.Stdin)
+	} else {
+		content, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: name the server's Caddyfile or JSON with --config", err)
+	}
+	name := strings.ToLower(filepath.Base(path))
+	if adapter == "" && filepath.Ext(name) != ".json" && (strings.HasPrefix(name, "caddyfile") || strings.HasSuffix(name, ".caddyfile")) {
+		adapter = "caddyfile"
+	}
+	if adapter == "" {
+		if !json.Valid(content) {
+			return nil, fmt.Errorf("%s is not valid JSON: name its format with --adapter", path)
+		}
+		return content, nil
+	}
+	a := caddyconfig.GetAdapter(adapter)
+	if a == nil {
+		return nil, fmt.Errorf("there is no adapter %q in this Caddy", adapter)
+	}
+	adapted, _, err := a.Adapt(content, map[string]any{"filename": path})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return adapted, nil
+}
+
+// findSites returns the sites of a configuration in JSON.
+func findSites(config []byte) ([]site, error) {
+	var all struct {
+		Apps struct {
+			HTTP caddyhttp.App `json:"http"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(config, &all); err != nil {
+		return nil, fmt.Errorf("the configuration is no Caddy configuration: %w", err)
+	}
+	app := &all.Apps.HTTP
+	var sites []site
+	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
+		f := finder{app: app, server: app.Servers[name]}
+		if err := f.routes(f.server.Routes, nil, ""); err != nil {
+			return nil, err
+		}
+		sites = append(sites, f.found...)
+	}
+	if len(sites) == 0 {
+		return nil, errors.New("the configuration has no continue_auth")
+	}
+	return sites, nil
+}
+
+// finder looks for continue_auth in a server.
+type finder struct {
+	app    *caddyhttp.App
+	server *caddyhttp.Server
+	found  []site
+}
+
+// routes looks into routes that are reached under these hosts, once prefix has been taken off the
+// path.
+func (f *finder) routes(list caddyhttp.RouteList, hosts []string, prefix string) error {
+	for _, route := range list {
+		under := hosts
+		for _, set := range route.MatcherSetsRaw {
+			var names []string
+			if raw, ok := set["host"]; ok && json.Unmarshal(raw, &names) == nil {
+				under = append(slices.Clip(under), names...)
+			}
+		}
+		for _, raw := range route.HandlersRaw {
+			if err := f.handler(raw, under, &prefix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *finder) handler(raw json.RawMessage, hosts []string, prefix *string) error {
+	var module struct {
+		Handler string `json:"handler"`
+	}
+	if err := json.Unmarshal(raw, &module); err != nil {
+		return err
+	}
+	switch module.Handler {
+	case "subroute":
+		var inner caddyhttp.Subroute
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return err
+		}
+		return f.routes(inner.Routes, hosts, *prefix)
+	case "rewrite":
+		var r rewrite.Rewrite
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return err
+		}
+		*prefix += strings.TrimSuffix(r.StripPathPrefix, "/")
+	case "continue_auth":
+		h := new(Handler)
+		if err := json.Unmarshal(raw, h); err != nil {
+			return err
+		}
+		f.found = append(f.found, f.site(h, hosts, *prefix))
+	}
+	return nil
+}
+
+// site makes the site of a handler that is reached under these hosts and that prefix.
+func (f *finder) site(h *Handler, hosts []string, prefix string) site {
+	address := caddy.NetworkAddress{StartPort: caddyhttp.DefaultHTTPSPort}
+	if len(f.server.Listen) > 0 {
+		if parsed, err := caddy.ParseNetworkAddress(f.server.Listen[0]); err == nil {
+			address = parsed
+		}
+	}
+	host := "localhost"
+	if len(hosts) > 0 {
+		host = hosts[0]
+	} else if address.Host != "" && !address.IsUnixNetwork() {
+		host = address.Host
+	}
+	scheme, usual := "http", uint(caddyhttp.DefaultHTTPPort)
+	if f.secure(hosts, address.StartPort) {
+		scheme, usual = "https", caddyhttp.DefaultHTTPSPort
+	}
+	if port := address.StartPort; port != usual && port != 0 {
+		host = net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+	}
+	s := site{hosts: hosts, apiBase: scheme + "://" + host + prefix + "/v1", handler: h}
+	if len(hosts) == 0 {
+		s.hosts = slices.Clone(f.server.Listen)
+	}
+	return s
+}
+
+// secure reports whether Caddy serves these hosts with TLS at that port: automatically for all that
+// have a name, unless it is told not to.
+func (f *finder) secure(hosts []string, port uint) bool {
+	plain := uint(caddyhttp.DefaultHTTPPort)
+	if f.app.HTTPPort != 0 {
+		plain = uint(f.app.HTTPPort)
+	}
+	auto := f.server.AutoHTTPS
+	switch {
+	case len(f.server.TLSConnPolicies) > 0:
+		return true
+	case port == plain || len(hosts) == 0:
+		return false
+	}
+	return auto == nil || !auto.Disabled && !slices.Contains(auto.Skip, hosts[0])
+}
+
+// chooseSite returns the site of that name. Without a name, there must be no choice: all sites must
+// have one keystore, or if their addresses matter, there must be one.
+func chooseSite(sites []site, name string, addressMatters bool) (*site, error) {
+	var names []string
+	for i := range sites {
+		s := &sites[i]
+		if name != "" && slices.Contains(s.hosts, name) {
+			return s, nil
+		}
+		names = append(names, strings.Join(s.hosts, ", "))
+	}
+	list := strings.Join(names, "\n  ")
+	if name != "" {
+		return nil, fmt.Errorf("there is no site %q with continue_auth; there are:\n  %s", name, list)
+	}
+	for i := range sites {
+		if addressMatters && i > 0 || !sameKeystore(sites[0].handler, sites[i].handler) {
+			return nil, fmt.Errorf("choose a site with --site; there are:\n  %s", list)
+		}
+	}
+	return &sites[0], nil
+}
+
+// sameKeystore reports whether two handlers name one keystore, in the same words.
+func sameKeystore(a, b *Handler) bool {
+	return a.AccountID == b.AccountID && string(a.KeystoreRaw) == string(b.KeystoreRaw)
+}

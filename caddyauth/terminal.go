@@ -1,0 +1,69 @@
+package caddyauth
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether a reader or writer is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// confirm asks before what cannot be undone. Where nobody can answer, it says what a script has to.
+func confirm(terminal bool, in io.Reader, out io.Writer, question string) error {
+	if !terminal {
+		return errors.New("this asks first on a terminal; in a script, say --yes")
+	}
+	fmt.Fprintf(out, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && answer == "" {
+		return errors.New("nothing was changed")
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// progress tells how far a command is that takes a while.
+type progress struct {
+	out         io.Writer
+	verb        string
+	done, total int
+	terminal    bool
+	said        bool
+}
+
+// progressStep is how many must be to do for a word about it, and between two of them.
+const progressStep = 1000
+
+func newProgress(out io.Writer, verb string, total int) *progress {
+	return &progress{out: out, verb: verb, total: total, terminal: isTerminal(out)}
+}
+
+func (p *progress) add(n int) {
+	before := p.done
+	p.done += n
+	switch {
+	case p.total < progressStep:
+	case p.terminal:
+		fmt.Fprintf(p.out, "\r%s %d of %d", p.verb, p.done, p.total)
+		p.said = true
+	case before/progressStep != p.done/progressStep:
+		fmt.Fprintf(p.out, "%s %d of %d\n", p.verb, p.done, p.total)
+	}
+}
+
+func (p *progress) end() {
+	if p.said {
+		fmt.Fprintln(p.out)
+	}
+}
