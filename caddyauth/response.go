@@ -2,11 +2,11 @@ package caddyauth
 
 import (
 	"bytes"
+	"errors"
 	"mime"
 	"net/http"
 	"strconv"
 
-	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -98,14 +98,24 @@ func (w *response) begin(status int) {
 type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
+	n := len(p)
+	if bytes.Contains(p, errorEvent) { // a provider's, that may quote the key it refuses
+		p = []byte(c.carried.redact(string(p)))
+	}
 	if !c.begun {
 		if !c.translator.Stream() {
 			c.Header().Set("Content-Length", strconv.Itoa(len(p)))
 		}
 		c.begin(http.StatusOK)
 	}
-	return c.ResponseWriter.Write(p)
+	if _, err := c.ResponseWriter.Write(p); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
+
+// errorEvent is how the event begins that ends a stream with an error.
+var errorEvent = []byte(`data: {"error":`)
 
 // Write takes a piece of the upstream's body.
 func (w *response) Write(p []byte) (int, error) {
@@ -145,7 +155,7 @@ func (w *response) close() error {
 	w.WriteHeader(http.StatusOK) // where nothing has come at all
 	switch w.mode {
 	case translating:
-		return w.translator.Close()
+		return w.redacted(w.translator.Close())
 	case failing:
 		return w.upstreamError()
 	case misconfigured:
@@ -164,7 +174,7 @@ func (w *response) abort() error {
 	cut := openai.UpstreamBroken("Try again: the provider's answer was cut off.")
 	switch {
 	case w.mode == translating:
-		return w.translator.Abort(cut)
+		return w.redacted(w.translator.Abort(cut))
 	case w.mode != passing:
 		return w.close()
 	case !w.events:
@@ -175,6 +185,17 @@ func (w *response) abort() error {
 		return err
 	}
 	return w.FlushError()
+}
+
+// redacted is err without the secrets that a provider may have put into it.
+func (w *response) redacted(err error) error {
+	var e *openai.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	clean := *e
+	clean.Message = w.carried.redact(e.Message)
+	return &clean
 }
 
 // endOfEvent is what ends the event that a stream broke off in. A blank line too many would be an
@@ -193,7 +214,7 @@ func (w *response) endOfEvent() []byte {
 // describe the upstream's body.
 func (w *response) upstreamError() error {
 	header := w.Header()
-	e := provider.Error(w.status, header, w.body.Bytes())
+	e := openai.UpstreamError(w.status, header, w.body.Bytes())
 	for _, name := range []string{
 		"Content-Encoding", "Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Location",
 		"Retry-After", "Trailer", "Www-Authenticate", "Proxy-Authenticate", "X-Should-Retry",

@@ -169,7 +169,9 @@ func (p *proxy) load(config string) error {
 	if err != nil {
 		return err
 	}
-	return caddy.Load(adapted, true)
+	err = caddy.Load(adapted, true)
+	http.DefaultClient.CloseIdleConnections() // which the configuration before closes as it ends
+	return err
 }
 
 func freePort(t *testing.T) int {

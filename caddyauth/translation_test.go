@@ -235,3 +235,24 @@ func TestTheProvidersOwnBody(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyThatAProviderQuotesInAStream does not reach the client.
+func TestAKeyThatAProviderQuotesInAStream(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "" { // not for a stream
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"error":{"code":503,"message":"google-canary is tired","status":"UNAVAILABLE"}}`)
+			return
+		}
+		events(w)
+		send(w, `data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}`+"\r\n\r\n")
+		send(w, `data: {"error":{"code":503,"message":"google-canary is tired","status":"UNAVAILABLE"}}`+"\r\n\r\n")
+	})
+	p := start(t, setup{upstream: u.URL})
+	for _, body := range []string{streamBody(gemini), chatBody(gemini)} {
+		got := read(t, p.do(request{path: "/v1/chat/completions", body: body}))
+		if !strings.Contains(got, "[redacted] is tired") || strings.Contains(got, "canary") {
+			t.Errorf("the client reads\n%s", got)
+		}
+	}
+}

@@ -142,6 +142,17 @@ func (s *Server) Get(namespace, name string) (value string, ok bool) {
 	return "", false
 }
 
+// Entries returns the names and values of a namespace.
+func (s *Server) Entries(namespace string) map[string]string {
+	entries := make(map[string]string)
+	for _, name := range s.names(namespace) {
+		if value, ok := s.Get(namespace, name); ok {
+			entries[name] = value
+		}
+	}
+	return entries
+}
+
 // Requests returns how many requests for op there were, those that met a fault included.
 func (s *Server) Requests(op Operation) int {
 	s.mu.Lock()

@@ -17,15 +17,15 @@ type call struct {
 
 // assistantCalls reads the calls of an assistant's message into t.
 func (c *conversation) assistantCalls(t *turn, at string, m gjson.Result) error {
-	if calls := m.Get("tool_calls"); calls.IsArray() {
+	if calls := m.Get("tool_calls"); calls.IsArray() && calls.Raw != "[]" {
 		return each(at+".tool_calls", calls, func(at string, toolCall gjson.Result) error {
-			if kind := toolCall.Get("type"); kind.Exists() && kind.Str != "function" {
+			if kind := toolCall.Get("type"); kind.Type != gjson.Null && kind.Str != "function" {
 				return openai.BadRequest(at+".type", "Send tool calls of type function.")
 			}
 			id := toolCall.Get("id").Str
 			return c.call(t, at+".function", id, toolCall.Get("function"), signature(toolCall))
 		})
-	} else if calls.Type != gjson.Null {
+	} else if calls.Type != gjson.Null && !calls.IsArray() {
 		return openai.BadRequest(at+".tool_calls", "Send `tool_calls` as an array.")
 	}
 	if function := m.Get("function_call"); function.IsObject() {
@@ -64,15 +64,28 @@ func (c *conversation) call(t *turn, at, id string, function gjson.Result, signa
 	t.calls = append(t.calls, called)
 	t.parts = called.append(separate(t.parts), arguments(function.Get("arguments")), signature)
 
-	key := id
-	if key == "" {
-		key = name
+	wait(c.byID, id, called)
+	wait(c.byName, name, called)
+	return nil
+}
+
+// wait adds a call to those of a key that wait for their results. Ids may begin anew with each
+// turn.
+func wait(waiting map[string][]*call, key string, called *call) {
+	others := waiting[key]
+	if len(others) > 0 && others[0].turn != called.turn {
+		others = nil
 	}
-	waiting := c.waiting[key]
-	if len(waiting) > 0 && waiting[0].turn != t { // ids may begin anew with each turn
-		waiting = nil
+	waiting[key] = append(others, called)
+}
+
+// firstWaiting returns the first call of a key that waits for its result, nil if none does.
+func firstWaiting(waiting map[string][]*call, key string) *call {
+	for _, called := range waiting[key] {
+		if called.result == "" {
+			return called
+		}
 	}
-	c.waiting[key] = append(waiting, called)
 	return nil
 }
 
@@ -120,19 +133,22 @@ func (f *call) appendResult(b []byte) []byte {
 	return append(append(append(b, `,"response":`...), result...), "}}"...)
 }
 
-// result notes the result of the call with that id or name, which is at a field of the request.
-func (c *conversation) result(at, key, message string, content gjson.Result) error {
-	output, err := text(message+".content", content)
+// result notes the result that a message holds. The field names the call: its id, or as in the
+// deprecated kind the function's name, which serves where an id is not there too.
+func (c *conversation) result(at, field string, m gjson.Result) error {
+	output, err := text(at+".content", m.Get("content"))
 	if err != nil {
 		return err
 	}
-	waiting := c.waiting[key]
-	if len(waiting) == 0 {
-		return openai.BadRequest(at, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
+	id := m.Get("tool_call_id").Str
+	called := firstWaiting(c.byID, id)
+	if id == "" || field == "name" {
+		called = firstWaiting(c.byName, m.Get("name").Str)
 	}
-	called := waiting[0]
+	if called == nil {
+		return openai.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
+	}
 	called.result = response(output)
-	c.waiting[key] = waiting[1:]
 	if called.turn == c.last() {
 		c.turns = append(c.turns, &turn{role: user})
 	}

@@ -21,8 +21,8 @@ type conversation struct {
 	system []byte // the parts of the system instruction
 	turns  []*turn
 
-	// The calls that wait for their results, by id; by name where the call has no id.
-	waiting map[string][]*call
+	// The calls that wait for their results, by id and by name.
+	byID, byName map[string][]*call
 
 	// recall returns the thought signature of the call with an id, if it is remembered.
 	recall func(id string) string
@@ -40,7 +40,7 @@ func readMessages(messages gjson.Result, recall func(id string) string) (*conver
 	if !messages.IsArray() {
 		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
 	}
-	c := &conversation{waiting: map[string][]*call{}, recall: recall}
+	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, recall: recall}
 	err := each("messages", messages, c.message)
 	if err != nil {
 		return nil, err
@@ -89,9 +89,9 @@ func (c *conversation) message(at string, m gjson.Result) error {
 	case "assistant":
 		return c.assistant(at, m)
 	case "tool":
-		return c.result(at+".tool_call_id", m.Get("tool_call_id").Str, at, content)
+		return c.result(at, "tool_call_id", m)
 	case "function":
-		return c.result(at+".name", m.Get("name").Str, at, content)
+		return c.result(at, "name", m)
 	}
 	return openai.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
 }
@@ -106,7 +106,7 @@ func (c *conversation) assistant(at string, m gjson.Result) error {
 	}
 	t := c.turn(model)
 	if said != "" {
-		t.parts = appendText(t.parts, said)
+		t.parts = appendSigned(t.parts, said, signature(m))
 	}
 	if err := c.assistantCalls(t, at, m); err != nil {
 		return err

@@ -263,6 +263,25 @@ func TestWhatAToolSaid(t *testing.T) {
 	}
 }
 
+// TestResultsByName: the name serves where the id is missing, or of the other kind.
+func TestResultsByName(t *testing.T) {
+	const calls = `{"role":"user","content":"x"},{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":null,"function":{"name":"f","arguments":"{}"}},{"id":"2","type":"function","function":{"name":"g","arguments":"{}"}}]},`
+	for name, results := range map[string]string{
+		"results of the deprecated kind": `{"role":"function","name":"g","content":"of g"},{"role":"function","name":"f","content":"of f"}`,
+		"results without ids":            `{"role":"tool","name":"g","content":"of g"},{"role":"tool","name":"f","content":"of f"}`,
+	} {
+		body := send(t, "gemini-2.5-flash", `"messages":[`+calls+results+`]`)
+		want := `{"role":"user","parts":[{"functionResponse":{"id":"1","name":"f","response":{"output":"of f"}}},{"functionResponse":{"id":"2","name":"g","response":{"output":"of g"}}}]}`
+		if got := gjson.GetBytes(body, "contents.2").Raw; got != want {
+			t.Errorf("%s: sends %s, want %s", name, got, want)
+		}
+	}
+	body := send(t, "gemini-2.5-flash", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":null,"tool_calls":[],"function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"y"}],"tools":[],"functions":[{"name":"f"}]`)
+	if gjson.GetBytes(body, "contents.1.parts.0.functionCall.name").Str != "f" || gjson.GetBytes(body, "tools.0.functionDeclarations.0.name").Str != "f" {
+		t.Errorf("beside empty lists of the other kind: sends %s", body)
+	}
+}
+
 func TestTheDeprecatedKindOfCalls(t *testing.T) {
 	body := send(t, "gemini-2.5-flash", `"messages":[`+hi+`,
 		{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{\"a\":1}"}},

@@ -12,7 +12,7 @@ import (
 )
 
 func embeddings(r *openai.Request) (*openai.Call, error) {
-	f := fields(gjson.ParseBytes(r.Body).Map())
+	f := readFields(r.Body)
 	inputs, err := readInput(f["input"])
 	if err != nil {
 		return nil, err
@@ -63,11 +63,17 @@ func readInput(input gjson.Result) ([]string, error) {
 		}
 		inputs = append(inputs, value.Str)
 	}
+	if len(inputs) > maxInputs {
+		return nil, openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `maxEmbeddingBatchSize: 100` in Continue's configuration.")
+	}
 	if len(inputs) == 0 {
 		return nil, openai.BadRequest("input", "Send at least one `input`.")
 	}
 	return inputs, nil
 }
+
+// maxInputs is how many Google takes in one batch.
+const maxInputs = 100
 
 func appendInput(b []byte, input, options string) []byte {
 	b = append(b, `"content":{"parts":[`...)
@@ -88,8 +94,8 @@ func (e embedding) convert(body []byte) ([]byte, error) {
 		return nil, errUnreadable
 	}
 	m := gjson.ParseBytes(body)
-	if said := m.Get("error"); said.IsObject() {
-		return nil, Error(0, said)
+	if e := openai.Reported(m); e != nil {
+		return nil, e
 	}
 	all := m.Get("embeddings").Array()
 	if single := m.Get("embedding"); single.IsObject() {

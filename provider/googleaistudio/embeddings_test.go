@@ -73,6 +73,13 @@ func answerEmbeddings(t *testing.T, members, body string) (string, error) {
 	return out.String(), err
 }
 
+func TestTooManyEmbeddingsAtOnce(t *testing.T) {
+	wantRefused(t, openai.Embeddings, `"input":[`+strings.Repeat(`"a",`, 100)+`"a"]`, "input")
+	if _, err := (Provider{}).Call(parse(t, openai.Embeddings, embedder, `"input":[`+strings.Repeat(`"a",`, 99)+`"a"]`)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEmbeddings(t *testing.T) {
 	const pretty = "{\n  \"embeddings\": [\n    { \"values\": [\n 0.5,\n -1e-3 ] },\n { \"values\": [ 2, 3 ] }\n  ]\n}\n"
 	for name, test := range map[string]struct {

@@ -50,11 +50,20 @@ func method(model, name string) string {
 	return "google-ai-studio/v1beta/models/" + model + ":" + name
 }
 
-// fields are the members of a request, the first of each name.
+// fields are the members of a request, of several of one name the last, as encoding/json has it.
 type fields map[string]gjson.Result
 
+func readFields(body []byte) fields {
+	f := make(fields)
+	gjson.ParseBytes(body).ForEach(func(name, value gjson.Result) bool {
+		f[name.Str] = value
+		return true
+	})
+	return f
+}
+
 func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
-	f := fields(gjson.ParseBytes(r.Body).Map())
+	f := readFields(r.Body)
 	conversation, err := p.converse(r, f)
 	if err != nil {
 		return nil, err

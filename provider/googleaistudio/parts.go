@@ -65,6 +65,16 @@ func appendText(b []byte, text string) []byte {
 	return append(openai.AppendString(b, text), '}')
 }
 
+// appendSigned appends what the model said, with the thought signature that came with it.
+func appendSigned(b []byte, text, signature string) []byte {
+	b = appendText(b, text)
+	if signature == "" {
+		return b
+	}
+	b = openai.AppendString(append(b[:len(b)-1], `,"thoughtSignature":`...), signature)
+	return append(b, '}')
+}
+
 func appendPart(b []byte, at string, part gjson.Result) ([]byte, error) {
 	switch part.Get("type").Str {
 	case "text":

@@ -22,25 +22,25 @@ var errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is n
 // decode reads one frame of a stream, or the whole answer, which are alike.
 func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	if !openai.ValidObject(message) {
-		// Within a stream, Google may wrap errors in an array.
-		if said := gjson.GetBytes(message, "0.error"); said.IsObject() {
-			return Error(0, said)
-		}
 		return errUnreadable
 	}
 	m := gjson.ParseBytes(message)
-	if said := m.Get("error"); said.IsObject() {
-		return Error(0, said)
+	if e := openai.Reported(m); e != nil {
+		return e
 	}
 	a.SetID(m.Get("responseId").Str)
 	if err := d.candidates(m.Get("candidates"), a); err != nil {
 		return err
 	}
 	decodeUsage(m.Get("usageMetadata"), a)
-	if d.answered {
-		return nil
-	}
-	if reason := m.Get("promptFeedback.blockReason").Str; reason != "" {
+	reason := m.Get("promptFeedback.blockReason").Str
+	switch {
+	case reason == "":
+	case d.answered:
+		for index := range d.choices {
+			a.FinishLast(index, openai.FinishContentFilter)
+		}
+	default:
 		d.answered = true
 		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", m.Get("promptFeedback.blockReasonMessage").Str))
 		a.Finish(0, openai.FinishContentFilter)
@@ -112,6 +112,9 @@ func (d *decoder) part(index int, said *choice, part gjson.Result, a *openai.Ans
 	}
 	said.text = said.text || text != ""
 	a.Text(index, text)
+	if signature := part.Get("thoughtSignature").Str; signature != "" {
+		a.Extra(index, extraContent(signature))
+	}
 	return nil
 }
 
@@ -131,12 +134,17 @@ func (d *decoder) call(index int, function gjson.Result, signature string, a *op
 		call.Arguments = openai.Compact(args.Raw)
 	}
 	if signature != "" {
-		call.Extra = openai.AppendString([]byte(`{"google":{"thought_signature":`), signature)
-		call.Extra = append(call.Extra, "}}"...)
+		call.Extra = extraContent(signature)
 		d.remember(call.ID, signature)
 	}
 	a.ToolCall(index, call)
 	return nil
+}
+
+// extraContent is where Google's own OpenAI dialect has a thought signature.
+func extraContent(signature string) []byte {
+	b := openai.AppendString([]byte(`{"google":{"thought_signature":`), signature)
+	return append(b, "}}"...)
 }
 
 // sentences is ours, and Google's if there is one.

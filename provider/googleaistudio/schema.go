@@ -31,19 +31,29 @@ func appendSchema(b []byte, value gjson.Result, depth int) []byte {
 	}
 	o := object{}
 	refers := value.Get(`\$ref`).Exists()
+	older := value.Get("definitions") // of older drafts
 	nullable := value.Get("nullable").Type == gjson.True
 	hasEnum := value.Get("enum").Exists()
 	value.ForEach(func(key, member gjson.Result) bool {
 		name := key.Str
-		if name == "definitions" { // of older drafts
+		if name == "definitions" && !value.Get(`\$defs`).Exists() {
 			name = "$defs"
 		}
 		switch {
+		case name == "definitions": // they go to the others
 		case name == "$schema" || name == "nullable" || refers && !strings.HasPrefix(name, "$"):
 		case name == "$ref":
 			o.string(name, strings.ReplaceAll(member.Str, "/definitions/", "/$defs/"))
 		case name == "type" && nullable && member.Type == gjson.String:
 			o.raw(name, `[`+member.Raw+`,"null"]`)
+		case name == "enum" && nullable && member.IsArray() && !member.Get(`#(==null)`).Exists():
+			o.raw(name, withNull(member.Raw, "null"))
+		case name == "anyOf" && nullable && member.IsArray():
+			o.name(name)
+			o.b = append(o.b, withNull(string(appendKeyword(nil, name, member, depth+1)), `{"type":"null"}`)...)
+		case name == "$defs" && key.Str == name && older.IsObject():
+			o.name(name)
+			o.b = appendKeyword(o.b, name, gjson.ParseBytes(openai.Merge([]byte(member.Raw), []byte(older.Raw))), depth+1)
 		case name == "const" && !hasEnum && (member.Type == gjson.String || member.Type == gjson.Number):
 			o.raw("enum", "["+member.Raw+"]")
 		default:
@@ -53,6 +63,15 @@ func appendSchema(b []byte, value gjson.Result, depth int) []byte {
 		return true
 	})
 	return append(b, o.end()...)
+}
+
+// withNull adds an element to a JSON array.
+func withNull(array, element string) string {
+	array = strings.TrimRight(strings.TrimSuffix(strings.TrimSpace(array), "]"), " \t\r\n")
+	if !strings.HasSuffix(array, "[") {
+		array += ","
+	}
+	return array + element + "]"
 }
 
 // appendKeyword appends the value of a schema's member, with the schemas in it.

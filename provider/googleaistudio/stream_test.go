@@ -37,6 +37,9 @@ func TestStreams(t *testing.T) {
 		"LF for the ends of lines":              {strings.ReplaceAll(frames(text("a", ""), text("b", stop)), "\r", ""), `"ab" stop`},
 		"[DONE], which Google does not send":    {frames(text("a", ""), "[DONE]"), `"a" stop`},
 		"a limit and [DONE]":                    {frames(text("a", `,"finishReason":"MAX_TOKENS"`), "[DONE]"), `"a" length`},
+		"a block behind text":                   {frames(text("a", ""), `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"a" content_filter`},
+		"an array of frames":                    {"[" + text("a", "") + "\n,\n" + text("b", stop) + "]\n", `"ab" stop`},
+		"an array within a frame":               {frames("[" + text("a", "") + "," + text("b", stop) + "]"), `"ab" stop`},
 		"a block in a frame behind one of none": {frames(`{"usageMetadata":{}}`, `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"" refuses "Rephrase the request: Google's filters blocked it (SAFETY)." content_filter`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +203,23 @@ func TestAStreamThatIsAnArray(t *testing.T) {
 		if _, err := io.WriteString(translator, element); err != nil || out.Len() == before {
 			t.Errorf("nothing comes out of %s (%v)", element, err)
 		}
+	}
+}
+
+// A text's signature comes with the message, and goes back with its text.
+func TestTheSignatureOfAText(t *testing.T) {
+	stream := frames(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}`, `{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"c2ln"}]},"finishReason":"STOP"}]}`)
+	got, err := answer(t, streamed, true, stream)
+	const extra = `"extra_content":{"google":{"thought_signature":"c2ln"}}`
+	if err != nil || strings.Count(got, `"delta":{`+extra+`}`) != 1 {
+		t.Errorf("error %v, stream\n%s", err, got)
+	}
+	if got, err := answer(t, whole, true, stream); err != nil || !strings.Contains(got, `"content":"Hi","refusal":null,`+extra) {
+		t.Errorf("error %v, answer %s", err, got)
+	}
+	body := send(t, "gemini-3-pro", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"Hi",`+extra+`},{"role":"user","content":"y"}]`)
+	if !strings.Contains(string(body), `{"text":"Hi","thoughtSignature":"c2ln"}`) {
+		t.Errorf("sends %s", body)
 	}
 }
 

@@ -29,7 +29,7 @@ func declare(f fields) ([]byte, error) {
 	var b []byte
 	var err error
 	switch tools, functions := f["tools"], f["functions"]; {
-	case tools.IsArray():
+	case tools.IsArray() && len(tools.Array()) > 0:
 		err = each("tools", tools, func(at string, tool gjson.Result) error {
 			if tool.Get("type").Str != "function" {
 				return openai.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
@@ -37,7 +37,7 @@ func declare(f fields) ([]byte, error) {
 			b, err = appendDeclaration(b, at+".function", tool.Get("function"))
 			return err
 		})
-	case tools.Type != gjson.Null:
+	case tools.Type != gjson.Null && !tools.IsArray():
 		err = openai.BadRequest("tools", "Send `tools` as an array.")
 	case functions.IsArray():
 		err = each("functions", functions, func(at string, function gjson.Result) error {

@@ -29,8 +29,10 @@ type Answer struct {
 type choice struct {
 	text, reasoning []byte // a JSON object's, complete at Close
 	calls           []*call
+	saying          int    // which of calls a stream is saying
 	ncalls          int    // how many of calls the client knows of, or will
 	refusal         []byte // a JSON object's
+	extra           []byte // a JSON object's
 	logprobs        []byte // a JSON object's tokens, separated by commas
 	stop            stopper
 	begun           bool
@@ -106,6 +108,23 @@ func (a *Answer) Reasoning(index int, text string) {
 	})
 }
 
+// Extra adds extra_content to the message itself, a JSON object of what a provider wants back with
+// its text. Text completions have no place for it.
+func (a *Answer) Extra(index int, object []byte) {
+	c := a.choice(index)
+	if a.form.Completion || c.finish != "" {
+		return
+	}
+	if !a.form.Stream {
+		c.extra = append(c.extra[:0], object...)
+		return
+	}
+	a.begin(index, c)
+	a.delta(index, func(b []byte) []byte {
+		return append(append(b, `"extra_content":`...), object...)
+	})
+}
+
 // Finish ends a choice. Of several reasons the first counts; a choice that called tools ends with
 // tool_calls where the provider says stop, and no other does.
 func (a *Answer) Finish(index int, reason string) {
@@ -114,7 +133,7 @@ func (a *Answer) Finish(index int, reason string) {
 		return
 	}
 	a.release(index, c)
-	a.endCall(index, c)
+	a.sayCalls(index, c, true)
 	c.finish = a.finishReason(c, reason)
 	reason = c.finish
 	if !a.form.Stream {
@@ -328,6 +347,9 @@ func (a *Answer) appendMessage(b []byte, c *choice) []byte {
 	if len(c.reasoning) > 0 {
 		b = append(b, `,"reasoning_content":`...)
 		b = AppendString(b, string(c.reasoning))
+	}
+	if len(c.extra) > 0 {
+		b = append(append(b, `,"extra_content":`...), c.extra...)
 	}
 	return append(a.appendCalls(b, c), '}')
 }

@@ -19,8 +19,8 @@ func DecodeChat(message []byte, a *Answer) error {
 
 // DecodeChatObject is DecodeChat for an object that is known to be valid.
 func DecodeChatObject(m gjson.Result, a *Answer) error {
-	if e := m.Get("error"); e.IsObject() {
-		return providerError(e)
+	if e := Reported(m); e != nil {
+		return e
 	}
 	a.SetID(strings.TrimPrefix(m.Get("id").Str, "chatcmpl-"))
 	m.Get("choices").ForEach(func(_, c gjson.Result) bool {
@@ -41,7 +41,7 @@ func decodeChoice(index int, c gjson.Result, a *Answer) {
 		said = c.Get("message")
 	}
 	reasoning := said.Get("reasoning_content")
-	if reasoning.Type == gjson.Null {
+	if reasoning.Type == gjson.Null || reasoning.Raw == `""` {
 		reasoning = said.Get("reasoning")
 	}
 	if reasoning.Type != gjson.JSON {
@@ -135,13 +135,4 @@ func Text(v gjson.Result) string {
 		return Compact(v.Raw)
 	}
 	return v.Raw
-}
-
-// providerError is the error that a provider reports within an answer it has begun.
-func providerError(e gjson.Result) *Error {
-	message := e.Get("message").Str
-	if message == "" {
-		message = "Try again: the provider reported an error without a message."
-	}
-	return &Error{Status: 502, Message: message, Code: Text(e.Get("code"))}
 }

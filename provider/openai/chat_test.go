@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -120,6 +122,110 @@ func TestAStreamOfOne(t *testing.T) {
 	for _, want := range []string{`"extra_content":{"google":{"thought_signature":"s"}}`, `{"token":"Let","logprob":-0.5,"bytes":[76,101],"top_logprobs":[{"token":"I","logprob":-2,"bytes":null}]}`, "data: [DONE]\n\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
+// TestErrorsWithinAnAnswer: whatever party reports one, and however, the answer is not complete.
+func TestErrorsWithinAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		message string
+		status  int
+		code    string
+		says    string
+	}{
+		"an object":                     {`{"error":{"message":"overloaded","type":"server_error","code":"busy"}}`, 502, "busy", "overloaded"},
+		"an object without words":       {`{"error":{}}`, 502, "", "without a message"},
+		"text":                          {`{"error":"capacity"}`, 502, "", "capacity"},
+		"the gateway's":                 {gateway(2016, "Prompt blocked"), 400, "content_filter", "Prompt blocked"},
+		"the gateway's, short":          {`{"success":false,"error":[{"code":2005,"message":"x"}]}`, 502, "upstream_failed", "no response"},
+		"the gateway's limit":           {gateway(2003, "Rate limited"), 429, "rate_limit_exceeded", "Rate limited"},
+		"Cloudflare's":                  {cloudflare(3036, "Used up"), 429, "insufficient_quota", "Used up"},
+		"Cloudflare's, of capacity":     {cloudflare(3040, "Capacity"), 429, "rate_limit_exceeded", "Capacity"},
+		"Cloudflare's, without success": {`{"errors":[{"code":5007,"message":"No such model"}]}`, 404, "model_not_found", "No such model"},
+		"Google's":                      {google("UNAVAILABLE", ""), 400, "unavailable", "Google says so"},
+		"the event error":               {`{"message":"too bad","code":"x"}`, 502, "", "too bad"},
+		"no success":                    {`{"success":false}`, 502, "", "without a message"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const before = `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
+			got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, before+"event: error\ndata: "+test.message+"\n\ndata: [DONE]\n\n")
+			if err != nil || strings.Contains(got, "[DONE]") || strings.Contains(got, `"finish_reason":"stop"`) || !strings.Contains(got, `data: {"error":{"message":"`) || !strings.Contains(got, test.says) {
+				t.Errorf("error %v, stream\n%s", err, got)
+			}
+			_, err = translated(t, Form{Stream: true, Model: "p/m"}, false, test.message)
+			var e *Error
+			if !errors.As(err, &e) || e.Status != test.status || e.Code != test.code || !strings.Contains(e.Message, test.says) {
+				t.Errorf("in place of a stream: %+v", e)
+			}
+		})
+	}
+}
+
+// TestNoErrors are messages that only look like errors.
+func TestNoErrors(t *testing.T) {
+	for name, message := range map[string]string{
+		"a null":           `{"error":null,"errors":[],"success":true,"choices":[{"index":0,"delta":{"content":"a"}}]}`,
+		"a text about one": `{"choices":[{"index":0,"delta":{"content":"\"error\": {\"message\": 1}, \"success\": false"}}]}`,
+		"an empty text":    `{"error":"","choices":[{"index":0,"delta":{"content":"a"}}]}`,
+		"a message":        `{"message":"x","code":1,"choices":[{"index":0,"delta":{"content":"a"}}]}`,
+	} {
+		got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, "data: "+message+"\n\ndata: [DONE]\n\n")
+		if err != nil || !strings.HasSuffix(got, "data: [DONE]\n\n") || strings.Contains(got, `{"error":{`) {
+			t.Errorf("%s: error %v, stream\n%s", name, err, got)
+		}
+	}
+}
+
+// TestTheProvidersWordThatThisIsAll counts, whatever becomes of its connection.
+func TestTheProvidersWordThatThisIsAll(t *testing.T) {
+	for name, done := range map[string]string{"as it is": "data: [DONE]\n\n", "with a space": "data: [DONE] \r\n\r\n"} {
+		var out bytes.Buffer
+		translator := Translate(Form{Stream: true, Usage: true, Model: "p/m"}, DecodeChat)(&out, true)
+		if _, err := translator.Write([]byte(`data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}` + "\n\n" + done)); err != nil {
+			t.Fatal(err)
+		}
+		said := out.String()
+		if !strings.HasSuffix(said, "data: [DONE]\n\n") || !strings.Contains(said, `"choices":[],"usage":{"prompt_tokens":1`) {
+			t.Errorf("%s: stream\n%s", name, said)
+		}
+		if _, err := translator.Write([]byte("data: {\"choices\":[{\"delta\":{\"content\":\"more\"}}]}\n\n")); err != nil {
+			t.Error(err)
+		}
+		if err := translator.Abort(errIncomplete); err != nil || out.String() != said {
+			t.Errorf("%s: %v, and then\n%s", name, err, out.String()[len(said):])
+		}
+		if err := translator.Close(); err != nil || out.String() != said {
+			t.Errorf("%s: %v, and then\n%s", name, err, out.String()[len(said):])
+		}
+	}
+}
+
+func TestUsageOfZerosAtTheEndSaysNothing(t *testing.T) {
+	got, err := translated(t, Form{Stream: true, Usage: true, Model: "p/m"}, true, `data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}
+
+data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}
+
+data: [DONE]
+
+`)
+	if err != nil || !strings.Contains(got, `"total_tokens":7`) {
+		t.Errorf("error %v, stream\n%s", err, got)
+	}
+}
+
+func TestAByteOrderMarkSaysNothing(t *testing.T) {
+	for _, sse := range []bool{true, false} {
+		body := `{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}]}`
+		if sse {
+			body = "data: " + body + "\n\ndata: [DONE]\n\n"
+		}
+		body = "\ufeff" + body
+		for i := range body {
+			got, err := translated(t, Form{Stream: true, Model: "p/m"}, sse, body[:i], body[i:])
+			if err != nil || !strings.Contains(got, `"content":"a"`) {
+				t.Fatalf("torn at %d: error %v, stream\n%s", i, err, got)
+			}
 		}
 	}
 }

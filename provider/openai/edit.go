@@ -26,11 +26,15 @@ func (r *Request) SetModel(model string) {
 // LimitStop leaves the first n stop words in r.Body and returns the others, which are left to us.
 func (r *Request) LimitStop(n int) (rest []string, err error) {
 	stop, err := r.Stop()
-	if err != nil || len(stop) <= n {
+	if err != nil {
 		return nil, err
 	}
-	r.replace([]replacement{{r.stop, appendStrings(nil, stop[:n])}})
-	return stop[n:], nil
+	if sent := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end]); !sent.IsArray() || len(sent.Array()) <= n {
+		return nil, nil
+	}
+	kept := stop[:min(len(stop), n)]
+	r.replace([]replacement{{r.stop, appendStrings(nil, kept)}})
+	return stop[len(kept):], nil
 }
 
 // FlattenText makes the contents of messages that are arrays of text alone into strings, for

@@ -25,7 +25,7 @@ func TestLimitStop(t *testing.T) {
 		"a string":          {`,"stop":"a"`, `,"stop":"a"`, ``},
 		"as many":           {`,"stop": [ "a","b" ]`, `,"stop": [ "a","b" ]`, ``},
 		"more":              {`,"stop": ["a","b","\n","d\u0065"]`, `,"stop": ["a","b"]`, "\n|de"},
-		"more but for none": {`,"stop":["","a","","b"]`, `,"stop":["","a","","b"]`, ``},
+		"more but for none": {`,"stop":["","a","","b"]`, `,"stop":["a","b"]`, ``},
 		"more in two lists": {`,"stop":["x"],"stop":["a","b","c"]`, `,"stop":["x"],"stop":["a","b"]`, `c`},
 	} {
 		t.Run(name, func(t *testing.T) {

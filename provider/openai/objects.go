@@ -1,5 +1,7 @@
 package openai
 
+import "bytes"
+
 // objects cuts JSON, which may come torn at any byte, into the objects that it is made of: one, or
 // those of an array, which is how Gemini streams where events were not asked for.
 type objects struct {
@@ -71,6 +73,7 @@ func (o *objects) keep(p []byte) error {
 func (o *objects) between(c byte) bool {
 	switch {
 	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+	case o.place == beginning && bytes.IndexByte(byteOrderMark, c) >= 0:
 	case c == '{' && o.place == beginning:
 		o.depth, o.place = 1, ending
 	case c == '{' && (o.place == beginArray || o.place == beginElement):

@@ -2,6 +2,9 @@ package openai
 
 import "bytes"
 
+// byteOrderMark may stand at the beginning of a stream, and says nothing.
+var byteOrderMark = []byte("\ufeff")
+
 // maxFrame bounds one event of an upstream's stream; official clients give up at 32 MB.
 const maxFrame = 32 << 20
 
@@ -16,6 +19,7 @@ type Splitter struct {
 	any    bool   // whether the event has a data line
 	bare   bool   // whether its lines are JSON without the name of a field
 	skipLF bool   // whether the last line ended with CR, so that LF belongs to it
+	begun  bool   // whether there has been a line
 }
 
 // Write takes the next piece of the stream and calls event with each event's data, which is valid
@@ -80,6 +84,10 @@ func (s *Splitter) Close(event func(data []byte) error) error {
 }
 
 func (s *Splitter) endLine(line []byte, event func(data []byte) error) error {
+	if !s.begun {
+		s.begun = true
+		line = bytes.TrimPrefix(line, byteOrderMark)
+	}
 	if len(line) == 0 {
 		if !s.any {
 			return nil

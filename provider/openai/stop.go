@@ -18,22 +18,28 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 	}
 	text = s.held + text
 	s.held = ""
-	if end := firstOf(text, s.words); end >= 0 {
-		s.stopped = true
-		return text[:end], true
-	}
 	keep := 0
 	for _, word := range s.words {
 		keep = max(keep, overlap(text, word))
 	}
-	s.held = text[len(text)-keep:]
-	return text[:len(text)-keep], false
+	hold := len(text) - keep
+	// A word that is there ends the text, unless another may have begun before it.
+	if end := firstOf(text, s.words); end >= 0 && end <= hold {
+		s.stopped = true
+		return text[:end], true
+	}
+	s.held = text[hold:]
+	return text[:hold], false
 }
 
 // rest returns what is held back, once no more text can come.
 func (s *stopper) rest() string {
 	rest := s.held
 	s.held = ""
+	if end := firstOf(rest, s.words); end >= 0 {
+		s.stopped = true
+		rest = rest[:end]
+	}
 	return rest
 }
 

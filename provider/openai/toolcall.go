@@ -22,50 +22,56 @@ func NewCallID() string { return "call_" + rand.Text() }
 
 // call is a tool call of a choice, as far as it is known.
 type call struct {
-	key      int    // by which the provider tells a choice's calls apart
-	theirID  string // the provider's id; ours differs where that is taken
-	id, name string
-	extra    []byte
-
-	// arguments are all of them for a JSON object; in a stream, those that wait for the name.
+	key       int    // by which the provider tells a choice's calls apart
+	theirID   string // the provider's id; ours differs where that is taken
+	id, name  string
 	arguments []byte
+	extra     []byte
 
-	some     bool // there have been arguments
-	whole    bool // no more of them can come
+	whole    bool // no more of the arguments can come
 	begun    bool // the client knows of the call
 	position int  // among those that the client knows of
+	said     int  // how many bytes of the arguments a stream has said
+	extraOut bool // a stream has said extra
 }
+
+// complete reports whether nothing more of a call can come that would make sense.
+func (t *call) complete() bool { return t.whole || ValidObject(t.arguments) }
 
 // ToolCall adds a whole tool call, in a delta of its own: Continue's IDE loses a call that shares
 // one with text. Text completions have no place for it.
 func (a *Answer) ToolCall(index int, t ToolCall) {
+	if t.Arguments == "" {
+		t.Arguments = "{}"
+	}
 	c := a.choice(index)
 	if a.form.Completion || c.finish != "" {
 		return
 	}
-	if t.Arguments == "" {
-		t.Arguments = "{}"
-	}
-	a.addToCall(index, c, c.newCall(-1), t)
+	a.addToCall(index, c, c.newCall(-1), t, true)
 }
 
 // ToolCallPart adds a piece of a tool call as OpenAI's streams have them. key tells a choice's
 // calls apart, and whole says that all of the arguments are there. A piece that says nothing, with
 // which some providers end a call, is dropped.
+//
+// Pieces of two calls never alternate in what comes out, since Continue's IDE adds a piece to
+// whatever call is the latest: where they do in what comes in, the later call waits.
 func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
 	c := a.choice(index)
 	if a.form.Completion || c.finish != "" {
 		return
 	}
 	t := c.callOf(key, part)
-	if t == nil {
-		if part.ID == "" && part.Name == "" && part.Arguments == "" {
-			return
-		}
+	switch {
+	case t == nil && part.ID == "" && part.Name == "" && part.Arguments == "":
+		return
+	case t == nil:
 		t = c.newCall(key)
+	case t.whole:
+		return // it comes again
 	}
-	a.addToCall(index, c, t, part)
-	t.whole = t.whole || whole
+	a.addToCall(index, c, t, part, whole)
 }
 
 // callOf returns the call that a piece goes on with, nil where it begins another: some providers
@@ -77,7 +83,7 @@ func (c *choice) callOf(key int, part ToolCall) *call {
 			continue
 		}
 		another := part.ID != t.theirID && part.ID != "" && t.theirID != "" ||
-			part.ID == "" && part.Name != "" && t.name != "" && (t.whole || part.Name != t.name)
+			part.ID == "" && part.Name != "" && t.name != "" && (part.Name != t.name || t.complete())
 		if another {
 			return nil
 		}
@@ -92,7 +98,7 @@ func (c *choice) newCall(key int) *call {
 	return t
 }
 
-func (a *Answer) addToCall(index int, c *choice, t *call, part ToolCall) {
+func (a *Answer) addToCall(index int, c *choice, t *call, part ToolCall, whole bool) {
 	if t.theirID == "" {
 		t.theirID = part.ID
 	}
@@ -102,39 +108,66 @@ func (a *Answer) addToCall(index int, c *choice, t *call, part ToolCall) {
 	if len(part.Extra) > 0 {
 		t.extra = append(t.extra[:0], part.Extra...)
 	}
-	t.some = t.some || part.Arguments != ""
-	if !a.form.Stream || !t.begun {
-		t.arguments = append(t.arguments, part.Arguments...)
+	t.arguments = append(t.arguments, part.Arguments...)
+	t.whole = t.whole || whole
+	if a.form.Stream {
+		a.sayCalls(index, c, false)
 	}
-	switch {
-	case t.name == "":
-	case !t.begun:
-		a.beginCall(index, c, t)
-	case a.form.Stream && (part.Arguments != "" || len(part.Extra) > 0):
-		a.sayCall(index, t, false, part.Arguments, part.Extra)
+}
+
+// sayCalls says what can be said of the calls of a stream: all of one before anything of the next.
+// At the end, that is everything.
+func (a *Answer) sayCalls(index int, c *choice, end bool) {
+	for ; c.saying < len(c.calls); c.saying++ {
+		t := c.calls[c.saying]
+		if t.name != "" {
+			a.sayCall(index, c, t, end)
+		}
+		if last := c.saying == len(c.calls)-1; !end && (last || t.name == "" || !t.complete()) {
+			return
+		}
 	}
+}
+
+// sayCall says what is new of a call. Arguments that stay empty are none, which is no JSON.
+func (a *Answer) sayCall(index int, c *choice, t *call, end bool) {
+	if end && len(t.arguments) == 0 {
+		t.arguments = append(t.arguments, "{}"...)
+	}
+	first := !t.begun
+	if first && !a.beginCall(index, c, t) {
+		return
+	}
+	if !a.form.Stream {
+		return
+	}
+	extra := t.extra
+	if t.extraOut {
+		extra = nil
+	}
+	if first || t.said < len(t.arguments) || len(extra) > 0 {
+		a.callDelta(index, t, first, string(t.arguments[t.said:]), extra)
+	}
+	t.said, t.extraOut = len(t.arguments), t.extraOut || len(extra) > 0
 }
 
 // beginCall gives a call that has a name its place among those that the client knows of. The
 // deprecated form has place for one.
-func (a *Answer) beginCall(index int, c *choice, t *call) {
+func (a *Answer) beginCall(index int, c *choice, t *call) bool {
 	if a.form.Functions && c.ncalls > 0 {
-		return
+		return false
 	}
 	t.id = t.theirID
 	if t.id == "" || c.idTaken(t) {
 		t.id = NewCallID()
 	}
-	a.endCall(index, c)
 	t.begun, t.position = true, c.ncalls
 	c.ncalls++
-	if !a.form.Stream {
-		return
+	if a.form.Stream {
+		a.release(index, c)
+		a.begin(index, c)
 	}
-	a.release(index, c)
-	a.begin(index, c)
-	a.sayCall(index, t, true, string(t.arguments), t.extra)
-	t.arguments = nil
+	return true
 }
 
 func (c *choice) idTaken(t *call) bool {
@@ -146,26 +179,11 @@ func (c *choice) idTaken(t *call) bool {
 	return false
 }
 
-// endCall ends the last call that the client knows of. Arguments that are empty are no JSON.
-func (a *Answer) endCall(index int, c *choice) {
-	for _, t := range c.calls {
-		if !t.begun || t.position != c.ncalls-1 || t.some {
-			continue
-		}
-		t.some = true
-		if a.form.Stream {
-			a.sayCall(index, t, false, "{}", nil)
-		} else {
-			t.arguments = append(t.arguments, "{}"...)
-		}
-	}
-}
-
 // unnamed reports whether there are arguments of a call that never got a name.
 func (a *Answer) unnamed() bool {
 	for _, c := range a.choices {
 		for _, t := range c.calls {
-			if t.name == "" && t.some {
+			if t.name == "" && len(t.arguments) > 0 {
 				return true
 			}
 		}
@@ -173,8 +191,8 @@ func (a *Answer) unnamed() bool {
 	return false
 }
 
-// sayCall writes a delta with a piece of a call. The first one introduces it.
-func (a *Answer) sayCall(index int, t *call, first bool, arguments string, extra []byte) {
+// callDelta writes a delta with a piece of a call. The first one introduces it.
+func (a *Answer) callDelta(index int, t *call, first bool, arguments string, extra []byte) {
 	a.delta(index, func(b []byte) []byte {
 		if a.form.Functions {
 			b = append(b, `"function_call":`...)
@@ -216,21 +234,17 @@ func (a *Answer) appendCalls(b []byte, c *choice) []byte {
 	if c.ncalls == 0 {
 		return b
 	}
-	if a.form.Functions {
-		for _, t := range c.calls {
-			if t.begun {
-				b = t.appendFunction(append(b, `,"function_call":`...), true, string(t.arguments))
-			}
+	separator := `,"tool_calls":[`
+	for _, t := range c.calls {
+		switch {
+		case !t.begun:
+			continue
+		case a.form.Functions:
+			return t.appendFunction(append(b, `,"function_call":`...), true, string(t.arguments))
 		}
-		return b
-	}
-	b = append(b, `,"tool_calls":[`...)
-	for i, t := range c.calls {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = t.append(append(b, '{'), true, string(t.arguments), t.extra)
-		b = append(b, '}')
+		b = append(append(b, separator...), '{')
+		b = append(t.append(b, true, string(t.arguments), t.extra), '}')
+		separator = ","
 	}
 	return append(b, ']')
 }

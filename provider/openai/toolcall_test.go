@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
+	"github.com/tidwall/gjson"
 )
 
 // heard is what a client makes of an answer, in one line.
@@ -56,7 +57,6 @@ func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
 		"an end in which all is null":            {delta(first) + delta(one) + delta(two) + delta(`{"index":0,"id":null,"type":null,"function":{"name":null,"arguments":""}}`), `"" a:f({"x":1}) tool_calls`},
 		"an end of an index of its own":          {delta(first) + delta(one) + delta(two) + delta(`{"index":1,"id":null,"function":{"name":null}}`), `"" a:f({"x":1}) tool_calls`},
 		"a name behind the id":                   {delta(`{"index":0,"id":"a"}`) + delta(one) + delta(`{"index":0,"function":{"name":"f","arguments":"2}"}}`), `"" a:f({"x":2}) tool_calls`},
-		"an id behind the name":                  {delta(`{"index":0,"function":{"name":"f"}}`) + delta(`{"index":0,"id":"a","function":{"arguments":"{}"}}`), `"" made:f({}) tool_calls`},
 		"without a function around the name":     {delta(`{"name":"f","arguments":{"x":1}}`), `"" made:f({"x":1}) tool_calls`},
 		"beside text":                            {`data: {"choices":[{"index":0,"delta":{"content":"hm","tool_calls":[` + first + `]}}]}` + "\n\n" + delta(one) + delta(two), `"hm" a:f({"x":1}) tool_calls`},
 		"in the deprecated form":                 {`data: {"choices":[{"index":0,"delta":{"function_call":{"name":"f","arguments":"{"}}}]}` + "\n\n" + `data: {"choices":[{"index":0,"delta":{"function_call":{"arguments":"}"}}}]}` + "\n\n", `"" made:f({}) tool_calls`},
@@ -79,6 +79,64 @@ func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
 				t.Errorf("as an object, the client reads %s, want %s in\n%s", got, test.want, object)
 			}
 		})
+	}
+}
+
+func TestPiecesOfTwoCallsNeverAlternate(t *testing.T) {
+	piece := func(index int, id, name, arguments string) string {
+		return delta(fmt.Sprintf(`{"index":%d%s,"function":{%s"arguments":%s}}`, index, id, name, AppendString(nil, arguments)))
+	}
+	first, second := piece(0, `,"id":"a"`, `"name":"f",`, ""), piece(1, `,"id":"b"`, `"name":"g",`, "")
+	for name, test := range map[string]struct{ stream, want string }{
+		"introduced together":    {first + second + piece(0, "", "", `{"x":1}`) + piece(1, "", "", `{"y":2}`), `"" a:f({"x":1}) b:g({"y":2}) tool_calls`},
+		"piece by piece":         {first + second + piece(0, "", "", `{"x"`) + piece(1, "", "", `{"y"`) + piece(0, "", "", `:1}`) + piece(1, "", "", `:2}`), `"" a:f({"x":1}) b:g({"y":2}) tool_calls`},
+		"the second one first":   {first + second + piece(1, "", "", `{"y":2}`) + piece(0, "", "", `{"x":1}`), `"" a:f({"x":1}) b:g({"y":2}) tool_calls`},
+		"the first one without":  {first + second + piece(1, "", "", `{"y":2}`), `"" a:f({}) b:g({"y":2}) tool_calls`},
+		"three":                  {first + second + piece(2, `,"id":"c"`, `"name":"h",`, "{}") + piece(1, "", "", `{}`) + piece(0, "", "", `{}`), `"" a:f({}) b:g({}) c:h({}) tool_calls`},
+		"twice the same, native": {"data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"name\":\"f\",\"arguments\":\"{}\"}]}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}]}}]}\n\n", `"" made:f({}) made:f({"a":1}) tool_calls`},
+		"one that comes again":   {delta(`{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}}`) + delta(`{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}}`), `"" a:f({"x":1}) tool_calls`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, _ := stream(t, got)
+			if said := heard(all.Choices[0]); said != test.want {
+				t.Errorf("the client hears %s, want %s in\n%s", said, test.want, got)
+			}
+			latest := -1
+			for line := range strings.Lines(got) {
+				if index := gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.delta.tool_calls.0.index"); index.Exists() {
+					if int(index.Int()) < latest {
+						t.Errorf("call %d goes on behind call %d in\n%s", index.Int(), latest, got)
+					}
+					latest = int(index.Int())
+				}
+			}
+			object, err := translated(t, Form{Model: "p/m"}, true, test.stream+toolsEnd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if said := heard(readObject(t, object).Choices[0]); said != test.want {
+				t.Errorf("as an object, the client reads %s, want %s", said, test.want)
+			}
+		})
+	}
+}
+
+// TestACallGoesOutAsItComes: its arguments are not held back for their end.
+func TestACallGoesOutAsItComes(t *testing.T) {
+	var out bytes.Buffer
+	translator := Translate(Form{Stream: true, Model: "p/m"}, DecodeChat)(&out, true)
+	for _, arguments := range []string{`{"x`, `":"`, `long`, `"}`} {
+		before := out.Len()
+		if _, err := translator.Write([]byte(delta(`{"index":0,"id":"a","function":{"name":"f","arguments":` + string(AppendString(nil, arguments)) + `}}`))); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String()[before:], string(AppendString(nil, arguments))) {
+			t.Errorf("%s is held back", arguments)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ type answerTranslator struct {
 	sse      bool
 	messages splitter
 	err      *Error // what ended the answer early
+	complete bool   // a stream has ended as it should
 }
 
 // splitter cuts an upstream's body into messages.
@@ -96,17 +97,37 @@ func (t *answerTranslator) note(err error) {
 }
 
 func (t *answerTranslator) message(data []byte) error {
-	if t.Done() || len(data) == 0 {
+	data = bytes.TrimSpace(data)
+	switch {
+	case t.complete || t.Done() || len(data) == 0:
 		return nil
-	}
-	if string(data) == "[DONE]" {
-		t.answer.End()
-		return nil
+	case string(data) == "[DONE]":
+		return t.end()
+	case data[0] == '[': // which Google may wrap messages in
+		list := new(objects)
+		if err := list.Write(data, t.message); err != nil {
+			return err
+		}
+		return list.Close(nil)
 	}
 	return t.decode(data, t.answer)
 }
 
+// end takes the provider's word that this is all. A stream ends with it, whenever the connection
+// does.
+func (t *answerTranslator) end() error {
+	t.answer.End()
+	if !t.Stream() {
+		return nil
+	}
+	t.complete = true
+	return t.answer.Close()
+}
+
 func (t *answerTranslator) Close() error {
+	if t.complete {
+		return nil
+	}
 	if !t.Done() {
 		t.note(t.messages.Close(t.message))
 	}
@@ -135,7 +156,7 @@ func (t *answerTranslator) fail(e *Error) error {
 func (t *answerTranslator) unseen() bool { return !t.sse && !t.answer.out }
 
 func (t *answerTranslator) Abort(e *Error) error {
-	if t.Stream() && t.Done() {
+	if t.complete || t.Stream() && t.Done() {
 		return t.Close()
 	}
 	return t.fail(e)

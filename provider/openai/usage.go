@@ -14,6 +14,9 @@ type Usage struct {
 
 // Usage notes the token counts; the last ones count.
 func (a *Answer) Usage(u Usage) {
+	if u == (Usage{}) && a.usage != nil {
+		return // some providers end with zeros
+	}
 	if u.Total == 0 {
 		u.Total = u.Prompt + u.Completion
 	}

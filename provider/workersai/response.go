@@ -14,13 +14,13 @@ func decode(message []byte, a *openai.Answer) error {
 		return openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
 	}
 	m := gjson.ParseBytes(message)
-	if success := m.Get("success"); success.Type == gjson.False {
-		return openai.UpstreamBroken("Try again: Workers AI reported an error: " + m.Get("errors.0.message").Str)
+	if e := openai.Reported(m); e != nil {
+		return e
 	}
 	if result := m.Get("result"); result.IsObject() {
 		m = result
 	}
-	if m.Get("choices").Exists() || m.Get("error").Exists() {
+	if m.Get("choices").Exists() {
 		return openai.DecodeChatObject(m, a)
 	}
 	openai.DecodeUsage(m.Get("usage"), a)

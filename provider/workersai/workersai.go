@@ -93,7 +93,7 @@ func completion(r *openai.Request) (*openai.Call, error) {
 		{"presence_penalty", "presence_penalty"},
 	} {
 		value := gjson.GetBytes(r.Body, field.ours)
-		if value.Type != gjson.Number || field.ours == "max_completion_tokens" && gjson.GetBytes(r.Body, "max_tokens").Exists() {
+		if value.Type != gjson.Number || field.ours == "max_completion_tokens" && gjson.GetBytes(r.Body, "max_tokens").Type == gjson.Number {
 			continue
 		}
 		body = openai.AppendString(append(body, ','), field.theirs)

@@ -114,7 +114,7 @@ func TestAnswersThatFail(t *testing.T) {
 		body string
 		says string
 	}{
-		"an error in the envelope":             {false, cloudflareError, "Workers AI reported an error: out of memory"},
+		"an error in the envelope":             {false, cloudflareError, "out of memory"},
 		"an error in an event":                 {true, "data: " + cloudflareError + "\n\n", "out of memory"},
 		"no JSON":                              {false, "<html>", "not valid JSON"},
 		"an event that is no JSON":             {true, "data: x\n\n", "not valid JSON"},

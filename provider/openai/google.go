@@ -1,4 +1,4 @@
-package googleaistudio
+package openai
 
 import (
 	"math"
@@ -8,26 +8,20 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// Error is the error that Google reports as said, {"code","message","status","details"}, with an HTTP status, or
-// within an answer that has begun: then status is 0
-// (https://ai.google.dev/gemini-api/docs/troubleshooting). What it says of the operator's own
-// project stays here.
-func Error(status int, said gjson.Result) *openai.Error {
-	if status == 0 {
-		status = int(said.Get("code").Int())
-	}
+// googleError is the error that Google reports as said, {"code","message","status","details"}, with an
+// HTTP status (https://ai.google.dev/gemini-api/docs/troubleshooting). What it says of the operator's
+// own project stays here.
+func googleError(status int, said gjson.Result) *Error {
 	name := said.Get("status").Str
-	e := &openai.Error{Status: status, Message: said.Get("message").Str, Code: strings.ToLower(name)}
+	e := &Error{Status: status, Message: said.Get("message").Str, Code: strings.ToLower(name)}
 	switch {
 	case said.Get(`details.#(reason=="API_KEY_INVALID")`).Exists() || status == http.StatusUnauthorized || status == http.StatusForbidden ||
 		name == "UNAUTHENTICATED" || name == "PERMISSION_DENIED":
-		return openai.UpstreamRefused()
+		return UpstreamRefused()
 	case name == "FAILED_PRECONDITION":
-		return openai.UpstreamMisconfigured("Tell whoever runs this server: Google refuses the server's location or billing.")
+		return UpstreamMisconfigured("Tell whoever runs this server: Google refuses the server's location or billing.")
 	case name == "NOT_FOUND":
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case name == "RESOURCE_EXHAUSTED":

@@ -1,4 +1,4 @@
-package provider
+package openai
 
 import (
 	"encoding/json"
@@ -78,7 +78,7 @@ func TestErrorsOfTheFourParties(t *testing.T) {
 		"a proxy on the way wants a password": {407, ``, 502, "upstream_auth_failed", true, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := Error(test.status, http.Header{}, []byte(test.body))
+			e := UpstreamError(test.status, http.Header{}, []byte(test.body))
 			if e.Status != test.want || e.Code != test.code || e.Final != test.final || e.RetryAfter != test.retryAfter || !strings.Contains(e.Message, test.says) {
 				t.Errorf("got %+v", e)
 			}
@@ -91,13 +91,13 @@ func TestErrorsOfTheFourParties(t *testing.T) {
 
 func TestRetryAfterIsKept(t *testing.T) {
 	for _, status := range []int{429, 503} {
-		if e := Error(status, http.Header{"Retry-After": {"7"}}, nil); e.RetryAfter != "7" {
+		if e := UpstreamError(status, http.Header{"Retry-After": {"7"}}, nil); e.RetryAfter != "7" {
 			t.Errorf("status %d: Retry-After %q", status, e.RetryAfter)
 		}
 	}
 }
 
-func FuzzError(f *testing.F) {
+func FuzzUpstreamError(f *testing.F) {
 	f.Add(400, []byte(gateway(2008, "x")))
 	f.Add(429, []byte(google("RESOURCE_EXHAUSTED", `{"retryDelay":"1.5s"}`)))
 	f.Add(403, []byte(cloudflare(10000, "x")))
@@ -105,7 +105,7 @@ func FuzzError(f *testing.F) {
 		if status < 200 || status > 599 {
 			return
 		}
-		e := Error(status, http.Header{}, body)
+		e := UpstreamError(status, http.Header{}, body)
 		if e.Status < 400 || e.Status > 599 || e.Message == "" || !json.Valid(e.AppendJSON(nil)) {
 			t.Errorf("%d %q became %+v", status, body, e)
 		}

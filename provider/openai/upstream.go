@@ -1,31 +1,65 @@
-package provider
+package openai
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// Error is the error for an upstream's answer that is none: its status, or the one of the table in
-// gatewayError, and its message in OpenAI's shape. Those that come from the operator's own
+// UpstreamError is the error for an upstream's answer that is none: its status, or the one of the
+// table in gatewayError, and its message in OpenAI's shape. Those that come from the operator's own
 // credentials or settings become 502: the client's key was fine.
 //
 // Four parties speak on the gateway's host, each in a shape of its own: the gateway, Cloudflare's
 // API, the provider, and Cloudflare's edge, in HTML or text.
-func Error(status int, header http.Header, body []byte) *openai.Error {
-	e := &openai.Error{Status: status, RetryAfter: header.Get("Retry-After")}
+func UpstreamError(status int, header http.Header, body []byte) *Error {
+	e := &Error{Status: status, RetryAfter: header.Get("Retry-After")}
 	m := gjson.ParseBytes(body)
 	if m.IsArray() { // Gemini's, where a stream was asked for
 		m = m.Get("0")
 	}
-	if !openai.ValidObject([]byte(m.Raw)) {
-		m = gjson.Result{}
+	if ValidObject([]byte(m.Raw)) {
+		e.read(m)
 	}
+	return e.complete()
+}
+
+// Reported returns the error that a message of a successful answer reports in any of the parties'
+// shapes, nil where it reports none. Its status is the one that the message names, else 502.
+func Reported(m gjson.Result) *Error {
+	if !mayReport.MatchString(m.Raw) || !reports(m) {
+		return nil
+	}
+	e := &Error{Status: http.StatusBadGateway}
+	for _, name := range []string{"httpCode", "error.code"} { // the gateway's, and Google's
+		if status := m.Get(name); status.Type == gjson.Number && status.Int() >= 400 && status.Int() <= 599 {
+			e.Status = int(status.Int())
+		}
+	}
+	e.read(m)
+	e.Message = first(e.Message, "Try again: the provider reported an error without a message.")
+	return e.complete()
+}
+
+// mayReport spares most messages a closer look.
+var mayReport = regexp.MustCompile(`"(errors?|success|message)"\s*:`)
+
+func reports(m gjson.Result) bool {
+	switch said := m.Get("error"); {
+	case said.IsObject(), said.IsArray(), said.Type == gjson.String && said.Str != "":
+		return true
+	case m.Get("success").Type == gjson.False, m.Get("errors.0").Exists():
+		return true
+	}
+	// What comes as the event `error` of a stream.
+	return m.Get("message").Type == gjson.String && m.Get("code").Exists() && !m.Get("choices").Exists()
+}
+
+// read reads what a party says in m.
+func (e *Error) read(m gjson.Result) {
 	said := m.Get("error")
 	switch {
 	case m.Get("name").Str == "AiGatewayError" || said.IsArray():
@@ -37,16 +71,15 @@ func Error(status int, header http.Header, body []byte) *openai.Error {
 	default:
 		e.Message = first(said.Str, m.Get("message").Str)
 	}
-	return complete(e)
 }
 
 // complete fills in what the upstream did not say, by the status.
-func complete(e *openai.Error) *openai.Error {
+func (e *Error) complete() *Error {
 	switch {
 	case e.Status < 400:
-		*e = *openai.UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
+		*e = *UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired:
-		*e = *openai.UpstreamRefused()
+		*e = *UpstreamRefused()
 	case e.Status == http.StatusTooManyRequests:
 		e.Message = first(e.Message, "Wait before you try again: the provider has had too many requests.")
 		if e.Code == "" {
@@ -67,7 +100,7 @@ func complete(e *openai.Error) *openai.Error {
 
 // gatewayError reads an error of the AI Gateway itself. Its codes are gathered from Cloudflare's
 // pages on guardrails, DLP and stored keys, and from public reports; there is no list.
-func gatewayError(e *openai.Error, m gjson.Result) {
+func gatewayError(e *Error, m gjson.Result) {
 	code := m.Get("internalCode").Int()
 	if code == 0 {
 		code = m.Get("error.0.code").Int()
@@ -75,15 +108,17 @@ func gatewayError(e *openai.Error, m gjson.Result) {
 	e.Message = first(m.Get("error.0.message").Str, m.Get("message").Str, m.Get("description").Str)
 	lower := strings.ToLower(e.Message)
 	switch {
+	case code == 2003:
+		e.Status, e.Code = http.StatusTooManyRequests, "rate_limit_exceeded"
 	case code == 2001:
-		*e = *openai.UpstreamMisconfigured("Tell whoever runs this server: the AI gateway it names does not exist.")
+		*e = *UpstreamMisconfigured("Tell whoever runs this server: the AI gateway it names does not exist.")
 	case code == 2005:
 		e.Status, e.Code = http.StatusBadGateway, "upstream_failed"
 		e.Message = "Try again: the AI gateway got no response from the provider."
 	case code == 2008:
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case code == 2009:
-		*e = *openai.UpstreamRefused()
+		*e = *UpstreamRefused()
 	case code == 2016 || code == 2017 || code == 2029 || code == 2030 || e.Status == http.StatusFailedDependency:
 		e.Status, e.Code = http.StatusBadRequest, "content_filter"
 	case code == 2019:
@@ -91,7 +126,7 @@ func gatewayError(e *openai.Error, m gjson.Result) {
 	case code == 2021 || e.Status == http.StatusPaymentRequired || e.Status == http.StatusTooManyRequests && strings.Contains(lower, "spend"):
 		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
 	case code == 2040 || e.Status == http.StatusBadRequest && strings.Contains(lower, "credential"):
-		*e = *openai.UpstreamMisconfigured("Tell whoever runs this server: the AI gateway has no credentials for this provider.")
+		*e = *UpstreamMisconfigured("Tell whoever runs this server: the AI gateway has no credentials for this provider.")
 	case code != 0 && e.Status != http.StatusTooManyRequests:
 		e.Code = strconv.FormatInt(code, 10)
 	}
@@ -99,15 +134,17 @@ func gatewayError(e *openai.Error, m gjson.Result) {
 
 // cloudflareError reads an error in the envelope of Cloudflare's API, which Workers AI answers in
 // (https://developers.cloudflare.com/workers-ai/platform/errors/).
-func cloudflareError(e *openai.Error, item gjson.Result) {
+func cloudflareError(e *Error, item gjson.Result) {
 	e.Message = item.Get("message").Str
 	switch code := item.Get("code").Int(); {
 	case code == 10000 || code == 9109:
-		*e = *openai.UpstreamRefused()
+		*e = *UpstreamRefused()
 	case code == 7000 || code == 7003 || code == 5007 || code == 3042:
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case code == 3036:
 		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
+	case code == 3040:
+		e.Status, e.Code = http.StatusTooManyRequests, "rate_limit_exceeded"
 	case e.Status == http.StatusRequestEntityTooLarge && strings.Contains(e.Message, "token"):
 		e.Code = "context_length_exceeded"
 	case code != 0 && e.Status != http.StatusTooManyRequests:
@@ -116,10 +153,10 @@ func cloudflareError(e *openai.Error, item gjson.Result) {
 }
 
 // providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
-func providerError(e *openai.Error, said gjson.Result) {
-	if said.Get("status").Type == gjson.String { // Google's alone have one
+func providerError(e *Error, said gjson.Result) {
+	if said.Get("status").Type == gjson.String || said.Get("code").Type == gjson.Number { // Google's alone
 		retryAfter := e.RetryAfter
-		*e = *googleaistudio.Error(e.Status, said)
+		*e = *googleError(e.Status, said)
 		e.RetryAfter = first(retryAfter, e.RetryAfter)
 		return
 	}
