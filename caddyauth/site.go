@@ -104,12 +104,15 @@ type finder struct {
 // path.
 func (f *finder) routes(list caddyhttp.RouteList, hosts []string, prefix string) error {
 	for _, route := range list {
-		under := hosts
+		var under []string
 		for _, set := range route.MatcherSetsRaw {
 			var names []string
 			if raw, ok := set["host"]; ok && json.Unmarshal(raw, &names) == nil {
-				under = append(slices.Clip(under), names...)
+				under = append(under, names...)
 			}
+		}
+		if under == nil {
+			under = hosts
 		}
 		for _, raw := range route.HandlersRaw {
 			if err := f.handler(raw, under, &prefix); err != nil {
