@@ -27,6 +27,7 @@ type clientModel struct {
 	roles        []string
 	capabilities []string
 	useChat      bool // Continue would send POST /responses, which not every provider has
+	batch        int  // how many inputs an embeddings model takes at once; 0: as many as Continue sends
 }
 
 // What Continue is told goes by the models' names, as Continue's own defaults do: nothing else says
@@ -51,6 +52,9 @@ func (c clientConfig) clientModels() []clientModel {
 			continue // there is no endpoint for it
 		case embeds.MatchString(model):
 			m.roles, m.useChat = []string{"embed"}, false
+			if strings.HasPrefix(model, "google-ai-studio/") {
+				m.batch = 100
+			}
 		case completes.MatchString(model) && isBase.MatchString(model):
 			m.roles = []string{"autocomplete"}
 		case completes.MatchString(model):
@@ -100,6 +104,9 @@ func (c clientConfig) yaml(out io.Writer) error {
 			b.WriteString("    useResponsesApi: false\n")
 		}
 		fmt.Fprintf(&b, "    roles: [%s]\n", strings.Join(m.roles, ", "))
+		if m.batch > 0 {
+			fmt.Fprintf(&b, "    embedOptions:\n      maxBatchSize: %d\n", m.batch)
+		}
 		if len(m.capabilities) > 0 {
 			fmt.Fprintf(&b, "    capabilities: [%s]\n", strings.Join(m.capabilities, ", "))
 		}
@@ -150,6 +157,7 @@ type oldModel struct {
 	APIBase         string           `json:"apiBase"`
 	APIKey          string           `json:"apiKey"`
 	UseResponsesAPI *bool            `json:"useResponsesApi,omitempty"`
+	MaxBatch        int              `json:"maxEmbeddingBatchSize,omitempty"`
 	Capabilities    *oldCapabilities `json:"capabilities,omitempty"`
 	RequestOptions  struct {
 		Headers map[string]string `json:"headers"`
@@ -170,7 +178,7 @@ func (c clientConfig) json(out io.Writer) error {
 		Embeddings   *oldModel  `json:"embeddingsProvider,omitempty"`
 	}{Models: []oldModel{}}
 	for _, m := range c.clientModels() {
-		old := oldModel{Title: m.name, Provider: "openai", Model: m.model, APIBase: c.apiBase, APIKey: keyPlaceholder}
+		old := oldModel{Title: m.name, Provider: "openai", Model: m.model, APIBase: c.apiBase, APIKey: keyPlaceholder, MaxBatch: m.batch}
 		old.RequestOptions.Headers = map[string]string{strings.ToLower(c.emailHeader): c.email}
 		if m.useChat {
 			old.UseResponsesAPI = new(bool)

@@ -73,12 +73,11 @@ func (a *administration) hashKeys(ctx context.Context, emails []string) error {
 	for some := range slices.Chunk(emails, batch) {
 		count := 0
 		err := a.edit(ctx, keystore.APIKeys, some, func(_ string, value []byte) ([]byte, error) {
-			record, err := keystore.ParseRecord(value)
-			if err != nil || !record.HashPlainKey() {
-				return value, nil // somebody else was faster
+			if record, err := keystore.ParseRecord(value); err == nil && record.HashPlainKey() {
+				count++
+				return record.Bytes(), nil
 			}
-			count++
-			return record.Bytes(), nil
+			return value, nil // somebody else was faster
 		})
 		if err != nil {
 			a.say("%d keys were hashed before this. Run it again for the others.", hashed)

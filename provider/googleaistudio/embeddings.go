@@ -64,7 +64,7 @@ func readInput(input gjson.Result) ([]string, error) {
 		inputs = append(inputs, value.Str)
 	}
 	if len(inputs) > maxInputs {
-		return nil, openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `maxEmbeddingBatchSize: 100` in Continue's configuration.")
+		return nil, openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
 	}
 	if len(inputs) == 0 {
 		return nil, openai.BadRequest("input", "Send at least one `input`.")

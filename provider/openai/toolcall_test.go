@@ -171,7 +171,8 @@ func TestCallsInTheDeprecatedForm(t *testing.T) {
 	}
 	object := say(Form{Functions: true, Model: "p/m"})
 	read := readObject(t, object).Choices[0]
-	if call := read.Message.FunctionCall; call.Name != "f" || call.Arguments != `{"x":1}` || read.FinishReason != "function_call" || len(read.Message.ToolCalls) > 0 {
+	call := read.Message.FunctionCall //nolint:staticcheck // deprecated is what this is about
+	if call.Name != "f" || call.Arguments != `{"x":1}` || read.FinishReason != "function_call" || len(read.Message.ToolCalls) > 0 {
 		t.Errorf("answer %s", object)
 	}
 }
