@@ -3,6 +3,7 @@ package caddyauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -128,7 +130,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 				}
 				return record.Bytes(), nil
 			})
-			if err != nil {
+			if err = a.settle(ctx, args[0], key, err); err != nil {
 				return err
 			}
 			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {
@@ -162,6 +164,22 @@ func printJSON(out io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// settle finds out what has become of a new key where the keystore did not say: nobody would ever
+// know a key that was written and not shown.
+func (a *administration) settle(ctx context.Context, email, key string, err error) error {
+	if !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, keystore.ErrTimeout) {
+		return err
+	}
+	values, unknown := a.get(ctx, keystore.APIKeys, []string{email})
+	switch {
+	case unknown != nil:
+		return fmt.Errorf("%w; whether the key was written is not known: make another with `keys rotate` once the keystore answers", err)
+	case gjson.GetBytes(values[email], "apiKeyHash").Str == keystore.HashKey(key):
+		return nil
+	}
+	return err
 }
 
 // editUser changes the record of a user who must be there.
@@ -235,7 +253,7 @@ without one, it ends at once.`,
 				r.Rotate(key, time.Now(), d)
 				return nil
 			})
-			if err != nil {
+			if err = a.settle(ctx, args[0], key, err); err != nil {
 				return err
 			}
 			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {

@@ -203,3 +203,31 @@ func TestMigrate(t *testing.T) {
 		})
 	}
 }
+
+// TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten is shown if it was, and never claimed if not.
+func TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten(t *testing.T) {
+	o := operators(t)["cloudflare_kv"]
+	o.t = t
+	writes := func(fault kvtest.Fault) kvtest.Fault {
+		return func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			if r.Method == http.MethodPut {
+				fault(w, r, next)
+				return
+			}
+			next(w, r)
+		}
+	}
+	o.kv.FailAll(writes(kvtest.CutOff)) // written, but the answer is lost
+	key := o.newKey("keys", "add", "dev@example.com")
+	if o.hashes()["dev@example.com"] != keystore.HashKey(key) {
+		t.Error("another key was written than was printed")
+	}
+	if key = o.newKey("keys", "rotate", "dev@example.com"); o.hashes()["dev@example.com"] != keystore.HashKey(key) {
+		t.Error("rotated: another key was written than was printed")
+	}
+	o.kv.FailAll(writes(kvtest.Reply(http.StatusInternalServerError, "")))
+	o.refused("unavailable", "keys", "add", "other@example.com")
+	if len(o.hashes()) != 1 {
+		t.Errorf("users %v", o.hashes())
+	}
+}
