@@ -49,8 +49,8 @@ type administration struct {
 // What a command takes of the calls that Cloudflare allows a token, 1,200 in five minutes: the
 // server's own share is three a second.
 const (
-	callsPerSecond = 1
-	callsAtOnce    = 30
+	callsPerSecond = 0.4
+	callsAtOnce    = 120
 )
 
 // purpose is what a command opens a keystore for.

@@ -32,7 +32,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 		return completion(r, base, deployment)
 	case openai.Responses:
 		r.SetModel(deployment)
-		return &openai.Call{Path: base + "openai/responses", Body: r.Body}, nil
+		return &openai.Call{Path: base + "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
 	case openai.Embeddings:
 		r.SetModel(deployment)
 		return &openai.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil

@@ -40,7 +40,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 			return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
 		}
 		r.SetModel(r.Model)
-		return &openai.Call{Path: "openai/responses", Body: r.Body}, nil
+		return &openai.Call{Path: "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
 	default: // openai.Embeddings
 		return &openai.Call{Path: "compat/embeddings", Body: r.Body}, nil
 	}

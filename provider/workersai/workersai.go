@@ -33,7 +33,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	}
 	r.SetModel(r.Model)
 	if r.Endpoint == openai.Responses {
-		return &openai.Call{Path: "workers-ai/v1/responses", Body: r.Body}, nil
+		return &openai.Call{Path: "workers-ai/v1/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
 	}
 	return &openai.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // openai.Embeddings
 }

@@ -1,0 +1,111 @@
+package openai
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+)
+
+// TranslateResponse returns the Translate of a Call to /responses: everything passes through, but for
+// an object in the place of events, which becomes the events that say the same
+// (https://platform.openai.com/docs/api-reference/responses-streaming).
+func TranslateResponse(stream bool) func(dst io.Writer, sse bool) Translator {
+	return func(dst io.Writer, sse bool) Translator {
+		if sse || !stream {
+			return nil
+		}
+		return &responseTranslator{bodyTranslator{dst: dst, convert: responseEvents}}
+	}
+}
+
+// responseTranslator makes events of an object.
+type responseTranslator struct{ bodyTranslator }
+
+func (*responseTranslator) Stream() bool { return true }
+
+func responseEvents(body []byte) ([]byte, error) {
+	if !ValidObject(body) {
+		return nil, errUnreadable
+	}
+	response := gjson.ParseBytes(body)
+	if response.Get("object").Str != "response" {
+		if e := Reported(response); e != nil {
+			return nil, e
+		}
+		return nil, UpstreamBroken("Try again: the provider's answer is no response.")
+	}
+	var e eventWriter
+	begun := Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`))
+	e.event("response.created", `"response":`+string(begun))
+	i := 0
+	response.Get("output").ForEach(func(_, item gjson.Result) bool {
+		e.item(i, item)
+		i++
+		return true
+	})
+	last := "response.completed"
+	switch status := response.Get("status").Str; status {
+	case "incomplete", "failed":
+		last = "response." + status
+	}
+	e.event(last, `"response":`+Compact(response.Raw))
+	return e.b, nil
+}
+
+// eventWriter writes events of a response.
+type eventWriter struct {
+	b    []byte
+	next int // sequence number
+}
+
+// event writes an event with these members beside its type and number.
+func (e *eventWriter) event(kind, members string) {
+	e.b = append(append(append(e.b, "event: "...), kind...), "\ndata: {\"type\":"...)
+	e.b = append(AppendString(e.b, kind), `,"sequence_number":`...)
+	e.b = append(strconv.AppendInt(e.b, int64(e.next), 10), ',')
+	e.b = append(append(e.b, members...), "}\n\n"...)
+	e.next++
+}
+
+// item writes an element of `output`: its beginning, what it says, and its end.
+func (e *eventWriter) item(index int, item gjson.Result) {
+	at := `"output_index":` + strconv.Itoa(index)
+	whole := at + `,"item":` + Compact(item.Raw)
+	at += `,"item_id":` + string(AppendString(nil, item.Get("id").Str))
+	switch item.Get("type").Str {
+	case "message":
+		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(Merge([]byte(Compact(item.Raw)), []byte(`{"status":"in_progress","content":[]}`))))
+		part := 0
+		item.Get("content").ForEach(func(_, content gjson.Result) bool {
+			e.content(at+`,"content_index":`+strconv.Itoa(part), content)
+			part++
+			return true
+		})
+	case "function_call":
+		arguments := string(AppendString(nil, item.Get("arguments").Str))
+		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(Merge([]byte(Compact(item.Raw)), []byte(`{"status":"in_progress","arguments":""}`))))
+		e.event("response.function_call_arguments.delta", at+`,"delta":`+arguments)
+		e.event("response.function_call_arguments.done", at+`,"arguments":`+arguments)
+	default:
+		e.event("response.output_item.added", whole)
+	}
+	e.event("response.output_item.done", whole)
+}
+
+// content writes a part of a message.
+func (e *eventWriter) content(place string, part gjson.Result) {
+	at := place
+	kind, field := "response.output_text", "text"
+	if part.Get("type").Str == "refusal" {
+		kind, field = "response.refusal", "refusal"
+	}
+	text := string(AppendString(nil, part.Get(field).Str))
+	e.event("response.content_part.added", at+`,"part":`+string(Merge([]byte(Compact(part.Raw)), []byte(`{"`+field+`":""}`))))
+	if field == "text" {
+		at += `,"logprobs":[]`
+	}
+	e.event(kind+".delta", at+`,"delta":`+text)
+	e.event(kind+".done", at+`,"`+field+`":`+text)
+	e.event("response.content_part.done", place+`,"part":`+Compact(part.Raw))
+}

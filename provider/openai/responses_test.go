@@ -1,0 +1,107 @@
+package openai
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/openai/openai-go/v3/packages/ssestream"
+	"github.com/openai/openai-go/v3/responses"
+)
+
+const wholeResponse = `{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"gpt-5","error":null,
+	"output":[{"id":"rs_1","type":"reasoning","summary":[]},
+		{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hi \"you\"\n","annotations":[],"logprobs":[]},{"type":"refusal","refusal":"No."}]},
+		{"id":"fc_1","type":"function_call","status":"completed","call_id":"call_1","name":"f","arguments":"{\"x\":1}"}],
+	"usage":{"input_tokens":3,"input_tokens_details":{"cached_tokens":0},"output_tokens":4,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":7}}`
+
+// responded translates an answer to /responses.
+func responded(t *testing.T, pieces ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	translator := TranslateResponse(true)(&out, false)
+	if !translator.Stream() {
+		t.Error("no stream")
+	}
+	for _, piece := range pieces {
+		if _, err := translator.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := translator.Close()
+	return out.String(), err
+}
+
+func TestAResponseWhereAStreamWasAskedForReadByTheOfficialClient(t *testing.T) {
+	stream, err := responded(t, wholeResponse[:50], wholeResponse[50:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := &http.Response{Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(strings.NewReader(stream))}
+	events := ssestream.NewStream[responses.ResponseStreamEventUnion](ssestream.NewDecoder(res), nil)
+	var kinds []string
+	text, refusal, arguments := "", "", ""
+	for events.Next() {
+		event := events.Current()
+		if int(event.SequenceNumber) != len(kinds) {
+			t.Errorf("%s has number %d, want %d", event.Type, event.SequenceNumber, len(kinds))
+		}
+		kinds = append(kinds, strings.TrimPrefix(event.Type, "response."))
+		switch event := event.AsAny().(type) {
+		case responses.ResponseTextDeltaEvent:
+			text += event.Delta
+		case responses.ResponseRefusalDeltaEvent:
+			refusal += event.Delta
+		case responses.ResponseFunctionCallArgumentsDeltaEvent:
+			arguments += event.Delta
+		case responses.ResponseCompletedEvent:
+			if event.Response.Usage.TotalTokens != 7 || event.Response.OutputText() != "Hi \"you\"\n" {
+				t.Errorf("completed with %s", event.Response.RawJSON())
+			}
+		case responses.ResponseCreatedEvent:
+			if len(event.Response.Output) != 0 || event.Response.Status != "in_progress" {
+				t.Errorf("created with %s", event.Response.RawJSON())
+			}
+		}
+	}
+	want := "created output_item.added output_item.done " +
+		"output_item.added content_part.added output_text.delta output_text.done content_part.done content_part.added refusal.delta refusal.done content_part.done output_item.done " +
+		"output_item.added function_call_arguments.delta function_call_arguments.done output_item.done completed"
+	if got := strings.Join(kinds, " "); events.Err() != nil || got != want || text != "Hi \"you\"\n" || refusal != "No." || arguments != `{"x":1}` {
+		t.Errorf("%v: %s, want %s; text %q, refusal %q, arguments %q", events.Err(), got, want, text, refusal, arguments)
+	}
+}
+
+func TestResponsesThatAreNotComplete(t *testing.T) {
+	for status, last := range map[string]string{"incomplete": "response.incomplete", "failed": "response.failed"} {
+		stream, err := responded(t, strings.Replace(wholeResponse, `"completed"`, `"`+status+`"`, 1))
+		if err != nil || !strings.Contains(stream, "\nevent: "+last+"\n") || strings.Contains(stream, "event: response.completed") {
+			t.Errorf("%s: %v\n%s", status, err, stream)
+		}
+	}
+}
+
+func TestResponsesThatAreNone(t *testing.T) {
+	for body, status := range map[string]int{
+		``:                          502,
+		`<html>`:                    502,
+		`{}`:                        502,
+		gateway(2016, "Blocked"):    400,
+		`{"error":{"message":"x"}}`: 502,
+	} {
+		stream, err := responded(t, body)
+		var e *Error
+		if !errors.As(err, &e) || e.Status != status || stream != "" {
+			t.Errorf("%q: %v, stream %q", body, err, stream)
+		}
+	}
+}
+
+func TestOtherResponsesPass(t *testing.T) {
+	if TranslateResponse(true)(nil, true) != nil || TranslateResponse(false)(nil, false) != nil || TranslateResponse(false)(nil, true) != nil {
+		t.Error("a response that is what was asked for is translated")
+	}
+}
