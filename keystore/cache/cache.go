@@ -56,13 +56,10 @@ func New(store keystore.Store, o Options) *Cache {
 		o.Log = zap.NewNop
 	}
 	return &Cache{
-		APIKeys:  newTable(o, keystore.APIKeys, get(store, keystore.APIKeys, keystore.ParseAPIKey)),
-		Settings: newTable(o, keystore.ProviderSettings, get(store, keystore.ProviderSettings, keystore.ParseSettings)),
-		Providers: newTable(o, keystore.ProviderSettings, func(ctx context.Context, _ string) ([]string, bool, error) {
-			names, err := store.List(ctx, keystore.ProviderSettings)
-			return names, err == nil, err
-		}),
-		store: store,
+		APIKeys:   newTable(o, keystore.APIKeys, records(newGatherer(store, keystore.APIKeys), keystore.ParseAPIKey)),
+		Settings:  newTable(o, keystore.ProviderSettings, records(newGatherer(store, keystore.ProviderSettings), keystore.ParseSettings)),
+		Providers: newTable(o, keystore.ProviderSettings, names(store, keystore.ProviderSettings)),
+		store:     store,
 	}
 }
 
@@ -74,21 +71,37 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-// get returns a load for a table of the records that parse reads.
-func get[V any](store keystore.Store, ns keystore.Namespace, parse func([]byte) (V, error)) load[V] {
-	return func(ctx context.Context, name string) (value V, ok bool, err error) {
-		values, err := store.Get(ctx, ns, []string{name})
-		if err != nil {
-			return value, false, err
+// records returns a load for a table of the records that parse reads.
+func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
+	return func(name string, patience time.Duration) pending[V] {
+		l := g.look(name, patience)
+		return pending[V]{
+			hurry: func() { g.hurry(l) },
+			wait: func() (value V, ok bool, asked time.Time, err error) {
+				<-l.done
+				if l.err != nil || !l.ok {
+					return value, false, l.asked, l.err
+				}
+				if value, err = parse(l.value); err != nil {
+					err = &BrokenRecordError{Reason: err}
+				}
+				return value, true, l.asked, err
+			},
 		}
-		record, ok := values[name]
-		if !ok {
-			return value, false, nil
+	}
+}
+
+// names returns a load for a table of one entry, the list of all names.
+func names(store keystore.Store, ns keystore.Namespace) load[[]string] {
+	return func(string, time.Duration) pending[[]string] {
+		return pending[[]string]{
+			hurry: func() {},
+			wait: func() ([]string, bool, time.Time, error) {
+				asked := time.Now()
+				all, err := store.List(context.Background(), ns)
+				return all, err == nil, asked, err
+			},
 		}
-		if value, err = parse(record); err != nil {
-			err = &BrokenRecordError{Reason: err}
-		}
-		return value, true, err
 	}
 }
 

@@ -19,9 +19,18 @@ var ErrAbsent = errors.New("no such record")
 // ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
-// load asks the store. ok is false if there is no record; an error other than a
-// *BrokenRecordError means that the store could not answer.
-type load[V any] func(ctx context.Context, name string) (value V, ok bool, err error)
+// load begins to ask the store, for somebody who can wait for that long.
+type load[V any] func(name string, patience time.Duration) pending[V]
+
+// pending is a look-up that has begun.
+type pending[V any] struct {
+	// hurry says that somebody waits for it now.
+	hurry func()
+
+	// wait returns what the store says, and when it was asked. ok is false if there is no record;
+	// an error other than a *BrokenRecordError means that the store could not answer.
+	wait func() (value V, ok bool, asked time.Time, err error)
+}
 
 // entry is one answer of the store. It is never changed.
 type entry[V any] struct {
@@ -32,6 +41,7 @@ type entry[V any] struct {
 
 // call is one look-up under way, for all who wait for it.
 type call[V any] struct {
+	pending[V]
 	done  chan struct{}
 	entry *entry[V] // nil if the store could not answer
 	err   error     // why it could not
@@ -84,7 +94,7 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	if ok {
 		if age := time.Since(known.asked); age < maxAge {
 			if age >= refreshAfter {
-				t.ask(name)
+				t.ask(name, (maxAge-refreshAfter)/3)
 			}
 			return known.value, known.err
 		}
@@ -93,7 +103,7 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 		return none, ErrMayNotAsk
 	}
 
-	c := t.ask(name)
+	c := t.ask(name, 0)
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -108,25 +118,25 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	return none, c.err
 }
 
-// ask starts a look-up of name, or joins the one under way.
-func (t *Table[V]) ask(name string) *call[V] {
+// ask starts a look-up of name, or joins the one under way, for somebody who can wait for that long.
+func (t *Table[V]) ask(name string, patience time.Duration) *call[V] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c, ok := t.calls[name]; ok {
+		if patience <= 0 {
+			c.hurry()
+		}
 		return c
 	}
-	c := &call[V]{done: make(chan struct{})}
+	c := &call[V]{pending: t.load(name, patience), done: make(chan struct{})}
 	t.calls[name] = c
-	// The look-up serves all who wait for it, so it must not end with the one who came first. The
-	// store bounds its time.
 	go t.answer(c, name)
 	return c
 }
 
 func (t *Table[V]) answer(c *call[V], name string) {
 	defer close(c.done)
-	asked := time.Now()
-	value, ok, err := t.load(context.Background(), name)
+	value, ok, asked, err := c.wait()
 	var broken *BrokenRecordError
 	switch {
 	case errors.As(err, &broken):

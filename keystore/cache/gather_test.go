@@ -1,0 +1,238 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+// reads is a keystore.Store that knows every name and keeps what it was asked for.
+type reads struct {
+	mu    sync.Mutex
+	all   [][]string
+	delay time.Duration
+	err   error
+}
+
+func (r *reads) Get(_ context.Context, _ keystore.Namespace, names []string) (map[string][]byte, error) {
+	r.mu.Lock()
+	r.all = append(r.all, slices.Clone(names))
+	delay, err := r.delay, r.err
+	r.mu.Unlock()
+	time.Sleep(delay)
+	values := make(map[string][]byte)
+	for _, name := range names {
+		values[name] = []byte(`{"apiKey":"` + name + `","status":"Enabled"}`)
+	}
+	return values, err
+}
+
+func (r *reads) List(context.Context, keystore.Namespace) ([]string, error) { return nil, nil }
+
+func (r *reads) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
+}
+
+// settle waits until every look-up has been made, those that gather included.
+func settle() {
+	time.Sleep(time.Minute)
+	synctest.Wait()
+}
+
+// ask has n users ask at once, and counts those who are let in.
+func ask(t *testing.T, c *Cache, n int) (let int) {
+	t.Helper()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for i := range n {
+		all.Go(func() {
+			name := fmt.Sprintf("user%d", i)
+			key, err := c.APIKeys.Get(t.Context(), name, ages, true)
+			if err == nil && key.Check(name, time.Now()) {
+				mu.Lock()
+				let++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return let
+}
+
+func TestALookUpThatIsAloneWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{delay: time.Second}
+		c := New(store, Options{MaxEntries: 1000})
+		began := time.Now()
+		if ask(t, c, 1) != 1 || time.Since(began) != time.Second || store.count() != 1 {
+			t.Errorf("it took %v and %d reads", time.Since(began), store.count())
+		}
+	})
+}
+
+func TestLookUpsThatComeTogetherTravelTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{delay: time.Second}
+		c := New(store, Options{MaxEntries: 10_000})
+		began := time.Now()
+		if let := ask(t, c, 1000); let != 1000 {
+			t.Errorf("%d are let in", let)
+		}
+		// The first few go alone; all who come while those are under way go by the hundred.
+		if most := maxReads + 10; store.count() > most || time.Since(began) > 5*time.Second {
+			t.Errorf("%d reads in %v, want at most %d", store.count(), time.Since(began), most)
+		}
+		for _, names := range store.all {
+			if sorted := slices.Sorted(slices.Values(names)); len(names) > batch || len(slices.Compact(sorted)) != len(names) {
+				t.Errorf("a read of %d names", len(names))
+			}
+		}
+	})
+}
+
+// TestRenewalsGather: active users cost calls by the hundred, not each.
+func TestRenewalsGather(t *testing.T) {
+	for _, users := range []int{1, 10, 100, 1000, 5000} {
+		t.Run(fmt.Sprint(users), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &reads{delay: 100 * time.Millisecond}
+				c := New(store, Options{MaxEntries: 100_000})
+				ask(t, c, users)
+				synctest.Wait()
+				before := store.count()
+				const minutes = 5
+				for range minutes * 60 / 5 { // each is active every five seconds, at times of its own
+					for i := range users {
+						if rand.IntN(users) == 0 || i%100 == 0 {
+							time.Sleep(5 * time.Second / time.Duration(users/100+2))
+						}
+						if _, err := c.APIKeys.Get(t.Context(), fmt.Sprintf("user%d", i), ages, true); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				synctest.Wait()
+				perMinute := float64(store.count()-before) / minutes
+				// A user is renewed every 30 to 40 s; what does not fill a read goes every 10 s or so.
+				most := float64(users)/100*2.2 + 8
+				settle()
+				t.Logf("%d users: %.1f calls a minute, at most %.1f", users, perMinute, most)
+				if perMinute > most {
+					t.Errorf("%d users: %.1f calls a minute, want at most %.1f", users, perMinute, most)
+				}
+			})
+		})
+	}
+}
+
+func TestARenewalThatGathersIsHurriedByWhoNeedsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{}
+		c := New(store, Options{MaxEntries: 1000})
+		get := func(name string) {
+			t.Helper()
+			if _, err := c.APIKeys.Get(t.Context(), name, ages, true); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		get("a")
+		get("b")
+		time.Sleep(59 * time.Second)
+		get("a") // goes at once: none was renewed lately
+		get("b") // gathers
+		if store.count() != 3 {
+			t.Fatalf("%d reads", store.count())
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		get("b") // is too old to be used now
+		if store.count() != 4 || time.Since(began) > 0 {
+			t.Errorf("%d reads, after %v", store.count(), time.Since(began))
+		}
+		settle()
+	})
+}
+
+func TestARenewalGoesEvenIfNobodyComesAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{}
+		c := New(store, Options{MaxEntries: 1000})
+		ask(t, c, 2)
+		time.Sleep(40 * time.Second)
+		ask(t, c, 2)
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		names := map[string]int{}
+		for _, read := range store.all {
+			for _, name := range read {
+				names[name]++
+			}
+		}
+		if names["user0"] != 2 || names["user1"] != 2 {
+			t.Errorf("reads %v", store.all)
+		}
+	})
+}
+
+func TestAReadThatFailsFailsForAllInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &reads{delay: time.Second}
+		c := New(store, Options{MaxEntries: 1000})
+		ask(t, c, 150)
+		store.err = errors.New("down")
+		time.Sleep(2 * time.Minute)
+		if let := ask(t, c, 300); let != 150 {
+			t.Errorf("%d are let in during the outage, want the 150 who are known", let)
+		}
+		store.err = nil
+		if let := ask(t, c, 300); let != 300 {
+			t.Errorf("%d are let in after it", let)
+		}
+		settle()
+	})
+}
+
+func TestAnInvalidationKeepsOutWhatIsGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(map[string]string{"dev@example.com": enabled})
+		c := New(s, Options{MaxEntries: 100})
+		if got := user(t, c); got != "enabled" {
+			t.Fatal(got)
+		}
+		time.Sleep(31 * time.Second)
+		if _, err := c.APIKeys.Get(t.Context(), "other", ages, true); !errors.Is(err, ErrAbsent) {
+			t.Fatal(err)
+		}
+		user(t, c) // renewed at once
+		synctest.Wait()
+		time.Sleep(31 * time.Second)
+		s.gate = make(chan struct{})
+		user(t, c) // renewal under way
+		synctest.Wait()
+		s.set("dev@example.com", disabled)
+		c.APIKeys.Invalidate("dev@example.com")
+		answered := make(chan string)
+		go func() { answered <- user(t, c) }()
+		synctest.Wait()
+		close(s.gate)
+		if got := <-answered; got != "disabled" {
+			t.Errorf("after the invalidation: %s", got)
+		}
+		synctest.Wait()
+		if got := user(t, c); got != "disabled" {
+			t.Errorf("once the older look-up has ended: %s", got)
+		}
+	})
+}
