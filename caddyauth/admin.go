@@ -90,6 +90,7 @@ type keystoreStatus struct {
 	Keystore         string      `json:"keystore"` // the module's ID
 	APIKeys          tableStatus `json:"api_keys"`
 	ProviderSettings tableStatus `json:"provider_settings"`
+	Budget           *float64    `json:"budget,omitempty"` // calls that may be made at once; absent: no bound
 }
 
 type tableStatus struct {
@@ -105,7 +106,11 @@ func writeStatus(w http.ResponseWriter) error {
 	status := adminStatus{Keystores: []keystoreStatus{}}
 	caches.Range(func(_, value any) bool {
 		p := value.(pooled)
-		status.Keystores = append(status.Keystores, keystoreStatus{p.module, statusOf(p.APIKeys.Stats()), statusOf(p.Settings.Stats())})
+		one := keystoreStatus{Keystore: p.module, APIKeys: statusOf(p.APIKeys.Stats()), ProviderSettings: statusOf(p.Settings.Stats())}
+		if budget := p.Budget(); budget >= 0 {
+			one.Budget = &budget
+		}
+		status.Keystores = append(status.Keystores, one)
 		return true
 	})
 	slices.SortFunc(status.Keystores, func(a, b keystoreStatus) int { return strings.Compare(a.Keystore, b.Keystore) })

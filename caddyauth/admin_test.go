@@ -123,6 +123,9 @@ func TestTheStatusOfAKeystoreThatCannotAnswer(t *testing.T) {
 	p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 	_, body := admin(http.MethodGet, "/continue_auth/status")
 	status := gjson.Get(body, "keystores.0.api_keys")
+	if budget := gjson.Get(body, "keystores.0.budget"); budget.Num <= 0 || budget.Num > 60 {
+		t.Errorf("budget %s", budget.Raw)
+	}
 	if !strings.Contains(status.Get("last_error").Str, "keystore") || !status.Get("last_error_at").Exists() || status.Get("last_answer").Exists() || strings.Contains(body, "canary") {
 		t.Errorf("status %s", body)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
@@ -70,7 +71,7 @@ func TestKVThatCannotAnswer(t *testing.T) {
 		logged     string
 	}{
 		"a server error": {kvtest.Reply(500, "<html>"), "5", "unavailable: HTTP status 500"},
-		"too many calls": {kvtest.Reply(429, "slow down", "Retry-After", "17"), "17", "rate limit"},
+		"too many calls": {kvtest.Reply(429, "slow down", "Retry-After", "1"), "1", "rate limit"},
 		"a wrong token":  {kvtest.Reply(403, `{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}`), "5", "refuses the API token"},
 		"no such namespace": {kvtest.Reply(404, `{"success":false,"errors":[{"code":10013,"message":"namespace not found"}],"messages":[],"result":null}`),
 			"5", "does not know the account or the namespace"},
@@ -89,7 +90,14 @@ func TestKVThatCannotAnswer(t *testing.T) {
 			p.log.waitFor(t, test.logged)
 
 			kv.Heal()
-			if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+			res = p.chat(testEmail, testKey)
+			for deadline := time.Now().Add(10 * time.Second); res.StatusCode == 503 && test.retryAfter == "1" && time.Now().Before(deadline); {
+				calls := kv.Requests(kvtest.BulkRead)
+				if res = p.chat(testEmail, testKey); res.StatusCode == 503 && kv.Requests(kvtest.BulkRead) != calls {
+					t.Error("KV was asked although it wanted to be left alone")
+				}
+			}
+			if res.StatusCode != 200 {
 				t.Fatalf("once KV is back: status %d: %s", res.StatusCode, read(t, res))
 			}
 			kv.FailAll(test.fault)

@@ -48,6 +48,7 @@ type Cache struct {
 	Providers *Table[[]string]
 
 	store keystore.Store
+	gate  *gate
 }
 
 // New makes a cache that asks store.
@@ -55,13 +56,21 @@ func New(store keystore.Store, o Options) *Cache {
 	if o.Log == nil {
 		o.Log = zap.NewNop
 	}
+	g := newGate(store)
+	look := func(ns keystore.Namespace) *gatherer {
+		return &gatherer{store: store, ns: ns, gate: g, log: o.Log}
+	}
 	return &Cache{
-		APIKeys:   newTable(o, keystore.APIKeys, records(newGatherer(store, keystore.APIKeys), keystore.ParseAPIKey)),
-		Settings:  newTable(o, keystore.ProviderSettings, records(newGatherer(store, keystore.ProviderSettings), keystore.ParseSettings)),
-		Providers: newTable(o, keystore.ProviderSettings, names(store, keystore.ProviderSettings)),
+		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey)),
+		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings)),
+		Providers: newTable(o, keystore.ProviderSettings, names(store, g, o.Log)),
 		store:     store,
+		gate:      g,
 	}
 }
+
+// Budget is how many calls of the store could be made at once; -1 where there is no bound.
+func (c *Cache) Budget() float64 { return c.gate.tokens() }
 
 // Close closes the store.
 func (c *Cache) Close() error {
@@ -73,8 +82,8 @@ func (c *Cache) Close() error {
 
 // records returns a load for a table of the records that parse reads.
 func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
-	return func(name string, patience time.Duration) pending[V] {
-		l := g.look(name, patience)
+	return func(name string, c class, patience time.Duration) pending[V] {
+		l := g.look(name, c, patience)
 		return pending[V]{
 			hurry: func() { g.hurry(l) },
 			wait: func() (value V, ok bool, asked time.Time, err error) {
@@ -91,14 +100,20 @@ func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
 	}
 }
 
-// names returns a load for a table of one entry, the list of all names.
-func names(store keystore.Store, ns keystore.Namespace) load[[]string] {
-	return func(string, time.Duration) pending[[]string] {
+// names returns a load for a table of one entry, the list of all providers.
+func names(store keystore.Store, g *gate, log func() *zap.Logger) load[[]string] {
+	return func(string, class, time.Duration) pending[[]string] {
 		return pending[[]string]{
 			hurry: func() {},
-			wait: func() ([]string, bool, time.Time, error) {
-				asked := time.Now()
-				all, err := store.List(context.Background(), ns)
+			wait: func() (all []string, ok bool, asked time.Time, err error) {
+				if err = g.wait(context.Background()); err == nil {
+					asked = time.Now()
+					all, err = store.List(context.Background(), keystore.ProviderSettings)
+				}
+				if err != nil {
+					log().Error("keystore cannot answer", zap.Stringer("namespace", keystore.ProviderSettings), zap.Error(err))
+					g.learn(err)
+				}
 				return all, err == nil, asked, err
 			},
 		}

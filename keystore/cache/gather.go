@@ -3,8 +3,11 @@ package cache
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
@@ -16,21 +19,43 @@ const (
 	// maxReads is how many reads of a namespace are under way at once. While there are as many, new
 	// look-ups gather; until then, none of them waits for others.
 	maxReads = 4
+
+	// maxStrangers is how many names may wait that nobody knows: made-up ones come without end.
+	maxStrangers = 5000
+
+	// maxAcquainted is how many names may wait for the budget that are known: those beyond are not
+	// kept waiting for more than the store can answer within seconds, but go by what is known.
+	maxAcquainted = 300
+
+	// strangersRetry is after how long a name may come again that found no room.
+	strangersRetry = 5 * time.Second
 )
 
-// gatherer gathers the look-ups of a namespace that come together into one read. Those that nobody
-// waits for, renewals in the background, gather for as long as they have patience; but where none
-// was read lately, there is nothing to gather, and the first goes at once.
+// class is how urgent a look-up is. Reads take the classes in this order.
+type class int
+
+const (
+	acquainted class = iota // somebody waits for it, and it has been there before
+	renewal                 // nobody waits
+	stranger                // somebody waits for it who may not exist
+	classes
+)
+
+// gatherer gathers the look-ups of a namespace that come together into one read. Renewals gather for
+// as long as they have patience; but where none was read lately, there is nothing to gather, and the
+// first goes at once.
 type gatherer struct {
-	read func(ctx context.Context, names []string) (map[string][]byte, error)
+	store keystore.Store
+	ns    keystore.Namespace
+	gate  *gate
+	log   func() *zap.Logger
 
 	mu      sync.Mutex
 	reading int
-	urgent  []*lookup
-	patient []*lookup
-	renewed time.Time     // when patient look-ups were last read
+	waiting [classes][]*lookup
+	renewed time.Time     // when renewals were last read
 	window  time.Duration // the least patience of those that wait
-	timer   *time.Timer   // of the next read of patient look-ups; nil: none is due
+	timer   *time.Timer   // of the next time that something may begin; nil: none is set
 }
 
 // lookup is one name's.
@@ -43,114 +68,147 @@ type lookup struct {
 	err   error
 }
 
-func newGatherer(store keystore.Store, ns keystore.Namespace) *gatherer {
-	return &gatherer{read: func(ctx context.Context, names []string) (map[string][]byte, error) {
-		return store.Get(ctx, ns, names)
-	}}
-}
-
-// look begins a look-up that can wait for that long.
-func (g *gatherer) look(name string, patience time.Duration) *lookup {
+// look begins a look-up. Patience is a renewal's alone.
+func (g *gatherer) look(name string, c class, patience time.Duration) *lookup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := &lookup{name: name, done: make(chan struct{})}
-	if patience <= 0 {
-		g.urgent = append(g.urgent, l)
-	} else {
-		if len(g.patient) == 0 || patience < g.window {
-			g.window = patience
-		}
-		g.patient = append(g.patient, l)
+	if c == stranger && len(g.waiting[stranger]) >= maxStrangers {
+		fail([]*lookup{l}, &keystore.RateLimitError{RetryAfter: strangersRetry})
+		return l
 	}
+	if c == renewal && (len(g.waiting[renewal]) == 0 || patience < g.window) {
+		g.window = patience
+	}
+	g.waiting[c] = append(g.waiting[c], l)
 	g.start()
 	return l
 }
 
-// hurry makes a look-up one that somebody waits for.
+// hurry makes a renewal a look-up that somebody waits for.
 func (g *gatherer) hurry(l *lookup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, waiting := range g.patient {
-		if waiting == l {
-			g.patient = append(g.patient[:i], g.patient[i+1:]...)
-			g.urgent = append(g.urgent, l)
-			g.start()
-			return
-		}
+	if i := slices.Index(g.waiting[renewal], l); i >= 0 {
+		g.waiting[renewal] = slices.Delete(g.waiting[renewal], i, i+1)
+		g.waiting[acquainted] = append(g.waiting[acquainted], l)
+		g.start()
 	}
 }
 
 // start begins the reads that may begin. g.mu is held.
 func (g *gatherer) start() {
-	for g.reading < maxReads && (len(g.urgent) > 0 || g.due()) {
+	for g.reading < maxReads && g.due() {
+		ok, wait, err := g.gate.pass()
+		if err != nil {
+			g.failAll(err)
+			return
+		}
+		if !ok {
+			g.relieve()
+			g.wake(wait)
+			return
+		}
 		some := g.take()
 		g.reading++
-		// A read serves all who wait for it, so that it must not end with one of them. The store
-		// bounds its time.
 		go g.answer(some)
 	}
-	if len(g.patient) > 0 && g.timer == nil && !g.due() {
+	if len(g.waiting[renewal]) > 0 && !g.due() {
 		// Not all at the same time of servers that were started together.
-		after := time.Until(g.renewed.Add(g.window - rand.N(g.window/4+1)))
-		g.timer = time.AfterFunc(after, g.timeUp)
+		g.wake(time.Until(g.renewed.Add(g.window - rand.N(g.window/4+1))))
 	}
 }
 
-// due reports whether the patient look-ups have gathered for long enough.
+// relieve answers those who need not wait for the budget. g.mu is held.
+func (g *gatherer) relieve() {
+	if all := g.waiting[acquainted]; len(all) > maxAcquainted {
+		fail(all[maxAcquainted:], &keystore.RateLimitError{})
+		g.waiting[acquainted] = slices.Delete(all, maxAcquainted, len(all))
+	}
+}
+
+// due reports whether there is something to read now.
 func (g *gatherer) due() bool {
-	return len(g.patient) >= batch || len(g.patient) > 0 && time.Since(g.renewed) >= g.window
+	renewals := len(g.waiting[renewal])
+	return len(g.waiting[acquainted]) > 0 || len(g.waiting[stranger]) > 0 ||
+		renewals >= batch || renewals > 0 && time.Since(g.renewed) >= g.window
 }
 
-func (g *gatherer) timeUp() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.timer = nil
-	g.renewed = time.Time{}
-	g.start()
+// wake has start called again after some time.
+func (g *gatherer) wake(after time.Duration) {
+	if g.timer != nil {
+		return
+	}
+	g.timer = time.AfterFunc(after, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.timer = nil
+		if time.Since(g.renewed) >= g.window*3/4 {
+			g.renewed = time.Time{} // they have gathered for long enough
+		}
+		g.start()
+	})
 }
 
-// take takes the look-ups of one read out of those that wait: the urgent ones first, and with them
-// as many of the others as there is room for.
+// take takes the look-ups of one read out of those that wait.
 func (g *gatherer) take() []*lookup {
 	var some []*lookup
 	names := make(map[string]bool, batch)
-	from := func(waiting []*lookup) []*lookup {
-		rest := waiting[:0]
-		for _, l := range waiting {
+	for c := range g.waiting {
+		before := len(g.waiting[c])
+		g.waiting[c] = slices.DeleteFunc(g.waiting[c], func(l *lookup) bool {
 			if len(some) == batch || names[l.name] { // an invalidation can make a name wait twice
-				rest = append(rest, l)
-				continue
+				return false
 			}
 			names[l.name] = true
 			some = append(some, l)
+			return true
+		})
+		if class(c) == renewal && len(g.waiting[c]) < before {
+			g.renewed = time.Now()
 		}
-		clear(waiting[len(rest):])
-		return rest
-	}
-	g.urgent = from(g.urgent)
-	before := len(g.patient)
-	if g.patient = from(g.patient); len(g.patient) < before {
-		g.renewed = time.Now()
 	}
 	return some
 }
 
-// answer reads some names.
+// answer reads some names. The read serves all who wait for it, so that it must not end with one of
+// them: the store bounds its time.
 func (g *gatherer) answer(some []*lookup) {
 	names := make([]string, len(some))
 	for i, l := range some {
 		names[i] = l.name
 	}
 	asked := time.Now()
-	values, err := g.read(context.Background(), names)
+	values, err := g.store.Get(context.Background(), g.ns, names)
+	if err != nil {
+		g.log().Error("keystore cannot answer", zap.Stringer("namespace", g.ns), zap.Int("names", len(names)), zap.Error(err))
+		g.gate.learn(err)
+		fail(some, err)
+	}
 	for _, l := range some {
-		l.asked = asked
-		l.value, l.ok = values[l.name]
-		l.err = err
-		close(l.done)
+		if err == nil {
+			l.asked = asked
+			l.value, l.ok = values[l.name]
+			close(l.done)
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.reading--
 	g.start()
+}
+
+// failAll answers all who wait that the store cannot be asked. g.mu is held.
+func (g *gatherer) failAll(err error) {
+	for c := range g.waiting {
+		fail(g.waiting[c], err)
+		g.waiting[c] = nil
+	}
+}
+
+func fail(some []*lookup, err error) {
+	for _, l := range some {
+		l.err = err
+		close(l.done)
+	}
 }

@@ -7,9 +7,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
@@ -234,5 +237,129 @@ func TestAnInvalidationKeepsOutWhatIsGathering(t *testing.T) {
 		if got := user(t, c); got != "disabled" {
 			t.Errorf("once the older look-up has ended: %s", got)
 		}
+	})
+}
+
+// budgeted is a store that allows so many calls.
+type budgeted struct {
+	reads
+	limiter *rate.Limiter
+}
+
+func (b *budgeted) Budget() *rate.Limiter { return b.limiter }
+
+// TestAFloodOfMadeUpNamesLeavesKnownUsersAlone, and the budget whole.
+func TestAFloodOfMadeUpNamesLeavesKnownUsersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
+		c := New(store, Options{MaxEntries: 10_000})
+		ask(t, c, 20)
+		time.Sleep(61 * time.Second) // from now on the store has to be asked again for each of them
+		before, began := store.count(), time.Now()
+		var flood sync.WaitGroup
+		var refused atomic.Int64
+		for i := range 20_000 {
+			flood.Go(func() {
+				_, err := c.APIKeys.Get(t.Context(), fmt.Sprintf("made-up-%d", i), ages, true)
+				if limited, ok := errors.AsType[*keystore.RateLimitError](err); ok && limited.RetryAfter > 0 {
+					refused.Add(1)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		if let := ask(t, c, 20); let != 20 {
+			t.Errorf("%d known users are let in", let)
+		}
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("known users wait for %v", waited)
+		}
+		flood.Wait()
+		if refused.Load() < 10_000 {
+			t.Errorf("%d made-up names were refused, want those beyond the queue", refused.Load())
+		}
+		seconds := time.Since(began).Seconds()
+		if calls := store.count() - before; float64(calls) > 60+3*seconds+1 {
+			t.Errorf("%d calls in %.0f s, beyond the budget", calls, seconds)
+		}
+		settle()
+	})
+}
+
+func TestAStoreThatWantsToBeLeftAloneIs(t *testing.T) {
+	for name, test := range map[string]struct{ retryAfter, pause time.Duration }{
+		"for as long as it says": {5 * time.Minute, 5 * time.Minute},
+		"without a word":         {0, pauseAfterRefusal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &reads{}
+				c := New(store, Options{MaxEntries: 100})
+				ask(t, c, 1)
+				time.Sleep(61 * time.Second)
+				store.err = &keystore.RateLimitError{RetryAfter: test.retryAfter}
+				if ask(t, c, 2) != 1 {
+					t.Error("the known user is refused, or the unknown is not")
+				}
+				store.err = nil
+				calls := store.count()
+				time.Sleep(test.pause - time.Second)
+				if ask(t, c, 2) != 1 || store.count() != calls {
+					t.Errorf("%d calls while it wants to be left alone", store.count()-calls)
+				}
+				_, err := c.Providers.Get(t.Context(), "", ages, true)
+				if limited, ok := errors.AsType[*keystore.RateLimitError](err); !ok || limited.RetryAfter != time.Second {
+					t.Errorf("the list: %v", err)
+				}
+				time.Sleep(time.Second)
+				if ask(t, c, 2) != 2 {
+					t.Error("afterwards a user is refused")
+				}
+			})
+		})
+	}
+}
+
+func TestTheBudgetIsNeverExceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &budgeted{limiter: rate.NewLimiter(3, 60)}
+		c := New(store, Options{MaxEntries: 10_000})
+		if c.Budget() != 60 {
+			t.Errorf("the budget is %v", c.Budget())
+		}
+		began := time.Now()
+		for i := range 200 { // one after the other, so that nothing gathers
+			if _, err := c.APIKeys.Get(t.Context(), fmt.Sprint(i), ages, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took < 46*time.Second || took > 48*time.Second {
+			t.Errorf("200 calls take %v, want the 140 beyond the first 60 to take a third of a second each", took)
+		}
+		settle()
+	})
+	if New(&reads{}, Options{MaxEntries: 1}).Budget() != -1 {
+		t.Error("a store without a budget has one")
+	}
+}
+
+// TestKnownUsersDoNotWaitForTheBudget where there are more of them than it is for: they go by what
+// is known, as if the store could not answer.
+func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
+		c := New(store, Options{MaxEntries: 10_000})
+		if let := ask(t, c, 3000); let != 3000 {
+			t.Fatalf("%d are let in at first", let)
+		}
+		time.Sleep(61 * time.Second)
+		store.limiter.AllowN(time.Now(), int(store.limiter.Tokens())) // somebody else has used it up
+		before, began := store.count(), time.Now()
+		if let := ask(t, c, 3000); let != 3000 {
+			t.Errorf("%d are let in", let)
+		}
+		if took := time.Since(began); took > 2*time.Second || store.count() == before {
+			t.Errorf("it took %v and %d calls", took, store.count()-before)
+		}
+		settle()
 	})
 }

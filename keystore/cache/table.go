@@ -19,8 +19,8 @@ var ErrAbsent = errors.New("no such record")
 // ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
-// load begins to ask the store, for somebody who can wait for that long.
-type load[V any] func(name string, patience time.Duration) pending[V]
+// load begins to ask the store. Patience is how long a renewal can wait.
+type load[V any] func(name string, c class, patience time.Duration) pending[V]
 
 // pending is a look-up that has begun.
 type pending[V any] struct {
@@ -94,7 +94,7 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	if ok {
 		if age := time.Since(known.asked); age < maxAge {
 			if age >= refreshAfter {
-				t.ask(name, (maxAge-refreshAfter)/3)
+				t.ask(name, renewal, (maxAge-refreshAfter)/3)
 			}
 			return known.value, known.err
 		}
@@ -103,7 +103,11 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 		return none, ErrMayNotAsk
 	}
 
-	c := t.ask(name, 0)
+	urgency := stranger
+	if ok && known.err != ErrAbsent {
+		urgency = acquainted
+	}
+	c := t.ask(name, urgency, 0)
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -118,17 +122,17 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	return none, c.err
 }
 
-// ask starts a look-up of name, or joins the one under way, for somebody who can wait for that long.
-func (t *Table[V]) ask(name string, patience time.Duration) *call[V] {
+// ask starts a look-up of name, or joins the one under way.
+func (t *Table[V]) ask(name string, urgency class, patience time.Duration) *call[V] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c, ok := t.calls[name]; ok {
-		if patience <= 0 {
+		if urgency != renewal {
 			c.hurry()
 		}
 		return c
 	}
-	c := &call[V]{pending: t.load(name, patience), done: make(chan struct{})}
+	c := &call[V]{pending: t.load(name, urgency, patience), done: make(chan struct{})}
 	t.calls[name] = c
 	go t.answer(c, name)
 	return c
@@ -143,7 +147,6 @@ func (t *Table[V]) answer(c *call[V], name string) {
 		t.log().Error("broken record in the keystore", zap.Stringer("namespace", t.ns), zap.String("name", name), zap.Error(err))
 		c.entry = &entry[V]{err: broken, asked: asked}
 	case err != nil:
-		t.log().Error("keystore cannot answer", zap.Stringer("namespace", t.ns), zap.Error(err))
 		c.err = err
 		t.failed.Store(&failure{err, time.Now()})
 	case ok:

@@ -56,7 +56,7 @@ func bound(r *http.Request, next option.MiddlewareNext) (*http.Response, error) 
 // attempt whose connection had been kept and broke.)
 func (s *Store) call(ctx context.Context, send send) ([]byte, error) {
 	body, again, err := s.attempt(ctx, send)
-	if !again {
+	if !again || !s.budget.Allow() {
 		return body, err
 	}
 	select {

@@ -15,6 +15,7 @@ import (
 	cloudflare "github.com/cloudflare/cloudflare-go/v7"
 	"github.com/cloudflare/cloudflare-go/v7/kv"
 	"github.com/cloudflare/cloudflare-go/v7/option"
+	"golang.org/x/time/rate"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
@@ -56,6 +57,7 @@ type Store struct {
 
 	namespaces *kv.NamespaceService
 	client     *http.Client
+	budget     *rate.Limiter
 }
 
 // New returns a store, without connecting to it. Errors name the setting, never its value.
@@ -76,6 +78,7 @@ func New(c Config) (*Store, error) {
 		providerSettings: c.ProviderSettingsNamespace,
 		timeout:          c.Timeout,
 		client:           client,
+		budget:           budgetOf(c.APIToken),
 		namespaces: kv.NewNamespaceService(
 			option.WithBaseURL(c.Endpoint),
 			option.WithAPIToken(c.APIToken),
