@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,9 @@ func TestRenewalsGather(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &reads{delay: 100 * time.Millisecond}
 				c := New(store, Options{MaxEntries: 100_000})
-				ask(t, c, users)
+				for n := min(users, 1000); n <= users; n += 1000 { // they do not come all at once
+					ask(t, c, n)
+				}
 				synctest.Wait()
 				before := store.count()
 				const minutes = 5
@@ -362,4 +365,35 @@ func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 		}
 		settle()
 	})
+}
+
+func TestAUserInMemoryCostsLittle(t *testing.T) {
+	const users = 20_000
+	store := &reads{}
+	c := New(store, Options{MaxEntries: 100_000})
+	before := heap()
+	for start := 0; start < users; start += 1000 {
+		var all sync.WaitGroup
+		for i := range 1000 {
+			all.Go(func() {
+				_, _ = c.APIKeys.Get(t.Context(), fmt.Sprintf("developer%06d@example.com", start+i), ages, true)
+			})
+		}
+		all.Wait()
+	}
+	store.all = nil // what the test itself keeps
+	each := (heap() - before) / users
+	t.Logf("%d bytes a user", each)
+	if held := c.APIKeys.Stats().Entries; held != users || each > 1024 {
+		t.Errorf("%d users are held, of %d bytes each, want at most 1024", held, each)
+	}
+}
+
+// heap is the memory in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
