@@ -24,7 +24,7 @@ func init() {
 // --------|--------------
 // `GET /continue_auth/status` | Tells of each keystore in use: how much of it is in memory, and whether it answers
 // `DELETE /continue_auth/cache` | Forgets all that is in memory, so that the keystores are asked again
-// `DELETE /continue_auth/cache/{email}` | Forgets one user
+// `DELETE /continue_auth/cache/{email}` | Forgets one user; a provider by its name
 //
 // Who may call it is Caddy's own to say, by `admin` in the global options.
 type Admin struct{}
@@ -64,12 +64,17 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	return answer()
 }
 
-// forget drops a user from memory, or with an empty email everything.
+// forget drops a user from memory, or with an empty email everything. Providers have names that no
+// user has, and are dropped by them too.
 func forget(w http.ResponseWriter, email string) error {
+	used := false
 	caches.Range(func(_, value any) bool {
+		used = true
 		c := value.(pooled).Cache
 		if email != "" {
 			c.APIKeys.Invalidate(email)
+			c.Settings.Invalidate(email)
+			c.Providers.InvalidateAll()
 			return true
 		}
 		c.APIKeys.InvalidateAll()
@@ -77,6 +82,9 @@ func forget(w http.ResponseWriter, email string) error {
 		c.Providers.InvalidateAll()
 		return true
 	})
+	if !used {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("this server does not use continue_auth")}
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type administration struct {
 
 	maxAge, absent time.Duration // of the server's cache
 	remote         bool          // the keystore is not a file of this machine's
+	elsewhere      bool          // the configuration is not in this folder
 	pace           *rate.Limiter
 	messages       io.Writer
 	close          func()
@@ -92,11 +94,21 @@ func (f *keystoreFlags) administration(ctx context.Context, why purpose, message
 	if err != nil {
 		return nil, err
 	}
-	a := &administration{site: chosen, admin: adminAddress(config), pace: rate.NewLimiter(rate.Inf, 0), messages: messages}
+	a := &administration{site: chosen, admin: adminAddress(config), elsewhere: elsewhere(f.config), pace: rate.NewLimiter(rate.Inf, 0), messages: messages}
 	if err := a.openStore(ctx, why); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// elsewhere reports whether a configuration's file is in another folder than this.
+func elsewhere(path string) bool {
+	if path == "" || path == "-" {
+		return false
+	}
+	folder, err := filepath.Abs(filepath.Dir(path))
+	here, hereErr := os.Getwd()
+	return err != nil || hereErr != nil || folder != here
 }
 
 // adminAddress is where the server that runs a configuration has its admin endpoint.
@@ -121,10 +133,7 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	h := a.site.handler
 	var err error
 	r := resolver{caddy.NewReplacer(), &err}
-	account := ""
-	if h.AccountID != "" {
-		account = r.segment("account_id", h.AccountID, "the id of your Cloudflare account")
-	}
+	account := r.repl.ReplaceKnown(h.AccountID, "") // which not every keystore needs
 	a.maxAge = r.duration("cache.max_age", h.Cache.MaxAge, time.Minute)
 	a.absent = r.duration("cache.absent", h.Cache.Absent, 10*time.Second)
 	if err != nil {
@@ -157,6 +166,9 @@ func (a *administration) prepare(source Keystore, why purpose) error {
 	if !ok {
 		a.remote, a.pace = true, rate.NewLimiter(callsPerSecond, callsAtOnce)
 		return nil
+	}
+	if f.relative && a.elsewhere {
+		return errors.New("the keystore's files are named relative to where the server runs: run this command there, or give them absolute paths")
 	}
 	if why != editing {
 		return nil
@@ -234,15 +246,12 @@ func (a *administration) say(format string, args ...any) {
 	fmt.Fprintf(a.messages, format+"\n", args...)
 }
 
-// forget has the running server drop its copies of users, or without any, everything. If it cannot be
-// reached, it says by when the change takes effect: within that time.
+// forget has the running server drop its copies of users or providers. If it cannot be reached, it
+// says by when the change takes effect: within that time.
 func (a *administration) forget(within time.Duration, emails ...string) {
-	paths := []string{adminPath + "cache"}
-	if len(emails) > 0 && len(emails) <= batch {
-		paths = paths[:0]
-		for _, email := range emails {
-			paths = append(paths, adminPath+"cache/"+url.PathEscape(email))
-		}
+	var paths []string
+	for _, email := range emails {
+		paths = append(paths, adminPath+"cache/"+url.PathEscape(email))
 	}
 	when := fmt.Sprintf("%s from now", within)
 	if a.remote {
@@ -257,6 +266,10 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 			a.say("No server was told at %s (%v): one that runs elsewhere takes this up at most %s.", a.admin, err, when)
 			return
 		}
+	}
+	if a.remote {
+		a.say("The running server was told. Workers KV can go on showing what was there before for a minute.")
+		return
 	}
 	a.say("The running server was told.")
 }

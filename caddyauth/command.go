@@ -15,10 +15,14 @@ func init() {
 They find the keystore in the server's configuration: the Caddyfile in this folder, or the one that
 --config names. What they change there, a running server that they can reach sees at once.`,
 		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Args, cmd.RunE = cobra.NoArgs, help
 			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), demoCommand())
 		},
 	})
 }
+
+// help is what a command does that has others. With Args of none, it refuses those that it has not.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{

@@ -29,6 +29,8 @@ else that is said goes to standard error, so that a script can take the key as i
 		Example: `  caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*'
   caddy continue-auth keys list
   caddy continue-auth keys rotate dev@example.com --grace 24h`,
+		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	f.add(cmd)
 	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
@@ -50,8 +52,10 @@ func (r *restrictions) add(cmd *cobra.Command) {
 }
 
 // apply writes the restrictions to a record.
-func (r *restrictions) apply(to *keystore.Record, limited bool, now time.Time) error {
-	if r.expires != "" {
+//
+// mustEnd refuses an end that is empty: a script's variable may be.
+func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now time.Time) error {
+	if set := r.expires != "" || mustEnd; set {
 		at, err := parseEnd(r.expires, now)
 		if err != nil {
 			return err
@@ -75,6 +79,9 @@ func (r *restrictions) apply(to *keystore.Record, limited bool, now time.Time) e
 		if err := to.SetMetadata(name, value); err != nil {
 			return err
 		}
+	}
+	if _, err := keystore.ParseAPIKey(to.Bytes()); err != nil {
+		return fmt.Errorf("such a key would be refused: %w", err)
 	}
 	return nil
 }
@@ -121,7 +128,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 			now := time.Now()
 			key := keystore.NewKey()
 			record := keystore.NewRecord(key, now)
-			if err := r.apply(record, cmd.Flags().Changed("models"), now); err != nil {
+			if err := r.apply(record, cmd.Flags().Changed("models"), cmd.Flags().Changed("expires"), now); err != nil {
 				return err
 			}
 			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
@@ -133,12 +140,9 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 			if err = a.settle(ctx, args[0], key, err); err != nil {
 				return err
 			}
-			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {
-				return err
-			}
 			a.say("Made a key for %s. It is shown this once.", args[0])
 			a.forget(a.absent, args[0])
-			return nil
+			return printKey(cmd.OutOrStdout(), args[0], key, record, asJSON)
 		}),
 	}
 	r.add(cmd)
@@ -147,16 +151,27 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 }
 
 // printKey prints a new key, which nobody can print again.
-func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON bool) error {
-	if !asJSON {
-		_, err := fmt.Fprintln(out, key)
-		return err
+func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON bool) (err error) {
+	if asJSON {
+		err = printJSON(out, struct {
+			Email string `json:"email"`
+			Key   string `json:"key"`
+			keyView
+		}{email, key, viewOf(email, record)})
+	} else {
+		_, err = fmt.Fprintln(out, key)
 	}
-	return printJSON(out, struct {
-		Email string `json:"email"`
-		Key   string `json:"key"`
-		keyView
-	}{email, key, viewOf(email, record)})
+	if err != nil {
+		return fmt.Errorf("the key could not be shown, and nobody knows it: make another with `keys rotate %s`: %w", email, err)
+	}
+	return nil
+}
+
+// warnIfKeptOut says so where a key is of no use.
+func (a *administration) warnIfKeptOut(email string, record *keystore.Record) {
+	if status := viewOf(email, record).Status; status != "enabled" {
+		a.say("%s is %s, and stays out until that changes.", email, status)
+	}
 }
 
 func printJSON(out io.Writer, v any) error {
@@ -169,7 +184,7 @@ func printJSON(out io.Writer, v any) error {
 // settle finds out what has become of a new key where the keystore did not say: nobody would ever
 // know a key that was written and not shown.
 func (a *administration) settle(ctx context.Context, email, key string, err error) error {
-	if !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, keystore.ErrTimeout) {
+	if !uncertain(err) {
 		return err
 	}
 	values, unknown := a.get(ctx, keystore.APIKeys, []string{email})
@@ -180,6 +195,11 @@ func (a *administration) settle(ctx context.Context, email, key string, err erro
 		return nil
 	}
 	return err
+}
+
+// uncertain reports whether a write may have been made although it failed.
+func uncertain(err error) bool {
+	return errors.Is(err, keystore.ErrUnavailable) || errors.Is(err, keystore.ErrTimeout)
 }
 
 // editUser changes the record of a user who must be there.
@@ -219,16 +239,20 @@ func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
 		Example: "  caddy continue-auth keys " + verb + " dev@example.com",
 		Args:    cobra.ExactArgs(1),
 		RunE: f.run(editing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
-			_, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
+			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
 				r.SetEnabled(enabled)
 				return nil
 			})
-			if err != nil {
-				return err
+			if err == nil {
+				a.say("%s %s.", done, args[0])
 			}
-			a.say("%s %s.", done, args[0])
-			a.forget(a.maxAge, args[0])
-			return nil
+			if err == nil || uncertain(err) {
+				a.forget(a.maxAge, args[0])
+			}
+			if err == nil && enabled {
+				a.warnIfKeptOut(args[0], record)
+			}
+			return err
 		}),
 	}
 }
@@ -244,9 +268,9 @@ without one, it ends at once.`,
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
 		Args:    cobra.ExactArgs(1),
 		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			d, err := parseDuration(grace)
-			if err != nil {
-				return fmt.Errorf("--grace %q: %w", grace, err)
+			d, err := caddy.ParseDuration(grace)
+			if err != nil || d < 0 {
+				return fmt.Errorf("--grace %q: must be a duration such as 24h, not negative", grace)
 			}
 			key := keystore.NewKey()
 			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
@@ -256,16 +280,14 @@ without one, it ends at once.`,
 			if err = a.settle(ctx, args[0], key, err); err != nil {
 				return err
 			}
-			if err := printKey(cmd.OutOrStdout(), args[0], key, record, asJSON); err != nil {
-				return err
-			}
 			ends := "at once"
 			if until := record.Info().PreviousUntil; !until.IsZero() {
 				ends = "at " + until.Format(time.RFC3339)
 			}
 			a.say("Made another key for %s. It is shown this once. The one before it ends %s.", args[0], ends)
+			a.warnIfKeptOut(args[0], record)
 			a.forget(a.maxAge, args[0])
-			return nil
+			return printKey(cmd.OutOrStdout(), args[0], key, record, asJSON)
 		}),
 	}
 	cmd.Flags().StringVar(&grace, "grace", "0s", "how long the key before it works on, such as 24h")
@@ -287,18 +309,19 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 					return err
 				}
 			}
-			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
-				if value == nil {
-					return nil, fmt.Errorf("there is no user %s", email)
-				}
+			there := false
+			err := a.edit(ctx, keystore.APIKeys, args, func(_ string, value []byte) ([]byte, error) {
+				there = value != nil
 				return nil, nil
 			})
-			if err != nil {
-				return err
+			if err == nil && !there {
+				err = fmt.Errorf("there is no user %s", args[0])
 			}
-			a.say("Removed %s.", args[0])
-			a.forget(a.maxAge, args[0])
-			return nil
+			if err == nil {
+				a.say("Removed %s.", args[0])
+			}
+			a.forget(a.maxAge, args[0]) // it may be gone even if KV did not say so
+			return err
 		}),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

@@ -1,14 +1,18 @@
 package caddyauth
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,13 +65,17 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	reader := csv.NewReader(in)
-	reader.TrimLeadingSpace = true
+	reader := newImportReader(in)
 	columns, err := reader.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: its first line must name the columns: %w", path, err)
 	}
-	columns[0] = strings.TrimPrefix(columns[0], "\ufeff") // spreadsheets begin files with it
+	for i, name := range columns {
+		columns[i] = strings.TrimSpace(name)
+		if !strings.HasPrefix(columns[i], metadataColumn) {
+			columns[i] = strings.ToLower(columns[i])
+		}
+	}
 	if err := checkColumns(columns); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -81,6 +89,9 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		if strings.Join(fields, "") == "" {
+			continue // spreadsheets leave such lines
+		}
 		line, _ := reader.FieldPos(0)
 		u, err := parseUserLine(columns, fields, now)
 		if err != nil {
@@ -92,6 +103,25 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 		lines[u.email] = line
 		users = append(users, u)
 	}
+}
+
+// newImportReader reads CSV as spreadsheets write it: behind a byte order mark, and with semicolons
+// where the comma is a decimal's.
+func newImportReader(in io.Reader) *csv.Reader {
+	buffered := bufio.NewReader(in)
+	if mark, err := buffered.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = buffered.Discard(len(mark))
+	}
+	first, _ := buffered.Peek(buffered.Size())
+	if end := bytes.IndexByte(first, '\n'); end >= 0 {
+		first = first[:end]
+	}
+	reader := csv.NewReader(buffered)
+	reader.TrimLeadingSpace = true
+	if bytes.IndexByte(first, ';') >= 0 && bytes.IndexByte(first, ',') < 0 {
+		reader.Comma = ';'
+	}
+	return reader
 }
 
 const metadataColumn = "metadata."
@@ -126,7 +156,7 @@ func parseUserLine(columns, fields []string, now time.Time) (u newUser, err erro
 		case name == "expires":
 			r.expires = value
 		case name == "models":
-			r.models, limited = strings.Fields(value), true
+			r.models, limited = strings.FieldsFunc(value, func(c rune) bool { return c == ' ' || c == ',' || c == ';' }), true
 		case isMetadata:
 			r.metadata = append(r.metadata, metadata+"="+value)
 		}
@@ -139,29 +169,45 @@ func parseUserLine(columns, fields []string, now time.Time) (u newUser, err erro
 		key = u.key
 	}
 	u.record = keystore.NewRecord(key, now)
-	return u, r.apply(u.record, limited, now)
+	return u, r.apply(u.record, limited, false, now)
 }
 
 // importUsers writes users a batch at a time, and prints the keys of each batch once they are there.
 func (a *administration) importUsers(ctx context.Context, users []newUser, out io.Writer) error {
 	keys := csv.NewWriter(out)
-	if err := keys.Write([]string{"email", "key"}); err != nil {
-		return err
+	_ = keys.Write([]string{"email", "key"})
+	if keys.Flush(); keys.Error() != nil {
+		return keys.Error() // before anything is written that nobody could read
 	}
+	var emails []string
 	progress := newProgress(a.messages, "imported", len(users))
 	defer progress.end()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	made, there := 0, 0
 	for some := range slices.Chunk(users, batch) {
-		written, err := a.importBatch(ctx, some)
+		if ctx.Err() != nil {
+			a.say("%d users were made. Run the same import again for the others: they will be left alone.", made)
+			return errors.New("interrupted")
+		}
+		// A batch that has begun is finished, so that no key is written and not shown.
+		written, err := a.importBatch(context.WithoutCancel(ctx), some)
 		for _, u := range written {
+			emails = append(emails, u.email)
 			if u.key != "" {
 				_ = keys.Write([]string{u.email, u.key})
 			}
 		}
 		keys.Flush()
 		made += len(written)
+		if keys.Error() != nil {
+			for _, u := range written {
+				a.say("The key of %s may not have been shown: make another with `keys rotate`.", u.email)
+			}
+		}
 		if err = errors.Join(err, keys.Error()); err != nil {
 			a.say("%d users were made before this. Run the same import again: they will be left alone.", made)
+			a.forget(a.absent, emails...)
 			return err
 		}
 		there += len(some) - len(written)
@@ -169,7 +215,7 @@ func (a *administration) importUsers(ctx context.Context, users []newUser, out i
 	}
 	a.say("Made %d users; %d were there already and were left alone.", made, there)
 	if made > 0 {
-		a.forget(a.absent)
+		a.forget(a.absent, emails...)
 	}
 	return nil
 }

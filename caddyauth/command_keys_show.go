@@ -105,8 +105,10 @@ func (a *administration) list(ctx context.Context, out *keyWriter) error {
 	if err != nil {
 		return err
 	}
-	if err := out.end(); err != nil {
-		return err
+	if out.count > 0 || broken == 0 {
+		if err := out.end(); err != nil {
+			return err
+		}
 	}
 	if plain > 0 {
 		a.say("%d keys lie in the keystore in the clear. `caddy continue-auth keys migrate` ends that.", plain)
@@ -138,7 +140,7 @@ func (w *keyWriter) write(v keyView) error {
 		if w.count == 1 {
 			fmt.Fprintln(w.table, "EMAIL\tSTATUS\tEXPIRES\tMODELS\tCREATED\tKEY")
 		}
-		_, err := fmt.Fprintf(w.table, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Email, v.Status, v.expires(), v.models(), v.CreatedAt, v.key())
+		_, err := fmt.Fprintf(w.table, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(v.Email), v.Status, v.expires(), printable(v.models()), printable(v.CreatedAt), v.key())
 		return err
 	}
 	before := "[\n"
@@ -218,7 +220,7 @@ func (v keyView) print(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(table, "%s\t%s\n", name, value)
+			fmt.Fprintf(table, "%s\t%s\n", name, printable(value))
 		}
 	}
 	line("email", v.Email)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
 func providersCommand() *cobra.Command {
@@ -20,6 +22,8 @@ func providersCommand() *cobra.Command {
 		Short: "Says which AI providers are served, and with which credentials",
 		Example: `  caddy continue-auth providers list
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21 --model myinstance/gpt-4o`,
+		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	f.add(cmd)
 	cmd.AddCommand(providersList(f), providersSet(f), providersRemove(f))
@@ -106,6 +110,9 @@ now, so that a secret need not stand on the command line.`,
   caddy continue-auth providers set groq`,
 		Args: cobra.ExactArgs(1),
 		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+			if err := checkProvider(args[0], models); err != nil {
+				return err
+			}
 			change, err := settingsChange(headers, query, models, cmd.Flags().Changed("model"))
 			if err != nil {
 				return err
@@ -115,7 +122,7 @@ now, so that a secret need not stand on the command line.`,
 				return err
 			}
 			a.say("Set %s.", args[0])
-			a.forget(a.maxAge)
+			a.forget(a.maxAge, args[0])
 			return nil
 		}),
 	}
@@ -124,6 +131,26 @@ now, so that a secret need not stand on the command line.`,
 	flags.StringArrayVar(&query, "query", nil, "a parameter of the query string, as NAME=VALUE")
 	flags.StringArrayVar(&models, "model", nil, "a model to list, without the provider's name")
 	return cmd
+}
+
+// placeholder is what is replaced in the values of settings: other braces are JSON.
+var placeholder = regexp.MustCompile(`\{(env|file)\.[^{}]*\}`)
+
+// checkProvider refuses names that no request could name.
+func checkProvider(name string, models []string) error {
+	if served, _, err := provider.Split(name + "/model"); err != nil || served != name {
+		return fmt.Errorf("%q: a provider's name is one of the AI Gateway's, in lower case, such as workers-ai or openai", name)
+	}
+	for _, model := range models {
+		_, _, err := provider.Split(name + "/" + model)
+		if err == nil {
+			err = provider.New().For(name).Accepts(model)
+		}
+		if err != nil {
+			return fmt.Errorf("--model %q: %w", model, err)
+		}
+	}
+	return nil
 }
 
 // settingsChange returns the edit that the flags ask for.
@@ -135,9 +162,11 @@ func settingsChange(headers, query, models []string, setModels bool) (func(strin
 			if !ok || name == "" {
 				return nil, fmt.Errorf("--%s: must be NAME=VALUE", flag) // what was given may be a secret
 			}
-			value, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
-			if err != nil {
-				return nil, fmt.Errorf("--%s %s: %w", flag, name, err)
+			if placeholder.MatchString(value) {
+				var err error
+				if value, err = caddy.NewReplacer().ReplaceOrErr(value, true, true); err != nil {
+					return nil, fmt.Errorf("--%s %s: %w", flag, name, err)
+				}
 			}
 			parsed = append(parsed, [2]string{name, strings.TrimSpace(value)})
 		}
@@ -195,7 +224,7 @@ func providersRemove(f *keystoreFlags) *cobra.Command {
 				return err
 			}
 			a.say("Removed %s.", args[0])
-			a.forget(a.maxAge)
+			a.forget(a.maxAge, args[0])
 			return nil
 		}),
 	}

@@ -26,6 +26,7 @@ type File struct {
 	ProviderSettings string `json:"provider_settings,omitempty"`
 
 	apiKeys, providerSettings string // resolved
+	relative                  bool   // one of them counts from the folder that the server runs in
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -39,16 +40,18 @@ func (*File) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the settings.
 func (f *File) Provision(caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
-	f.apiKeys = r.path("api_keys", f.APIKeys, "keys.json")
-	f.providerSettings = r.path("provider_settings", f.ProviderSettings, "providers.json")
+	f.apiKeys = f.path(r, "api_keys", f.APIKeys, "keys.json")
+	f.providerSettings = f.path(r, "provider_settings", f.ProviderSettings, "providers.json")
 	return err
 }
 
-func (r resolver) path(name, value, otherwise string) string {
+func (f *File) path(r resolver, name, value, otherwise string) string {
 	if value == "" {
 		value = otherwise
 	}
-	path, err := filepath.Abs(r.text(name, value))
+	given := r.text(name, value)
+	f.relative = f.relative || !filepath.IsAbs(given)
+	path, err := filepath.Abs(given)
 	if err != nil {
 		r.fail(name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -50,6 +51,9 @@ type accountIDKey struct{}
 func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, error) {
 	if len(h.KeystoreRaw) == 0 {
 		return nil, errors.New("keystore: is missing; set it to cloudflare_kv or file")
+	}
+	if gjson.GetBytes(h.KeystoreRaw, "module").Str == "" { // Caddy's own error would show all settings
+		return nil, errors.New("keystore: lacks its module; set it to cloudflare_kv or file")
 	}
 	ctx.Context = context.WithValue(ctx.Context, accountIDKey{}, accountID)
 	module, err := ctx.LoadModule(h, "KeystoreRaw")

@@ -34,7 +34,7 @@ func permitted(u *keystore.APIKey, providers *provider.Providers, providerName s
 	var names []string
 	for _, model := range settings.Models {
 		name := providerName + "/" + model
-		if _, _, err := permit(u, providers, name); err == nil {
+		if served, _, err := permit(u, providers, name); err == nil && served == providerName {
 			names = append(names, name)
 		}
 	}

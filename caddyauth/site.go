@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,7 +109,9 @@ func (f *finder) routes(list caddyhttp.RouteList, hosts []string, prefix string)
 		for _, set := range route.MatcherSetsRaw {
 			var names []string
 			if raw, ok := set["host"]; ok && json.Unmarshal(raw, &names) == nil {
-				under = append(under, names...)
+				for _, name := range names {
+					under = append(under, caddy.NewReplacer().ReplaceKnown(name, ""))
+				}
 			}
 		}
 		if under == nil {
@@ -137,6 +140,14 @@ func (f *finder) handler(raw json.RawMessage, hosts []string, prefix *string) er
 			return err
 		}
 		return f.routes(inner.Routes, hosts, *prefix)
+	case "invoke":
+		var invoked caddyhttp.Invoke
+		if err := json.Unmarshal(raw, &invoked); err != nil {
+			return err
+		}
+		if route := f.server.NamedRoutes[invoked.Name]; route != nil {
+			return f.routes(caddyhttp.RouteList{*route}, hosts, *prefix)
+		}
 	case "rewrite":
 		var r rewrite.Rewrite
 		if err := json.Unmarshal(raw, &r); err != nil {
@@ -164,7 +175,10 @@ func (f *finder) site(h *Handler, hosts []string, prefix string) site {
 	host := "localhost"
 	if len(hosts) > 0 {
 		host = hosts[0]
-	} else if address.Host != "" && !address.IsUnixNetwork() {
+		if i := slices.IndexFunc(hosts, func(name string) bool { return !strings.Contains(name, "*") }); i >= 0 {
+			host = hosts[i]
+		}
+	} else if ip, err := netip.ParseAddr(address.Host); err == nil && !ip.IsUnspecified() || err != nil && address.Host != "" && !address.IsUnixNetwork() {
 		host = address.Host
 	}
 	scheme, usual := "http", uint(caddyhttp.DefaultHTTPPort)
@@ -188,9 +202,13 @@ func (f *finder) secure(hosts []string, port uint) bool {
 	if f.app.HTTPPort != 0 {
 		plain = uint(f.app.HTTPPort)
 	}
+	tls := uint(caddyhttp.DefaultHTTPSPort)
+	if f.app.HTTPSPort != 0 {
+		tls = uint(f.app.HTTPSPort)
+	}
 	auto := f.server.AutoHTTPS
 	switch {
-	case len(f.server.TLSConnPolicies) > 0:
+	case len(f.server.TLSConnPolicies) > 0, port == tls && (auto == nil || !auto.Disabled):
 		return true
 	case port == plain || len(hosts) == 0:
 		return false
@@ -198,27 +216,28 @@ func (f *finder) secure(hosts []string, port uint) bool {
 	return auto == nil || !auto.Disabled && !slices.Contains(auto.Skip, hosts[0])
 }
 
-// chooseSite returns the site of that name. Without a name, there must be no choice: all sites must
-// have one keystore, or if their addresses matter, there must be one.
+// chooseSite returns the site of that name, a host or an address. Where several have it, or there is
+// no name, there must be no choice: they must have one keystore, or if their addresses matter, there
+// must be one.
 func chooseSite(sites []site, name string, addressMatters bool) (*site, error) {
 	var names []string
-	for i := range sites {
-		s := &sites[i]
-		if name != "" && slices.Contains(s.hosts, name) {
-			return s, nil
+	var fit []site
+	for _, s := range sites {
+		if name == "" || slices.Contains(s.hosts, name) || name == s.apiBase {
+			fit = append(fit, s)
 		}
-		names = append(names, strings.Join(s.hosts, ", "))
+		names = append(names, strings.Join(s.hosts, ", ")+" ("+s.apiBase+")")
 	}
 	list := strings.Join(names, "\n  ")
-	if name != "" {
+	if len(fit) == 0 {
 		return nil, fmt.Errorf("there is no site %q with continue_auth; there are:\n  %s", name, list)
 	}
-	for i := range sites {
-		if addressMatters && i > 0 || !sameKeystore(sites[0].handler, sites[i].handler) {
-			return nil, fmt.Errorf("choose a site with --site; there are:\n  %s", list)
+	for i := range fit {
+		if addressMatters && i > 0 || !sameKeystore(fit[0].handler, fit[i].handler) {
+			return nil, fmt.Errorf("choose a site with --site, by its host or by its address; there are:\n  %s", list)
 		}
 	}
-	return &sites[0], nil
+	return &fit[0], nil
 }
 
 // sameKeystore reports whether two handlers name one keystore, in the same words.

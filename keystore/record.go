@@ -19,7 +19,7 @@ type Record struct {
 func NewRecord(key string, now time.Time) *Record {
 	r := new(Record)
 	r.members.setString("apiKeyHash", HashKey(key))
-	r.members.setString("createdAt", formatTime(now))
+	r.members.setString("createdAt", now.UTC().Format(time.RFC3339))
 	r.members.setString("status", "Enabled")
 	return r
 }
@@ -35,7 +35,10 @@ func ParseRecord(value []byte) (*Record, error) {
 // Bytes returns the entry.
 func (r *Record) Bytes() []byte { return []byte(r.members.String()) }
 
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// formatTime rounds up: an end is never earlier than was promised.
+func formatTime(t time.Time) string {
+	return t.Add(time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339)
+}
 
 // SetEnabled lets the user in or keeps the user out.
 func (r *Record) SetEnabled(enabled bool) {

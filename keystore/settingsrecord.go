@@ -55,6 +55,7 @@ func (r *SettingsRecord) SetModels(models []string) {
 
 // Names returns the names of the headers and of the query's parameters, whose values are secrets.
 func (r *SettingsRecord) Names() (headers, query []string) {
+	headers, query = []string{}, []string{}
 	for _, one := range parseMembers(r.members.get("headers").Raw) {
 		headers = append(headers, strings.ToLower(one.name))
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -153,6 +155,7 @@ func TestImportsThatAreRefused(t *testing.T) {
 		"email\na b\n":                 "line 2: \"a b\": an email must not be empty",
 		"email,metadata.user\na@x,y\n": "reserved",
 		"email,expires\nok@x,\nlate@x,2020-01-01\n": "is over already",
+		"email;expires\nok@x;\nlate@x;2020-01-01\n": "is over already",
 	} {
 		o.write("team.csv", content)
 		o.refused(says, "keys", "import", "team.csv")
@@ -229,5 +232,121 @@ func TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten(t *testing.T) {
 	o.refused("unavailable", "keys", "add", "other@example.com")
 	if len(o.hashes()) != 1 {
 		t.Errorf("users %v", o.hashes())
+	}
+}
+
+// TestImportsOfSpreadsheets: what they write, and nothing is lost.
+func TestImportsOfSpreadsheets(t *testing.T) {
+	for name, content := range map[string]string{
+		"a byte order mark and quotes": "\ufeff\"Email\",\"models\"\r\n\"a@x\",\"workers-ai/*,openai/*\"\r\n",
+		"semicolons":                   "email;models\r\na@x;workers-ai/* openai/*\r\n",
+		"empty lines":                  "email,models\n,\na@x,workers-ai/* openai/*\n,\n\n",
+		"spaces":                       " email , models\n a@x , workers-ai/* openai/*\n",
+	} {
+		o := newOperator(t, "keystore file", "off")
+		o.write("team.csv", content)
+		if keys := keysOf(t, o.run("keys", "import", "team.csv")); len(keys) != 1 || keys["a@x"] == "" {
+			t.Errorf("%s: keys %v", name, keys)
+		}
+		if got := o.run("keys", "show", "a@x"); !strings.Contains(got, "workers-ai/*, openai/*") {
+			t.Errorf("%s: show\n%s", name, got)
+		}
+	}
+}
+
+// TestAKeyThatCannotBeShown is said to be lost, and a server that runs is told all the same.
+func TestAKeyThatCannotBeShown(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer func() { _ = full.Close() }()
+	o := newOperator(t, "keystore file", "off")
+	o.write("team.csv", team(3))
+	for _, args := range [][]string{{"keys", "add", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "import", "team.csv"}} {
+		cmd := o.command(args...)
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		if err := cmd.Run(); err == nil {
+			t.Errorf("%v succeeds", args)
+		}
+		if args[1] != "import" && (!strings.Contains(stderr.String(), "make another with `keys rotate dev@example.com`") || !strings.Contains(stderr.String(), "admin endpoint is off")) {
+			t.Errorf("%v: the operator reads %s", args, stderr.String())
+		}
+	}
+	if users := o.hashes(); len(users) != 1 {
+		t.Errorf("an import that cannot show keys made %d users", len(users)-1)
+	}
+}
+
+// TestAnImportThatIsInterrupted ends behind a batch: every user who was made has a key that was
+// printed.
+func TestAnImportThatIsInterrupted(t *testing.T) {
+	o := operators(t)["cloudflare_kv"]
+	o.t = t
+	o.write("team.csv", team(500))
+	second := make(chan struct{})
+	var writes atomic.Int32
+	var interrupted sync.WaitGroup
+	interrupted.Add(1)
+	o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if r.Method == http.MethodPut && writes.Add(1) == 2 {
+			close(second)
+			interrupted.Wait()
+		}
+		next(w, r)
+	})
+	cmd := o.command("keys", "import", "team.csv")
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-second
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	interrupted.Done()
+	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "again for the others") {
+		t.Errorf("ended with %v\n%s", err, stderr.String())
+	}
+	keys, hashes := keysOf(t, stdout.String()), o.hashes()
+	if len(keys) != len(hashes) || len(keys) >= 500 || len(keys) == 0 {
+		t.Errorf("%d keys, %d users", len(keys), len(hashes))
+	}
+	for email, key := range keys {
+		if hashes[email] != keystore.HashKey(key) {
+			t.Errorf("%s has another key than was printed", email)
+		}
+	}
+}
+
+// TestACommandLeavesOtherUsersInMemory: with the keystore down, they go on.
+func TestACommandLeavesOtherUsersInMemory(t *testing.T) {
+	o := operators(t)["cloudflare_kv"]
+	o.t = t
+	o.run("providers", "set", "workers-ai", "--header", "Authorization={env.WORKERS_AI}")
+	key := o.newKey("keys", "add", "dev@example.com")
+	o.serve()
+	if got := o.chat("dev@example.com", key); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	o.write("team.csv", team(1))
+	o.run("keys", "import", "team.csv")
+	o.run("providers", "set", "groq")
+	o.kv.FailAll(kvtest.Reply(http.StatusInternalServerError, ""))
+	if got := o.chat("dev@example.com", key); got != 200 {
+		t.Errorf("status %d while KV is down, want 200 from memory", got)
+	}
+}
+
+// TestAConfigurationElsewhere: files named relative to it are not made here instead.
+func TestAConfigurationElsewhere(t *testing.T) {
+	o := newOperator(t, "keystore file", "off")
+	elsewhere := *o
+	elsewhere.folder = t.TempDir()
+	elsewhere.refused("run this command there", "keys", "add", "dev@example.com", "--config", o.folder+"/Caddyfile")
+	if left, err := os.ReadDir(elsewhere.folder); err != nil || len(left) > 0 {
+		t.Errorf("it left %v (%v)", left, err)
 	}
 }

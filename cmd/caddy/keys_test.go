@@ -264,10 +264,7 @@ func TestARestrictedKey(t *testing.T) {
 			} {
 				email := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(args, "-"), "-") + "@example.com"
 				key := o.newKey("keys", "add", email, args)
-				if args == "--expires=2s" {
-					expired := make(chan struct{})
-					time.AfterFunc(2*time.Second, func() { close(expired) })
-					<-expired
+				for end := time.Now().Add(10 * time.Second); args == "--expires=2s" && o.chat(email, key) == 200 && time.Now().Before(end); {
 				}
 				if got := o.chat(email, key); got != status {
 					t.Errorf("%s: status %d, want %d", args, got, status)
@@ -311,6 +308,16 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 				{"must be yaml or json", "client-config dev@example.com --format toml"},
 				{"no model that this user may use", "client-config dev@example.com"},
 				{"unknown flag", "keys list --yaml"},
+				{"unknown command", "keys rotat dev@example.com"},
+				{"unknown command", "keyz"},
+				{"unknown command", "providers sett x"},
+				{"would be refused", "keys add new@example.com --expires 9999-12-31"},
+				{"must be a duration", "keys add new@example.com --expires="},
+				{"must be a duration such as 24h", "keys rotate dev@example.com --grace 24"},
+				{"a provider's name", "providers set a/b --model m"},
+				{"a provider's name", "providers set Workers-AI"},
+				{"Name the model", "providers set workers-ai --model llama"},
+				{"Check the model's name", "providers set openai --model="},
 				{"no such file", "keys list --config nowhere/Caddyfile"},
 				{"there is no site", "keys list --site other.example.com"},
 				{"no adapter", "keys list --adapter toml"},
@@ -333,7 +340,7 @@ func TestASiteMustBeChosen(t *testing.T) {
 		return address + " {\n\tcontinue_auth {\n\t\taccount_id acc\n\t\tgateway gw\n\t\tgateway_token tok\n\t\tkeystore file {\n\t\t\tapi_keys " + keys + "\n\t\t}\n\t}\n}\n"
 	}
 	o.write("Caddyfile", "{\n\tadmin off\n}\n"+site("ai.example.com", "a.json")+site("http://plain.example.com:8080", "a.json")+site("https://other.example.com:8443", "b.json"))
-	o.refused("choose a site with --site; there are:\n  ai.example.com\n  plain.example.com\n  other.example.com", "keys", "add", "dev@example.com")
+	o.refused("choose a site with --site, by its host or by its address; there are:\n  ai.example.com (https://ai.example.com/v1)\n  plain.example.com (http://plain.example.com:8080/v1)\n  other.example.com (https://other.example.com:8443/v1)", "keys", "add", "dev@example.com")
 	_, stderr, _ := o.try("keys", "add", "dev@example.com", "--site", "ai.example.com")
 	if !strings.Contains(stderr, "admin endpoint is off: a server takes this up at most 10s from now") {
 		t.Errorf("the operator reads %q", stderr)
@@ -348,6 +355,10 @@ func TestASiteMustBeChosen(t *testing.T) {
 	o.write("Caddyfile", "{\n\tadmin off\n}\n"+site("ai.example.com", "a.json")+site("http://plain.example.com:8080", "a.json"))
 	o.run("keys", "show", "dev@example.com")
 	o.refused("choose a site", "client-config", "dev@example.com")
+	o.write("Caddyfile", "{\n\tadmin off\n}\n"+site("http://ai.example.com:8080", "a.json")+site("http://ai.example.com:8081", "b.json"))
+	o.refused("choose a site", "keys", "list", "--site", "ai.example.com")
+	o.newKey("keys", "add", "second@example.com", "--site", "http://ai.example.com:8081/v1")
+	o.refused("there is no user", "keys", "show", "second@example.com", "--site", "http://ai.example.com:8080/v1")
 	o.write("other.json", `{"apps":{"http":{"servers":{}}}}`)
 	o.refused("has no continue_auth", "keys", "list", "--config", "other.json")
 	o.write("other.json", `{`)
