@@ -2,13 +2,14 @@ package caddyauth
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // clientConfig is what Continue is to be told for one user.
@@ -33,58 +34,101 @@ type clientModel struct {
 // What Continue is told goes by the models' names, as Continue's own defaults do: nothing else says
 // what a model can do.
 var (
-	embeds    = regexp.MustCompile(`(?i)embed|bge-(m3|small|base|large)|e5-|gte-`)
-	reranks   = regexp.MustCompile(`(?i)rerank`)
-	completes = regexp.MustCompile(`(?i)coder|codestral|starcoder|codellama|codegemma`)
-	isBase    = regexp.MustCompile(`(?i)-base\b`)
-	sees      = regexp.MustCompile(`(?i)vision|gpt-4o|gpt-4\.1|gpt-[5-9]|/o[34]\b|gemini|gemma-3|claude|llava|pixtral|llama-4|mistral-small-3`)
-	callsNone = regexp.MustCompile(`(?i)llama-2|llava|gemma-2|deepseek-r1|-base\b|mistral-7b|phi-2|tinyllama`)
-	responds  = regexp.MustCompile(`gpt-[5-9]`) // Continue's own test, of the whole name
+	embeds      = regexp.MustCompile(`(?i)embed|minilm|\b(bge|e5|gte)-`)
+	reranks     = regexp.MustCompile(`(?i)rerank`)
+	completes   = regexp.MustCompile(`(?i)qwen.*coder|codeqwen|codestral|starcoder|stable-code|codellama|codegemma|deepseek-coder|codegeex`) // Continue knows their markers
+	isBase      = regexp.MustCompile(`(?i)-base\b|starcoder|stable-code|codellama|codegemma`)
+	isInstruct  = regexp.MustCompile(`(?i)instruct|-chat\b|-it\b`)
+	asksInWords = regexp.MustCompile(`(?i)gpt-[34].*(mini|nano)|claude.*haiku`) // to these Continue sends no markers; the small ones are quick enough
+	sees        = regexp.MustCompile(`(?i)vision|gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-[5-9]|/o(1|3|4-mini)(-20[0-9-]+)?$|gemini|gemma-3|claude|llava|pixtral|llama-4|mistral-small-3|qwen.*-vl\b`)
+	callsNone   = regexp.MustCompile(`(?i)llama-2|llava|gemma-2|deepseek-r1|-base\b|mistral-7b|phi-2|tinyllama`)
+	responds    = regexp.MustCompile(`^o[0-9]+|gpt-[5-9]`) // Continue's own test, of the whole name
 )
 
-// clientModels returns the models that Continue can use.
-func (c clientConfig) clientModels() []clientModel {
-	var all []clientModel
+// clientModels returns the models that Continue can use, and the rerankers: there is no endpoint for
+// those.
+func (c clientConfig) clientModels() (usable []clientModel, rerankers []string) {
+	names, seen := map[string]bool{}, map[string]bool{}
 	for _, model := range c.models {
-		m := clientModel{name: displayName(model), model: model, useChat: responds.MatchString(model)}
-		switch {
-		case reranks.MatchString(model):
-			continue // there is no endpoint for it
-		case embeds.MatchString(model):
-			m.roles, m.useChat = []string{"embed"}, false
-			if strings.HasPrefix(model, "google-ai-studio/") {
-				m.batch = 100
-			}
-		case completes.MatchString(model) && isBase.MatchString(model):
-			m.roles = []string{"autocomplete"}
-		case completes.MatchString(model):
-			m.roles = []string{"chat", "edit", "apply", "autocomplete"}
-		default:
-			m.roles = []string{"chat", "edit", "apply"}
+		if seen[model] {
+			continue
 		}
-		if slices.Contains(m.roles, "chat") {
-			if !callsNone.MatchString(model) {
-				m.capabilities = append(m.capabilities, "tool_use")
-			}
-			if sees.MatchString(model) {
-				m.capabilities = append(m.capabilities, "image_input")
-			}
+		seen[model] = true
+		if reranks.MatchString(model) {
+			rerankers = append(rerankers, model)
+			continue
 		}
-		if slices.ContainsFunc(all, func(other clientModel) bool { return other.name == m.name }) {
-			m.name = model
+		m := newClientModel(model)
+		if names[m.name] {
+			m.name = model // Continue drops the second of a name, and says nothing
 		}
-		all = append(all, m)
+		names[m.name] = true
+		usable = append(usable, m)
 	}
-	return all
+	if completing(usable) < 0 {
+		if i := slices.IndexFunc(usable, func(m clientModel) bool { return m.does("chat") && asksInWords.MatchString(m.model) }); i >= 0 {
+			usable[i].roles = append(usable[i].roles, "autocomplete")
+		}
+	}
+	return usable, rerankers
 }
 
-// displayName is a model's last part, with its provider.
+func newClientModel(model string) clientModel {
+	m := clientModel{name: displayName(model), model: model}
+	if embeds.MatchString(model) {
+		m.roles = []string{"embed"}
+		if strings.HasPrefix(model, "google-ai-studio/") || strings.HasPrefix(model, "workers-ai/") {
+			m.batch = 100 // https://github.com/cloudflare/cloudflare-docs/issues/11316; Continue sends 128
+		}
+		return m
+	}
+	m.useChat = responds.MatchString(model)
+	code := completes.MatchString(model)
+	if !code || !isBase.MatchString(model) || isInstruct.MatchString(model) {
+		m.roles = []string{"chat", "edit", "apply"}
+		if !callsNone.MatchString(model) {
+			m.capabilities = append(m.capabilities, "tool_use")
+		}
+		if sees.MatchString(model) {
+			m.capabilities = append(m.capabilities, "image_input")
+		}
+	}
+	if code {
+		m.roles = append(m.roles, "autocomplete")
+	}
+	return m
+}
+
+func (m clientModel) does(role string) bool { return slices.Contains(m.roles, role) }
+
+// completing is the index of the model that completes code as it is typed, or -1.
+func completing(models []clientModel) int {
+	return slices.IndexFunc(models, func(m clientModel) bool { return m.does("autocomplete") })
+}
+
+// inCapitals are the parts of models' names that are abbreviations or sizes.
+var inCapitals = regexp.MustCompile(`^(gpt|oss|bge|awq|hf|fp8|[ae]?[0-9.]+[bm])$`)
+
+// displayName is a model's last part in words, with its provider: "Llama 3.1 8B Instruct (Workers AI)".
 func displayName(model string) string {
 	provider, _, _ := strings.Cut(model, "/")
-	if known := map[string]string{"workers-ai": "Workers AI", "azure-openai": "Azure OpenAI", "google-ai-studio": "Google AI Studio"}[provider]; known != "" {
+	if known := map[string]string{"workers-ai": "Workers AI", "azure-openai": "Azure OpenAI", "google-ai-studio": "Google AI Studio", "openai": "OpenAI"}[provider]; known != "" {
 		provider = known
 	}
-	return path.Base(model) + " (" + provider + ")"
+	last := model[strings.LastIndex(model, "/")+1:]
+	words := strings.FieldsFunc(last, func(c rune) bool { return c == '-' || c == '_' })
+	for i, word := range words {
+		if inCapitals.MatchString(word) {
+			words[i] = strings.ToUpper(word)
+			continue
+		}
+		first, size := utf8.DecodeRuneInString(word)
+		words[i] = string(unicode.ToTitle(first)) + word[size:]
+	}
+	if len(words) == 0 {
+		words = []string{last}
+	}
+	return strings.Join(words, " ") + " (" + provider + ")"
 }
 
 // yaml writes Continue's config.yaml.
@@ -92,61 +136,81 @@ func (c clientConfig) yaml(out io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Continue's configuration for %s: ~/.continue/config.yaml.\n# Put your API key in the place of %s.\n", printable(c.email), keyPlaceholder)
 	b.WriteString("name: AI proxy\nversion: 1.0.0\nschema: v1\n")
-	models := c.clientModels()
+	models, rerankers := c.clientModels()
+	for _, model := range rerankers {
+		fmt.Fprintf(&b, "# Left out, as there is no endpoint for rerankers: %s\n", printable(model))
+	}
 	if len(models) == 0 {
 		b.WriteString("models: [] # none is listed that this user may use\n")
 	} else {
-		b.WriteString("models:\n")
+		b.WriteString(completionNote(models) + "models:\n")
 	}
 	for i, m := range models {
-		fmt.Fprintf(&b, "  - name: %s\n    provider: openai\n    model: %s\n    apiBase: %s\n    apiKey: %s\n", scalar(m.name), scalar(m.model), scalar(c.apiBase), keyPlaceholder)
-		if m.useChat {
-			b.WriteString("    useResponsesApi: false\n")
-		}
-		fmt.Fprintf(&b, "    roles: [%s]\n", strings.Join(m.roles, ", "))
-		if m.batch > 0 {
-			fmt.Fprintf(&b, "    embedOptions:\n      maxBatchSize: %d\n", m.batch)
-		}
-		if len(m.capabilities) > 0 {
-			fmt.Fprintf(&b, "    capabilities: [%s]\n", strings.Join(m.capabilities, ", "))
-		}
-		if i == 0 {
-			fmt.Fprintf(&b, "    requestOptions: &user\n      headers:\n        %s: %s\n", strings.ToLower(c.emailHeader), scalar(c.email))
-		} else {
-			b.WriteString("    requestOptions: *user\n")
-		}
+		c.yamlModel(&b, m, i == 0)
 	}
 	_, err := out.Write(b.Bytes())
 	return err
 }
 
-// printable is s without what would end a comment.
+// completionNote says what to expect of tab completion where no code model is listed.
+func completionNote(models []clientModel) string {
+	switch i := completing(models); {
+	case i < 0:
+		return "# Tab completion: no model here is fit for it, so none has the role autocomplete. Continue would send\n" +
+			"# these models markers that they have not learnt, or wait for long answers. List a code model, such as\n" +
+			"# workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
+	case !completes.MatchString(models[i].model):
+		return "# Tab completion: no code model is listed. The one below that has the role autocomplete is asked in words,\n" +
+			"# which works, but is slower and takes more tokens. A code model is better, such as\n" +
+			"# workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
+	}
+	return ""
+}
+
+// yamlModel writes a model. The first one's requestOptions are those of all.
+func (c clientConfig) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
+	fmt.Fprintf(b, "  - name: %s\n    provider: openai\n    model: %s\n    apiBase: %s\n    apiKey: %s\n", scalar(m.name), scalar(m.model), scalar(c.apiBase), keyPlaceholder)
+	if m.useChat {
+		b.WriteString("    useResponsesApi: false\n")
+	}
+	fmt.Fprintf(b, "    roles: [%s]\n", strings.Join(m.roles, ", "))
+	if m.batch > 0 {
+		fmt.Fprintf(b, "    embedOptions:\n      maxBatchSize: %d\n", m.batch)
+	}
+	if len(m.capabilities) > 0 {
+		fmt.Fprintf(b, "    capabilities: [%s]\n", strings.Join(m.capabilities, ", "))
+	}
+	if first {
+		fmt.Fprintf(b, "    requestOptions: &user\n      headers:\n        %s: %s\n", scalar(strings.ToLower(c.emailHeader)), scalar(c.email))
+	} else {
+		b.WriteString("    requestOptions: *user\n")
+	}
+}
+
+// printable is s as it may stand in a comment.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == 0x85 || c == 0x2028 || c == 0x2029 {
+		if !unicode.IsPrint(c) {
 			return '?'
 		}
 		return c
 	}, s)
 }
 
-// plainScalar is what YAML takes for a string without quotes.
-var plainScalar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/@()+-]*([ ][A-Za-z0-9._/@()+-]+)*$`)
+// What YAML takes for a string without quotes.
+var (
+	plainScalar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/@()+-]*([ ][A-Za-z0-9._/@()+-]+)*$`)
+	plainURL    = regexp.MustCompile(`^https?://[A-Za-z0-9._-]+(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$`)
+	notStrings  = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+)
 
-// scalar is a string in YAML. One in double quotes is written as in JSON
-// (https://yaml.org/spec/1.2.2/#732-double-quoted-style).
+// scalar is a string in YAML. Go's escapes mean the same in YAML's double quotes, in valid UTF-8
+// (https://yaml.org/spec/1.2.2/#57-escaped-characters).
 func scalar(s string) string {
-	if plainScalar.MatchString(s) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(s)) {
+	if plainURL.MatchString(s) || plainScalar.MatchString(s) && !slices.Contains(notStrings, strings.ToLower(s)) {
 		return s
 	}
-	if url := strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"); url != s && regexp.MustCompile(`^[A-Za-z0-9._/-]+(:[0-9]+)?[A-Za-z0-9._/-]*$`).MatchString(url) {
-		return s
-	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string can be encoded
-	return strings.TrimSuffix(b.String(), "\n")
+	return strconv.Quote(strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // oldModel is a model in Continue's old config.json.
@@ -177,19 +241,20 @@ func (c clientConfig) json(out io.Writer) error {
 		Autocomplete *oldModel  `json:"tabAutocompleteModel,omitempty"`
 		Embeddings   *oldModel  `json:"embeddingsProvider,omitempty"`
 	}{Models: []oldModel{}}
-	for _, m := range c.clientModels() {
+	models, _ := c.clientModels()
+	for _, m := range models {
 		old := oldModel{Title: m.name, Provider: "openai", Model: m.model, APIBase: c.apiBase, APIKey: keyPlaceholder, MaxBatch: m.batch}
 		old.RequestOptions.Headers = map[string]string{strings.ToLower(c.emailHeader): c.email}
 		if m.useChat {
 			old.UseResponsesAPI = new(bool)
 		}
-		if slices.Contains(m.roles, "autocomplete") && config.Autocomplete == nil {
+		if m.does("autocomplete") && config.Autocomplete == nil {
 			config.Autocomplete = &old
 		}
-		if slices.Contains(m.roles, "embed") && config.Embeddings == nil {
+		if m.does("embed") && config.Embeddings == nil {
 			config.Embeddings = &old
 		}
-		if slices.Contains(m.roles, "chat") {
+		if m.does("chat") {
 			chat := old
 			chat.Capabilities = &oldCapabilities{slices.Contains(m.capabilities, "tool_use"), slices.Contains(m.capabilities, "image_input")}
 			config.Models = append(config.Models, chat)

@@ -2,7 +2,9 @@ package keystore
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 // Record is a user's entry as it lies in the store, for whoever edits it. What an edit does not
 // name stays as it is, byte for byte, also where nobody here knows what it means.
 type Record struct {
+	// before is the entry as it was parsed.
+	before  string
 	members members
 }
 
@@ -29,31 +33,46 @@ func ParseRecord(value []byte) (*Record, error) {
 	if _, err := ParseAPIKey(value); err != nil {
 		return nil, err
 	}
-	return &Record{parseMembers(string(value))}, nil
+	return &Record{string(value), parseMembers(string(value))}, nil
 }
 
-// Bytes returns the entry.
-func (r *Record) Bytes() []byte { return []byte(r.members.String()) }
+// Bytes returns the entry: where nothing was changed, as it came.
+func (r *Record) Bytes() []byte {
+	after := r.members.String()
+	if r.before != "" && after == parseMembers(r.before).String() {
+		return []byte(r.before)
+	}
+	return []byte(after)
+}
 
 // formatTime rounds up: an end is never earlier than was promised.
 func formatTime(t time.Time) string {
 	return t.Add(time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339)
 }
 
-// SetEnabled lets the user in or keeps the user out.
+// SetEnabled lets the user in or keeps the user out. A status that says so already stays as it is.
 func (r *Record) SetEnabled(enabled bool) {
 	status := "Disabled"
 	if enabled {
 		status = "Enabled"
 	}
-	r.members.setString("status", status)
+	if !strings.EqualFold(r.members.get("status").Str, status) {
+		r.members.setString("status", status)
+	}
 }
 
-// SetExpires sets when the user's keys end; the zero time removes the end.
+// latest is the last time that RFC 3339 can write.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// SetExpires sets when the user's keys end; the zero time removes the end. A time after the year
+// 9999, which RFC 3339 cannot write, becomes the last one that it can.
 func (r *Record) SetExpires(at time.Time) {
 	if at.IsZero() {
 		r.members.remove("expiresAt")
 		return
+	}
+	if at.After(latest) {
+		at = latest
 	}
 	r.members.setString("expiresAt", formatTime(at))
 }
@@ -73,33 +92,52 @@ func (r *Record) SetMetadata(name, value string) error {
 	if name == "" || name == "user" || strings.HasPrefix(name, "cf.") {
 		return errors.New("metadata cannot be named " + quote(name) + ": that name is empty or reserved")
 	}
-	all := parseMembers(r.members.get("metadata").Raw)
-	at := len(all)
-	for i, old := range all {
-		if old.name == name { // here, case does matter
-			at = i
-		}
+	// Read as ParseAPIKey does, for which null is a value too.
+	var read struct {
+		Metadata json.RawMessage `json:"metadata"`
 	}
-	if at == len(all) {
-		all = append(all, member{name: name})
+	if err := decode(r.Bytes(), &read); err != nil {
+		return err
 	}
-	if len(all) > maxMetadata {
+	all := setExact(read.Metadata, name, quote(value)).String()
+	entries, err := parseMetadata([]byte(all))
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(entries, func(e MetadataEntry) bool { return e.Name == name }) {
 		return errors.New("there can be four entries of metadata, and there would be more")
 	}
-	all[at].value = quote(value)
-	r.members.set("metadata", all.String())
+	r.members.set("metadata", all)
 	return nil
+}
+
+// setExact returns the members of an object, or of null, with one set. Here, case does matter.
+func setExact(object []byte, name, value string) (all members) {
+	done := false
+	if gjson.ParseBytes(object).IsObject() {
+		for _, old := range parseMembers(string(object)) {
+			switch {
+			case old.name != name:
+				all = append(all, old)
+			case !done:
+				all = append(all, member{name, value})
+				done = true
+			}
+		}
+	}
+	if !done {
+		all = append(all, member{name, value})
+	}
+	return all
 }
 
 // currentHash is the apiKeyHash of the key in force, empty if there is none.
 func (r *Record) currentHash() string {
-	if hash := r.members.get("apiKeyHash").Str; hash != "" {
-		return hash
+	k, err := ParseAPIKey(r.Bytes())
+	if err != nil || k.key == (digest{}) {
+		return ""
 	}
-	if key := r.members.get("apiKey").Str; key != "" {
-		return HashKey(key)
-	}
-	return ""
+	return hashPrefix + hex.EncodeToString(k.key[:])
 }
 
 // Rotate puts a new key in the place of the user's, which works on for a grace that may be none.
@@ -119,14 +157,22 @@ func (r *Record) Rotate(key string, now time.Time, grace time.Duration) {
 // HashPlainKey puts its hash in the place of a key that lies there in the clear, and reports
 // whether one did. A hash that is there already is the one that counts.
 func (r *Record) HashPlainKey() bool {
-	key := r.members.get("apiKey")
-	if key.Str == "" {
+	if !r.hasPlainKey() {
 		return false
 	}
 	hash := r.currentHash()
 	r.members.remove("apiKey")
-	r.members.setString("apiKeyHash", hash)
+	if hash != "" {
+		r.members.setString("apiKeyHash", hash)
+	}
 	return true
+}
+
+// hasPlainKey looks at every apiKey: one that is not read, since another follows, is a secret too.
+func (r *Record) hasPlainKey() bool {
+	return slices.ContainsFunc(r.members, func(m member) bool {
+		return strings.EqualFold(m.name, "apiKey") && gjson.Parse(m.value).Str != ""
+	})
 }
 
 // Info is what may be shown of a Record.
@@ -163,7 +209,7 @@ func (r *Record) Info() Info {
 		PreviousUntil: k.previousUntil,
 		Models:        k.models,
 		Metadata:      k.Metadata,
-		PlainKey:      r.members.get("apiKey").Type == gjson.String && r.members.get("apiKey").Str != "",
+		PlainKey:      r.hasPlainKey(),
 	}
 	if k.key != (digest{}) {
 		info.KeyID = hex.EncodeToString(k.key[:4])

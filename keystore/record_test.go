@@ -1,8 +1,12 @@
 package keystore
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,13 +59,13 @@ func TestEditsKeepWhatTheyDoNotOwn(t *testing.T) {
 		"expiring": {func(r *Record) { r.SetExpires(noon) },
 			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"expiresAt":"2026-01-31T12:00:00Z"}`},
 		"never expiring": {func(r *Record) { r.SetExpires(noon); r.SetExpires(time.Time{}) },
-			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"}}`},
+			worker},
 		"limited to models": {func(r *Record) { r.SetModels([]string{"a/<b>", `"`}) },
 			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"models":["a/<b>","\""]}`},
 		"limited to none": {func(r *Record) { r.SetModels([]string{}) },
 			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"models":[]}`},
 		"not limited": {func(r *Record) { r.SetModels([]string{}); r.SetModels(nil) },
-			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"}}`},
+			worker},
 		"hashed": {func(r *Record) { r.HashPlainKey() },
 			`{"createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"apiKeyHash":"` + HashKey("a") + `"}`},
 		"with metadata": {func(r *Record) { _ = r.SetMetadata("x.y", "1"); _ = r.SetMetadata("team", "<b>") },
@@ -96,6 +100,9 @@ func TestRotation(t *testing.T) {
 	r.Rotate("last", noon, 0)
 	if got := opens(t, r, noon, "old", "new", "newest", "last"); got != "last" {
 		t.Errorf("without a grace: %q", got)
+	}
+	if strings.Contains(string(r.Bytes()), "previous") {
+		t.Errorf("without a grace a key that is over stays: %s", r.Bytes())
 	}
 	none := record(t, `{"status":"Enabled"}`)
 	none.Rotate("first", noon, time.Hour)
@@ -175,6 +182,143 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+func TestAKeyInTheClearThatIsNotReadGoesToo(t *testing.T) {
+	for _, value := range []string{
+		`{"apiKey":"plain","apikey":"","status":"Enabled"}`,
+		`{"apiKey":"","APIKEY":"plain","apikey":null,"apiKey":"","status":"Enabled"}`,
+		`{"apiKey":"plain","apikey":"","apiKeyHash":"` + HashKey("hashed") + `","status":"Enabled"}`,
+	} {
+		r := record(t, value)
+		before := opens(t, r, noon, "", "plain", "hashed")
+		if !r.Info().PlainKey || !r.HashPlainKey() || r.Info().PlainKey || strings.Contains(string(r.Bytes()), "plain") {
+			t.Errorf("%s became %s", value, r.Bytes())
+		}
+		if strings.Contains(string(r.Bytes()), `"apiKeyHash":""`) {
+			t.Errorf("%s: there is no key to hash: %s", value, r.Bytes())
+		}
+		if after := opens(t, r, noon, "", "plain", "hashed"); after != before {
+			t.Errorf("%s: %q open the door, before %q", value, after, before)
+		}
+	}
+}
+
+func TestAnEditThatChangesNothingKeepsTheEntryAsItCame(t *testing.T) {
+	for value, edit := range map[string]func(*Record){
+		`{ "status" : "ENABLED" }`: func(r *Record) { r.SetEnabled(true) },
+		`{ "status":"disabled"}`:   func(r *Record) { r.SetEnabled(false) },
+		"{\"\\u0061\":1\n}":        func(r *Record) { r.SetExpires(time.Time{}); r.SetModels(nil); r.HashPlainKey() },
+	} {
+		r := record(t, value)
+		edit(r)
+		if got := string(r.Bytes()); got != value {
+			t.Errorf("%s became %s", value, got)
+		}
+	}
+}
+
+func TestAnEndThatCannotBeWritten(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -2*60*60)),
+	} {
+		r := NewRecord("a", noon)
+		r.SetExpires(at)
+		if got := opens(t, r, noon.AddDate(7000, 0, 0), "a"); got != "a" || r.Info().ExpiresAt.Year() != 9999 {
+			t.Errorf("%v: %s", at, r.Bytes())
+		}
+	}
+}
+
+func TestMetadataCountsAsTheGatewayDoes(t *testing.T) {
+	for name, test := range map[string]struct{ before, set, want string }{
+		"what is not sent does not count":    {`{"user":"x","n":{},"a":1,"b":2,"c":3}`, "d", `{"user":"x","n":{},"a":1,"b":2,"c":3,"d":"v"}`},
+		"one of too many can be changed":     {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "a", `{"a":"v","b":2,"c":3,"d":4,"e":5}`},
+		"one that is not sent is refused":    {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "e", ""},
+		"a name given twice is set once":     {`{"a":1,"b":2,"a":3}`, "a", `{"a":"v","b":2}`},
+		"null after entries is no metadata":  {`{"a":1},"metadata":null`, "b", `{"b":"v"}`},
+		"the last of several is metadata":    {`{"a":1},"Metadata":{"b":1}`, "c", `{"b":1,"c":"v"}`},
+		"names that differ by case are two":  {`{"a":1}`, "A", `{"a":1,"A":"v"}`},
+		"metadata that is null can be given": {`null`, "a", `{"a":"v"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := `{"metadata":` + test.before + `}`
+			want := `{"metadata":` + test.want + `}`
+			if test.want == "" {
+				want = before
+			}
+			r := record(t, before)
+			if err := r.SetMetadata(test.set, "v"); (err != nil) != (test.want == "") || string(r.Bytes()) != want {
+				t.Errorf("%v, %s, want %s", err, r.Bytes(), want)
+			}
+		})
+	}
+}
+
+// TestAfterAnyEditsTheKeysOpenAsPromised does random edits beside a model of what they promise.
+func TestAfterAnyEditsTheKeysOpenAsPromised(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		r := record(t, `{"Apikey":"gone","apiKey":"k0","x":{"y": 1.50},"STATUS":"disabled","status":"Enabled"}`)
+		keys, enabled, now := []string{"gone", "k0"}, true, noon
+		var end, graceEnd time.Time
+		for range 20 {
+			now = now.Add(time.Duration(random.IntN(120)) * time.Second)
+			switch random.IntN(5) {
+			case 0:
+				enabled = random.IntN(2) == 0
+				r.SetEnabled(enabled)
+			case 1:
+				end = time.Time{}
+				if random.IntN(2) == 0 {
+					end = now.Add(time.Duration(random.IntN(400)) * time.Second)
+				}
+				r.SetExpires(end)
+			case 2:
+				grace := time.Duration(random.IntN(3)) * time.Minute
+				graceEnd = now.Add(grace)
+				keys = append(keys, fmt.Sprintf("k%d", len(keys)))
+				r.Rotate(keys[len(keys)-1], now, grace)
+			case 3:
+				r.HashPlainKey()
+			case 4:
+				r.SetModels([]string{"a"})
+			}
+			var want []string
+			if enabled && (end.IsZero() || now.Before(end)) {
+				if now.Before(graceEnd) {
+					want = append(want, keys[len(keys)-2])
+				}
+				want = append(want, keys[len(keys)-1])
+			}
+			if got := opens(t, r, now, keys...); got != strings.Join(want, " ") {
+				t.Fatalf("seed %d: %q open the door, want %q: %s", seed, got, want, r.Bytes())
+			}
+			if !strings.Contains(string(r.Bytes()), `"x":{"y": 1.50}`) {
+				t.Fatalf("seed %d: lost a member: %s", seed, r.Bytes())
+			}
+		}
+	}
+}
+
+// others are the members that no edit of the fuzz test owns, as encoding/json reads them.
+func others(t *testing.T, object []byte) (found []string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(object))
+	_, _ = d.Token()
+	for d.More() {
+		name, _ := d.Token()
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			t.Fatalf("%v in %s", err, object)
+		}
+		owned := func(s string) bool { return strings.EqualFold(s, name.(string)) }
+		if !slices.ContainsFunc([]string{"apiKey", "apiKeyHash", "status", "expiresAt", "previous", "models", "metadata"}, owned) {
+			found = append(found, name.(string)+":"+string(value))
+		}
+	}
+	return found
+}
+
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled","x":{"y":1.50}}`), "k")
 	f.Add([]byte(`{"status":null,"STATUS":"Enabled","previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2030-01-01T00:00:00Z"},"metadata":{"a":1,"A":2}}`), "")
@@ -183,7 +327,9 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		record(t, string(r.Bytes()))
+		if !bytes.Equal(r.Bytes(), value) {
+			t.Fatalf("%s became %s without an edit", value, r.Bytes())
+		}
 		_ = r.SetMetadata(name, name)
 		r.SetModels([]string{name})
 		r.SetExpires(noon.AddDate(1, 0, 0))
@@ -195,6 +341,9 @@ func FuzzRecord(f *testing.F) {
 		}
 		if strings.Contains(strings.ToLower(string(r.Bytes())), `"apikey":`) {
 			t.Fatalf("%s still has a key in the clear: %s", value, r.Bytes())
+		}
+		if before, after := others(t, value), others(t, r.Bytes()); !slices.Equal(before, after) {
+			t.Fatalf("%s became %s", before, after)
 		}
 		r.SetEnabled(false)
 		if got := opens(t, r, noon, "new"); got != "" {

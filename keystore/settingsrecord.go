@@ -22,9 +22,24 @@ func ParseSettingsRecord(value []byte) (*SettingsRecord, error) {
 // Bytes returns the entry.
 func (r *SettingsRecord) Bytes() []byte { return []byte(r.members.String()) }
 
+// object returns the members of a member that is an object. As in encoding/json, which reads the
+// entry into a map, several are one, and null empties it.
+func (r *SettingsRecord) object(name string) (all members) {
+	for _, m := range r.members {
+		switch {
+		case !strings.EqualFold(m.name, name):
+		case m.value == "null":
+			all = nil
+		default:
+			all = append(all, parseMembers(m.value)...)
+		}
+	}
+	return all
+}
+
 // SetHeader sets a header, whose name is the same in any case; an empty value removes it.
 func (r *SettingsRecord) SetHeader(name, value string) {
-	headers := parseMembers(r.members.get("headers").Raw)
+	headers := r.object("headers")
 	if value == "" {
 		headers.remove(name)
 	} else {
@@ -35,7 +50,7 @@ func (r *SettingsRecord) SetHeader(name, value string) {
 
 // SetQuery sets a parameter of the query string; an empty value removes it.
 func (r *SettingsRecord) SetQuery(name, value string) {
-	query := parseMembers(r.members.get("queryString").Raw)
+	query := r.object("queryString")
 	kept := query[:0]
 	for _, old := range query {
 		if old.name != name { // here, case does matter
@@ -56,10 +71,10 @@ func (r *SettingsRecord) SetModels(models []string) {
 // Names returns the names of the headers and of the query's parameters, whose values are secrets.
 func (r *SettingsRecord) Names() (headers, query []string) {
 	headers, query = []string{}, []string{}
-	for _, one := range parseMembers(r.members.get("headers").Raw) {
+	for _, one := range r.object("headers") {
 		headers = append(headers, strings.ToLower(one.name))
 	}
-	for _, one := range parseMembers(r.members.get("queryString").Raw) {
+	for _, one := range r.object("queryString") {
 		query = append(query, one.name)
 	}
 	return headers, query

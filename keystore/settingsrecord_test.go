@@ -58,3 +58,21 @@ func TestSettingsOfNothing(t *testing.T) {
 		t.Error("broken settings are taken")
 	}
 }
+
+// TestHeadersInTwoMembers: encoding/json reads both into one map, and null empties it.
+func TestHeadersInTwoMembers(t *testing.T) {
+	for before, want := range map[string]string{
+		`{"headers":{"a":"1"},"Headers":{"b":"2"}}`:                `{"headers":{"a":"1","b":"2","c":"3"}}`,
+		`{"headers":{"a":"1"},"headers":null,"headers":{"b":"2"}}`: `{"headers":{"b":"2","c":"3"}}`,
+		`{"headers":{"a":"1"},"headers":null}`:                     `{"headers":{"c":"3"}}`,
+	} {
+		r, err := ParseSettingsRecord([]byte(before))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetHeader("c", "3")
+		if got := string(r.Bytes()); got != want {
+			t.Errorf("%s became %s, want %s", before, got, want)
+		}
+	}
+}
