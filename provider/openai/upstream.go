@@ -2,7 +2,6 @@ package openai
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -30,7 +29,7 @@ func UpstreamError(status int, header http.Header, body []byte) *Error {
 // Reported returns the error that a message of a successful answer reports in any of the parties'
 // shapes, nil where it reports none. Its status is the one that the message names, else 502.
 func Reported(m gjson.Result) *Error {
-	if !mayReport.MatchString(m.Raw) || !reports(m) {
+	if !mayReport(m.Raw) || !reports(m) {
 		return nil
 	}
 	e := &Error{Status: http.StatusBadGateway}
@@ -44,8 +43,10 @@ func Reported(m gjson.Result) *Error {
 	return e.complete()
 }
 
-// mayReport spares most messages a closer look.
-var mayReport = regexp.MustCompile(`"(errors?|success|message)"\s*:`)
+// mayReport spares most messages of a stream a closer look.
+func mayReport(message string) bool {
+	return strings.Contains(message, `"error`) || strings.Contains(message, `"success"`) || strings.Contains(message, `"message"`)
+}
 
 func reports(m gjson.Result) bool {
 	switch said := m.Get("error"); {
