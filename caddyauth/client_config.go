@@ -141,7 +141,7 @@ func (c clientConfig) yaml(out io.Writer) error {
 		fmt.Fprintf(&b, "# Left out, as there is no endpoint for rerankers: %s\n", printable(model))
 	}
 	if len(models) == 0 {
-		b.WriteString("models: [] # none is listed that this user may use\n")
+		b.WriteString("models: [] # none is listed that this user may use in Continue\n")
 	} else {
 		b.WriteString(completionNote(models) + "models:\n")
 	}
@@ -157,11 +157,11 @@ func completionNote(models []clientModel) string {
 	switch i := completing(models); {
 	case i < 0:
 		return "# Tab completion: no model here is fit for it, so none has the role autocomplete. Continue would send\n" +
-			"# these models markers that they have not learnt, or wait for long answers. List a code model, such as\n" +
-			"# workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
+			"# these models markers that they have not learnt, or wait too long for their answers. Ask for a code model,\n" +
+			"# such as workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
 	case !completes.MatchString(models[i].model):
 		return "# Tab completion: no code model is listed. The one below that has the role autocomplete is asked in words,\n" +
-			"# which works, but is slower and takes more tokens. A code model is better, such as\n" +
+			"# which works, but is slower and takes more tokens. Ask for a code model, such as\n" +
 			"# workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
 	}
 	return ""

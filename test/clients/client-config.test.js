@@ -4,25 +4,37 @@
 // CADDY names the server's program: go build -o caddy ./cmd/caddy
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { parseConfigYaml, validateConfigYaml } from '@continuedev/config-yaml'
 
+const here = path => fileURLToPath(new URL(path, import.meta.url))
+const limit = { timeout: 120_000 }
 const caddy = resolve(process.env.CADDY ?? 'caddy')
 const email = 'dev@example.com'
 const folder = mkdtempSync(join(tmpdir(), 'continue-auth-'))
 const env = { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
-const ours = (...args) => execFileSync(caddy, ['continue-auth', ...args], { cwd: folder, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+const ours = (...args) => execFileSync(caddy, ['continue-auth', ...args], { cwd: folder, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, killSignal: 'SIGKILL' })
 
 const models = {
   'workers-ai': ['@cf/meta/llama-3.1-8b-instruct', '@cf/qwen/qwen2.5-coder-32b-instruct', '@cf/baai/bge-m3'],
-  'azure-openai': ['inst/gpt-5-mini'],
+  'azure-openai': ['inst/gpt-5-mini', 'other/gpt-5-mini'],
   openai: ['gpt-4o-mini'],
 }
 const requests = []
-let gateway, server
+let gateway, server, client
+
+async function freePort() {
+  const taken = createServer()
+  await new Promise(listening => taken.listen(0, '127.0.0.1', listening))
+  const { port } = taken.address()
+  await new Promise(closed => taken.close(closed))
+  return port
+}
 
 before(async () => {
   gateway = createServer((req, res) => {
@@ -36,9 +48,9 @@ before(async () => {
     })
   })
   await new Promise(listening => gateway.listen(0, '127.0.0.1', listening))
-  const port = 20000 + Math.floor(Math.random() * 20000)
+  const port = await freePort()
   writeFileSync(join(folder, 'Caddyfile'), `{
-	admin 127.0.0.1:${port + 1}
+	admin unix/${folder}/admin.sock
 	persist_config off
 }
 http://127.0.0.1:${port} {
@@ -58,34 +70,46 @@ http://127.0.0.1:${port} {
   await new Promise((ready, failed) => {
     let log = ''
     server.stderr.on('data', piece => (log += piece).includes('serving initial configuration') && ready())
+    server.once('error', failed)
     server.once('exit', status => failed(new Error(`caddy ended with ${status}: ${log}`)))
   })
-})
+}, limit)
 
-after(() => {
-  server?.kill()
+after(async () => {
+  if (server?.pid && server.exitCode === null && server.signalCode === null) {
+    const ended = new Promise(exit => server.once('exit', exit))
+    const hurry = setTimeout(() => server.kill('SIGKILL'), 10_000)
+    server.kill()
+    await ended
+    clearTimeout(hurry)
+  }
   gateway?.close()
+  gateway?.closeAllConnections()
   rmSync(folder, { recursive: true, force: true })
-})
+}, limit)
+
+process.on('exit', () => [server, client].forEach(child => child?.kill('SIGKILL'))) // where the tests are stopped half way
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 // cn runs the Continue CLI.
 function cn(config, prompt) {
   const home = mkdtempSync(join(folder, 'cn-'))
   return new Promise(done => {
-    const cli = spawn(process.execPath, [resolve('node_modules/@continuedev/cli/dist/cn.js'), '-p', prompt, '--config', config], {
+    client = spawn(process.execPath, [here('node_modules/@continuedev/cli/dist/cn.js'), '-p', prompt, '--config', config], {
       cwd: home,
       env: { PATH: process.env.PATH, HOME: home, CONTINUE_GLOBAL_DIR: join(home, '.continue'), CONTINUE_METRICS_ENABLED: '0', FORCE_NO_TTY: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: 60_000,
+      killSignal: 'SIGKILL',
     })
     let out = ''
-    cli.stdout.on('data', piece => (out += piece))
-    cli.stderr.on('data', piece => (out += piece))
-    cli.on('close', status => done({ status, out }))
+    client.stdout.on('data', piece => (out += piece))
+    client.stderr.on('data', piece => (out += piece))
+    client.on('close', status => done({ status, out }))
   })
 }
 
-test('the Continue CLI loads the printed configuration and chats', async () => {
+test('the Continue CLI loads the printed configuration and chats', limit, async () => {
   const key = ours('keys', 'add', email).trim()
   const printed = ours('client-config', email)
   assert.ok(!printed.includes(key))
@@ -95,17 +119,17 @@ test('the Continue CLI loads the printed configuration and chats', async () => {
   assert.equal(status, 0, out)
   assert.match(out, /PONG from the gateway/)
   assert.equal(requests.length, 1)
-  assert.equal(requests[0].body.model, 'inst/gpt-5-mini'.split('/')[1])
+  assert.equal(requests[0].body.model, 'gpt-5-mini')
   assert.equal(requests[0].path, '/v1/acc/gw/azure-openai/inst/gpt-5-mini/chat/completions')
   assert.equal(requests[0].headers['cf-aig-metadata'], JSON.stringify({ user: email }))
 })
 
-test('each chat model of the printed configuration can be chosen', async () => {
+test('each chat model of the printed configuration can be chosen', limit, async () => {
   const key = ours('keys', 'rotate', email).trim()
   const printed = ours('client-config', email).replaceAll('apiKey: USER_KEY', `apiKey: ${key}`)
   const [head, ...entries] = printed.split(/^ {2}- /m)
   const chats = entries.filter(entry => entry.includes('roles: [chat'))
-  assert.equal(chats.length, 4)
+  assert.equal(chats.length, 5)
   for (const chat of chats) {
     const options = entries[0].match(/requestOptions: &user\n(.*\n)*/)[0].replace(' &user', '')
     const config = join(folder, 'one.yaml')
@@ -119,7 +143,7 @@ test('each chat model of the printed configuration can be chosen', async () => {
   }
 })
 
-test('a wrong key is shown as such, after one request', async () => {
+test('a wrong key is shown as such, after one request', limit, async () => {
   const config = join(folder, 'wrong.yaml')
   writeFileSync(config, ours('client-config', email))
   const before = requests.length
@@ -129,9 +153,25 @@ test('a wrong key is shown as such, after one request', async () => {
   assert.equal(requests.length, before)
 })
 
+test('Continue itself finds nothing wrong, whatever the models are called', () => {
+  const golden = here('../../caddyauth/testdata/client_config/')
+  const files = readdirSync(golden).filter(file => file.endsWith('.yaml'))
+  assert.ok(files.length > 0)
+  for (const text of [ours('client-config', email), ...files.map(file => readFileSync(join(golden, file), 'utf8'))]) {
+    const config = parseConfigYaml(text)
+    assert.deepEqual(validateConfigYaml(config), [], text)
+    assert.equal(new Set(config.models.map(model => model.name)).size, config.models.length, text)
+    for (const model of config.models) {
+      assert.equal(model.provider, 'openai')
+      assert.ok(model.roles.length > 0, model.model)
+      assert.equal(Object.keys(model.requestOptions.headers).length, 1, model.model)
+    }
+  }
+})
+
 test('the old configuration has a place for each kind of model', () => {
   const old = JSON.parse(ours('client-config', email, '--format', 'json'))
-  assert.deepEqual(old.models.map(m => m.model).sort(), ['azure-openai/inst/gpt-5-mini', 'openai/gpt-4o-mini', 'workers-ai/@cf/meta/llama-3.1-8b-instruct', 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct'])
+  assert.deepEqual(old.models.map(m => m.model).sort(), ['azure-openai/inst/gpt-5-mini', 'azure-openai/other/gpt-5-mini', 'openai/gpt-4o-mini', 'workers-ai/@cf/meta/llama-3.1-8b-instruct', 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct'])
   assert.equal(old.tabAutocompleteModel.model, 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct')
   assert.equal(old.embeddingsProvider.model, 'workers-ai/@cf/baai/bge-m3')
   assert.ok(readFileSync(join(folder, 'keys.json'), 'utf8').includes('apiKeyHash'))
