@@ -36,17 +36,18 @@ func TestAnEditedFileKeepsItsOwner(t *testing.T) {
 
 func TestAFullDiskChangesNothing(t *testing.T) {
 	s := open(t, entryA("1"))
-	// A limit to a file's size stops a write in its middle, as a full disk does.
+	// A limit to a file's size stops a write in its middle, as a full disk does. It is the whole
+	// process's, and so above what go test writes about the test.
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 12, Max: limit.Max}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: limit.Max}); err != nil {
 		t.Fatal(err)
 	}
-	err := s.Edit(t.Context(), keystore.APIKeys, []string{"a"}, to(strings.Repeat("2", 1<<13)))
+	err := s.Edit(t.Context(), keystore.APIKeys, []string{"a"}, to(strings.Repeat("2", 1<<21)))
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}
