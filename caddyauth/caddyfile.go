@@ -32,6 +32,7 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	        stale_if_error  <duration>
 //	        absent          <duration>
 //	        max_entries     <n>
+//	        snapshot
 //	    }
 //	    email_header    <name>
 //	    max_body_size   <size>
@@ -66,10 +67,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				err = d.ArgErr()
 			}
 		case "ask_usage":
-			h.AskUsage = true
-			if d.NextArg() {
-				err = d.ArgErr()
-			}
+			err = on(d, &h.AskUsage)
 		default:
 			err = d.Errf("unknown option %q of continue_auth", name)
 		}
@@ -103,6 +101,8 @@ func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = value(d, &c.Absent, parseDuration)
 		case "max_entries":
 			err = value(d, &c.MaxEntries, parseCount)
+		case "snapshot":
+			err = on(d, &c.Snapshot)
 		default:
 			err = d.Errf("unknown option %q of cache", name)
 		}
@@ -120,6 +120,15 @@ func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return check(d, "failed_attempts", window, parseDuration)
+}
+
+// on is an option that takes no value.
+func on(d *caddyfile.Dispenser, option *bool) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	*option = true
+	return nil
 }
 
 // block calls option with the name of each option in the block that d is before. Each may stand

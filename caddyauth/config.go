@@ -52,6 +52,12 @@ type Cache struct {
 	// How many users are kept. Those who do not exist are counted apart, so that made-up names
 	// never push out known users. Default: 100000.
 	MaxEntries Value `json:"max_entries,omitempty"`
+
+	// Whether to keep an encrypted copy of what is known in Caddy's storage, written once a minute,
+	// so that a restart while the keystore cannot be asked still knows its users, for as long as
+	// `stale_if_error` says. It holds hashes of users' keys, and the providers' settings.
+	// Default: false.
+	Snapshot bool `json:"snapshot,omitempty"`
 }
 
 // FailedAttempts limits guessing. An address past the limit gets status 429 wherever the keystore

@@ -82,6 +82,7 @@ type Handler struct {
 	cache     *cache.Cache
 	providers *provider.Providers
 	cacheKey  string // set only once a reference to the cache is held
+	snapshots *snapshots
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -116,6 +117,9 @@ func (h *Handler) Validate() error { return h.settings.validate() }
 
 // Cleanup gives the cache back. Caddy calls it after a failed Provision too.
 func (h *Handler) Cleanup() error {
+	if h.snapshots != nil {
+		h.snapshots.close()
+	}
 	if h.cacheKey == "" {
 		return nil
 	}

@@ -74,7 +74,7 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	}
 	identity := fmt.Sprintf("%T %d %s", source, h.settings.maxEntries, source.Identity())
 	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity))) // a pool's keys can be listed; secrets must not be
-	value, _, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
+	value, loaded, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
 		if err != nil {
 			return nil, err
@@ -90,6 +90,16 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	}
 	shared := value.(pooled)
 	h.cache, h.providers, h.cacheKey = shared.Cache, shared.providers, key
+	if !h.Cache.Snapshot {
+		return nil
+	}
+	if h.snapshots, err = newSnapshots(ctx, h, identity); err != nil {
+		return fmt.Errorf("cache.snapshot: %w", err)
+	}
+	if !loaded {
+		h.snapshots.restore()
+	}
+	go h.snapshots.run()
 	return nil
 }
 

@@ -3,6 +3,7 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"time"
 
@@ -47,8 +48,9 @@ type Cache struct {
 	// Providers are the names of all providers, in one entry named "".
 	Providers *Table[[]string]
 
-	store keystore.Store
-	gate  *gate
+	store     keystore.Store
+	gate      *gate
+	forgotten chan struct{}
 }
 
 // New makes a cache that asks store.
@@ -60,13 +62,20 @@ func New(store keystore.Store, o Options) *Cache {
 	look := func(ns keystore.Namespace) *gatherer {
 		return &gatherer{store: store, ns: ns, gate: g, log: o.Log}
 	}
+	forgotten := make(chan struct{}, 1)
 	return &Cache{
-		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey)),
-		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings)),
-		Providers: newTable(o, keystore.ProviderSettings, names(store, g, o.Log)),
+		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey), keystore.ParseAPIKey, forgotten),
+		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings), keystore.ParseSettings, forgotten),
+		Providers: newTable(o, keystore.ProviderSettings, names(store, g, o.Log), parseNames, forgotten),
 		store:     store,
 		gate:      g,
+		forgotten: forgotten,
 	}
+}
+
+func parseNames(value []byte) (all []string, err error) {
+	err = json.Unmarshal(value, &all)
+	return all, err
 }
 
 // Budget is how many calls of the store could be made at once; -1 where there is no bound.

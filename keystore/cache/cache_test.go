@@ -71,7 +71,9 @@ func (s *store) Get(_ context.Context, _ keystore.Namespace, names []string) (ma
 }
 
 func (s *store) List(context.Context, keystore.Namespace) ([]string, error) {
-	return []string{"workers-ai"}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []string{"workers-ai"}, s.err
 }
 
 // user asks the cache about dev@example.com and says in one word what came of it.

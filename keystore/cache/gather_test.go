@@ -141,6 +141,60 @@ func TestRenewalsGather(t *testing.T) {
 	}
 }
 
+// TestMoreUsersThanTheBudgetServes are all served, within the budget: what is known of them is used
+// for longer than max_age then.
+func TestMoreUsersThanTheBudgetServes(t *testing.T) {
+	for name, test := range map[string]struct {
+		users int
+		ages  Ages
+		most  float64 // calls a minute
+	}{
+		"10,000":                    {10_000, ages, 180},
+		"50,000":                    {50_000, ages, 180},
+		"50,000, max_age 5 minutes": {50_000, Ages{RefreshAfter: 4 * time.Minute, MaxAge: 5 * time.Minute, StaleIfError: time.Hour}, 180},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &budgeted{reads: reads{delay: 100 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
+				c := New(store, Options{MaxEntries: 100_000})
+				var refused atomic.Int64
+				round := func(over time.Duration) { // each user is active once, at times of their own
+					for i := range test.users {
+						if i%100 == 0 {
+							time.Sleep(over / time.Duration(test.users/100))
+						}
+						go func() {
+							if _, err := c.APIKeys.Get(t.Context(), fmt.Sprintf("user%d", i), test.ages, true); err != nil {
+								refused.Add(1)
+							}
+						}()
+					}
+					synctest.Wait()
+				}
+				round(10 * time.Minute) // so that a stranger finds room
+				time.Sleep(time.Minute)
+				if n := refused.Load(); n > 0 {
+					t.Fatalf("%d users could not come in", n)
+				}
+				before := store.count()
+				const minutes = 5
+				for range minutes * 2 {
+					round(30 * time.Second)
+				}
+				perMinute := float64(store.count()-before) / minutes
+				settle()
+				t.Logf("%s users: %.1f calls a minute", name, perMinute)
+				if perMinute > test.most+60.0/minutes {
+					t.Errorf("%.1f calls a minute, want at most %.0f", perMinute, test.most)
+				}
+				if n := refused.Load(); n > 0 {
+					t.Errorf("%d requests of known users were refused", n)
+				}
+			})
+		})
+	}
+}
+
 func TestARenewalThatGathersIsHurriedByWhoNeedsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{}

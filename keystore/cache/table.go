@@ -37,6 +37,9 @@ type entry[V any] struct {
 	value V
 	err   error     // nil, ErrAbsent or a *BrokenRecordError
 	asked time.Time // when the look-up began: what the store said cannot be older
+
+	// restored: of a snapshot, and so to be used only where the store cannot be asked.
+	restored bool
 }
 
 // call is one look-up under way, for all who wait for it.
@@ -49,9 +52,10 @@ type call[V any] struct {
 
 // Table is the cache of one namespace. It is safe for concurrent use.
 type Table[V any] struct {
-	ns   keystore.Namespace
-	load load[V]
-	log  func() *zap.Logger
+	ns    keystore.Namespace
+	load  load[V]
+	parse func([]byte) (V, error) // what save wrote
+	log   func() *zap.Logger
 
 	// Names that are not there have a table of their own, so that made-up ones, of which there is
 	// no end, never push out known ones.
@@ -66,16 +70,20 @@ type Table[V any] struct {
 
 	answered atomic.Pointer[time.Time] // when the store last did
 	failed   atomic.Pointer[failure]   // the last time that it could not
+
+	changes   atomic.Uint64
+	forgotten chan<- struct{} // of the Cache
 }
 
-func newTable[V any](o Options, ns keystore.Namespace, load load[V]) *Table[V] {
+func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten chan<- struct{}) *Table[V] {
 	bounded := func() *otter.Cache[string, *entry[V]] {
 		return otter.Must(&otter.Options[string, *entry[V]]{MaximumSize: o.MaxEntries})
 	}
 	return &Table[V]{
-		ns: ns, load: load, log: o.Log,
+		ns: ns, load: load, parse: parse, log: o.Log,
 		present: bounded(), absent: bounded(),
-		calls: make(map[string]*call[V]),
+		calls:     make(map[string]*call[V]),
+		forgotten: forgotten,
 	}
 }
 
@@ -91,7 +99,7 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 		known, ok = t.absent.GetIfPresent(name)
 		refreshAfter, maxAge = ages.Absent, ages.Absent
 	}
-	if ok {
+	if ok && !known.restored {
 		if age := time.Since(known.asked); age < maxAge {
 			if age >= refreshAfter {
 				t.ask(name, renewal, (maxAge-refreshAfter)/3)
@@ -169,6 +177,7 @@ func (t *Table[V]) keep(c *call[V], name string) {
 		return
 	}
 	delete(t.calls, name)
+	t.changes.Add(1)
 	switch {
 	case c.entry == nil: // what is known stays known
 	case c.entry.err == ErrAbsent:
@@ -187,6 +196,7 @@ func (t *Table[V]) Invalidate(name string) {
 	delete(t.calls, name)
 	t.present.Invalidate(name)
 	t.absent.Invalidate(name)
+	t.forgot()
 }
 
 // InvalidateAll forgets everything, as Invalidate does one name.
@@ -196,4 +206,13 @@ func (t *Table[V]) InvalidateAll() {
 	clear(t.calls)
 	t.present.InvalidateAll()
 	t.absent.InvalidateAll()
+	t.forgot()
+}
+
+func (t *Table[V]) forgot() {
+	t.changes.Add(1)
+	select {
+	case t.forgotten <- struct{}{}:
+	default: // whoever receives it has not done so since the last
+	}
 }

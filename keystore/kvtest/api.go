@@ -65,15 +65,16 @@ func route(r *http.Request) call {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c call) {
 	r.Body = http.MaxBytesReader(w, r.Body, 100<<20)
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	readOnly := token == ReadOnlyToken || strings.HasPrefix(token, ReadOnlyToken+"-")
 	write := c.operation == WriteValue || c.operation == DeleteValue || c.operation == BulkWrite || c.operation == BulkDelete
 	switch {
 	case c.operation == Unrouted || c.account != AccountID:
 		fail(w, http.StatusNotFound, message{codeCouldNotRoute, "Could not route to " + r.URL.Path}, message{codeNoRoute, "No route for that URI"})
 		return
-	case token != APIToken && token != ReadOnlyToken:
+	case !readOnly && token != APIToken && !strings.HasPrefix(token, APIToken+"-"):
 		fail(w, http.StatusUnauthorized, message{codeAuthentication, "Authentication error"})
 		return
-	case write && token == ReadOnlyToken:
+	case write && readOnly:
 		fail(w, http.StatusForbidden, message{codeAuthentication, "Authentication error"})
 		return
 	case s.namespaces[c.namespace] == nil:

@@ -23,7 +23,8 @@ import (
 	"time"
 )
 
-// What a Server knows. Anything else it refuses as Cloudflare does.
+// What a Server knows. Anything else it refuses as Cloudflare does, but for tokens that go on after
+// one of these with a dash: they may do the same, and have a budget of their own.
 const (
 	AccountID = "0000000000000000000000000000acc1"
 

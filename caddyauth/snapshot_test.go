@@ -1,0 +1,170 @@
+package caddyauth
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+)
+
+const withSnapshot = "cache {\nsnapshot\n}"
+
+// snapshotFile waits for the snapshot in the proxy's storage.
+func (p *proxy) snapshotFile() string {
+	p.t.Helper()
+	for range 1000 {
+		found, err := filepath.Glob(filepath.Join(filepath.Dir(p.keys), "continue_auth", "*.snapshot"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(found) == 1 {
+			return found[0]
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.t.Fatal("there is no snapshot")
+	return ""
+}
+
+func (p *proxy) stop() {
+	p.t.Helper()
+	if err := caddy.Stop(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
+	p, kv := startOnKV(t, withSnapshot)
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	p.stop()
+	file := p.snapshotFile()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{testEmail, testKey, "sha256:", "workers-ai", "Authorization", kvtest.ReadOnlyToken} {
+		if bytes.Contains(content, []byte(word)) {
+			t.Errorf("%q can be read in the snapshot", word)
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+
+	kv.FailAll(kvtest.Reset)
+	if err := p.load(p.config); err != nil {
+		t.Fatal(err)
+	}
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Errorf("a known user: status %d: %s", res.StatusCode, read(t, res))
+	}
+	wantError(t, p.chat(testEmail, "wrong"), 401, "invalid_api_key")
+	wantError(t, p.chat("worker@example.com", "plain-key"), 503, "keystore_unavailable")
+	p.log.waitFor(t, "snapshot restored")
+
+	kv.Heal()
+	kv.Delete(kvtest.APIKeys, testEmail)
+	wantError(t, p.chat(testEmail, testKey), 401, "invalid_api_key")
+}
+
+func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
+	p, kv := startOnKV(t, withSnapshot)
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	if err := forget(httptest.NewRecorder(), testEmail); err != nil { // what the admin API does
+		t.Fatal(err)
+	}
+	file := p.snapshotFile() // a minute has not passed, nor has the server stopped
+	crashed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	if err := os.WriteFile(file, crashed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kv.FailAll(kvtest.Reset)
+	if err := p.load(p.config); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
+}
+
+func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {
+	for name, spoil := range map[string]func([]byte) []byte{
+		"a byte is another": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"it is cut off":     func(b []byte) []byte { return b[:len(b)/2] },
+		"it is empty":       func([]byte) []byte { return nil },
+		"it is not of here": func([]byte) []byte { return []byte(`{"api_keys":{"dev@example.com":{}}}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := startOnKV(t, withSnapshot)
+			_ = read(t, p.chat(testEmail, testKey))
+			p.stop()
+			file := p.snapshotFile()
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, spoil(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.load(p.config); err != nil {
+				t.Fatal(err)
+			}
+			p.log.waitFor(t, "snapshot cannot be read")
+			if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+				t.Errorf("status %d", res.StatusCode)
+			}
+		})
+	}
+}
+
+func TestASnapshotThatCannotBeWrittenDisturbsNobody(t *testing.T) {
+	p, _ := startOnKV(t, withSnapshot)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(p.keys), "continue_auth"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Errorf("status %d", res.StatusCode)
+	}
+	if err := forget(httptest.NewRecorder(), testEmail); err != nil {
+		t.Fatal(err)
+	}
+	p.log.waitFor(t, "snapshot cannot be written")
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
+	p, kv := startOnKV(t, withSnapshot)
+	_ = read(t, p.chat(testEmail, testKey))
+	p.stop()
+	_ = p.snapshotFile()
+	t.Setenv("TEST_GATEWAY_TOKEN", "another-token")
+	kv.FailAll(kvtest.Reset)
+	if err := p.load(p.config); err != nil {
+		t.Fatal(err)
+	}
+	p.log.waitFor(t, "snapshot cannot be read")
+	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
+}
+
+func TestNoSnapshotUnlessAskedFor(t *testing.T) {
+	p, _ := startOnKV(t, "")
+	_ = read(t, p.chat(testEmail, testKey))
+	p.stop()
+	if _, err := os.Stat(filepath.Join(filepath.Dir(p.keys), "continue_auth")); !os.IsNotExist(err) {
+		t.Errorf("there is something in the storage: %v", err)
+	}
+}

@@ -1,0 +1,144 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// restarted returns a cache in front of a store that is down, which knows what c knew.
+func restarted(t *testing.T, c *Cache) (*Cache, *store) {
+	t.Helper()
+	content, err := c.Snapshot(time.Now().Add(-ages.StaleIfError))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(map[string]string{})
+	s.fail(errors.New("down"))
+	again := New(s, Options{MaxEntries: 10})
+	if err := again.Restore(content); err != nil {
+		t.Fatal(err)
+	}
+	return again, s
+}
+
+func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(newStore(map[string]string{"dev@example.com": enabled, "openai": `{"headers":{"a":"b"},"models":["m"]}`}), Options{MaxEntries: 10})
+		if got := user(t, c); got != "enabled" {
+			t.Fatal(got)
+		}
+		if _, err := c.Settings.Get(t.Context(), "openai", ages, true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Providers.Get(t.Context(), "", ages, true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Minute)
+		again, _ := restarted(t, c)
+		if got := user(t, again); got != "enabled" {
+			t.Errorf("the user is %s", got)
+		}
+		settings, err := again.Settings.Get(t.Context(), "openai", ages, true)
+		if err != nil || settings.Header.Get("a") != "b" || len(settings.Models) != 1 {
+			t.Errorf("the settings are %+v, %v", settings, err)
+		}
+		if names, err := again.Providers.Get(t.Context(), "", ages, true); err != nil || len(names) != 1 {
+			t.Errorf("the providers are %q, %v", names, err)
+		}
+		if _, err := again.APIKeys.Get(t.Context(), "nobody@example.com", ages, true); err == nil || errors.Is(err, ErrAbsent) {
+			t.Errorf("who was not known: %v", err)
+		}
+		time.Sleep(10*time.Minute + time.Second)
+		if got := user(t, again); got != "error" {
+			t.Errorf("after stale_if_error, counted from the look-up before the restart, the user is %s", got)
+		}
+	})
+}
+
+func TestWhatComesFromASnapshotIsNotUsedWhileTheStoreAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
+		_ = user(t, c)
+		again, s := restarted(t, c) // within refresh_after
+		s.fail(nil)
+		s.set("dev@example.com", disabled)
+		if got := user(t, again); got != "disabled" {
+			t.Errorf("a user who was disabled before the restart is %s", got)
+		}
+	})
+}
+
+func TestWhatIsNotInASnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(map[string]string{"old": enabled, "broken": "{", "forgotten": enabled, "dev@example.com": `{"apiKey":"the-key-itself","status":"Enabled"}`})
+		c := New(s, Options{MaxEntries: 10})
+		look := func(name string) { _, _ = c.APIKeys.Get(context.Background(), name, ages, true) }
+		look("old")
+		time.Sleep(2 * time.Hour)
+		for _, name := range []string{"absent", "broken", "forgotten", "dev@example.com"} {
+			look(name)
+		}
+		c.APIKeys.Invalidate("forgotten")
+		content, err := c.Snapshot(time.Now().Add(-time.Hour))
+		if err != nil || !strings.Contains(string(content), "dev@example.com") {
+			t.Fatalf("%s, %v", content, err)
+		}
+		for _, word := range []string{`"old"`, "absent", "broken", "forgotten", "the-key-itself"} {
+			if strings.Contains(string(content), word) {
+				t.Errorf("%s is in %s", word, content)
+			}
+		}
+	})
+}
+
+func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
+	good := `{"api_keys":{"dev@example.com":{"asked":"2000-01-01T00:00:00Z","value":` + enabled + `}}}`
+	synctest.Test(t, func(t *testing.T) { // the time begins on 2000-01-01
+		for name, content := range map[string]string{
+			"from the future":  strings.Replace(good, "2000", "2001", 1),
+			"of a broken user": strings.Replace(good, `"k"`, `7`, 1),
+			"without a value":  strings.Replace(good, enabled, "null", 1),
+		} {
+			s := newStore(nil)
+			s.fail(errors.New("down"))
+			c := New(s, Options{MaxEntries: 10})
+			if err := c.Restore([]byte(content)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got := user(t, c); got != "error" {
+				t.Errorf("%s: the user is %s", name, got)
+			}
+		}
+		c := New(newStore(nil), Options{MaxEntries: 10})
+		if err := c.Restore([]byte("[")); err == nil {
+			t.Error("no error for what is no snapshot")
+		}
+	})
+}
+
+func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
+	c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
+	if n := c.Changes(); n != 0 {
+		t.Errorf("%d changes of nothing", n)
+	}
+	_ = user(t, c)
+	kept := c.Changes()
+	if kept == 0 {
+		t.Error("a new user is no change")
+	}
+	c.APIKeys.Invalidate("dev@example.com")
+	c.Settings.InvalidateAll()
+	if c.Changes() <= kept {
+		t.Error("an invalidation is no change")
+	}
+	<-c.Forgotten()
+	select {
+	case <-c.Forgotten():
+		t.Error("told twice")
+	default:
+	}
+}

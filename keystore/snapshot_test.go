@@ -1,0 +1,96 @@
+package keystore
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// records are users' records with everything that a user can have.
+var records = map[string]string{
+	"a key in the clear":             `{"apiKey":"secret","status":"enabled"}`,
+	"a hash":                         `{"apiKeyHash":"` + hashed("secret") + `","status":"Enabled","createdAt":"2026-01-31T12:00:00Z"}`,
+	"no key at all":                  `{}`,
+	"disabled":                       `{"apiKey":"secret","status":"Disabled"}`,
+	"an end in another time zone":    `{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:30:00.5+01:00"}`,
+	"a key that is being rotated":    `{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`,
+	"a list that allows no model":    `{"apiKey":"secret","models":[]}`,
+	"a list that allows some":        `{"apiKey":"secret","models":["workers-ai/*","openai/gpt-4o"]}`,
+	"metadata of every kind":         `{"apiKey":"secret","metadata":{"team":"c\"or\u00e9","level":1e2,"lead":true,"gone":null}}`,
+	"metadata that are of no use":    `{"apiKey":"secret","metadata":{"user":"x","cf.a":1,"o":{}}}`,
+	"metadata of one name two times": `{"apiKey":"secret","metadata":{"a":1,"a":2}}`,
+}
+
+func TestASnapshotOfAUserIsTheUser(t *testing.T) {
+	for name, record := range records {
+		t.Run(name, func(t *testing.T) {
+			k, err := ParseAPIKey([]byte(record))
+			if err != nil {
+				t.Fatal(err)
+			}
+			snapshot, err := json.Marshal(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParseAPIKey(snapshot)
+			if err != nil {
+				t.Fatalf("%v: %s", err, snapshot)
+			}
+			if !again.until.Equal(k.until) || !again.previousUntil.Equal(k.previousUntil) {
+				t.Errorf("ends at %v and %v, want %v and %v", again.until, again.previousUntil, k.until, k.previousUntil)
+			}
+			again.until, again.previousUntil = k.until, k.previousUntil
+			if !reflect.DeepEqual(k, again) {
+				t.Errorf("%s became %+v, want %+v", snapshot, again, k)
+			}
+			if strings.Contains(string(snapshot), "secret") {
+				t.Errorf("the key itself is in %s", snapshot)
+			}
+		})
+	}
+}
+
+func TestASnapshotOfSettingsIsTheSettings(t *testing.T) {
+	for name, record := range map[string]string{
+		"nothing":    `{}`,
+		"everything": `{"headers":{"authorization":"Bearer x","x-n":5},"queryString":{"key":"k","on":true},"body":{"safetySettings":[{"a":1}]},"models":["a","b"]}`,
+		"no models":  `{"models":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := ParseSettings([]byte(record))
+			if err != nil {
+				t.Fatal(err)
+			}
+			snapshot, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParseSettings(snapshot)
+			if err != nil || !reflect.DeepEqual(s, again) {
+				t.Errorf("%s became %+v, want %+v (%v)", snapshot, again, s, err)
+			}
+		})
+	}
+}
+
+// FuzzSnapshot holds that whatever the store has of a user, a snapshot of it can be read.
+func FuzzSnapshot(f *testing.F) {
+	for _, record := range records {
+		f.Add([]byte(record))
+	}
+	f.Fuzz(func(t *testing.T, record []byte) {
+		k, err := ParseAPIKey(record)
+		if err != nil {
+			return
+		}
+		snapshot, err := json.Marshal(k)
+		if err != nil {
+			t.Fatalf("%q: %v", record, err)
+		}
+		again, err := ParseAPIKey(snapshot)
+		if err != nil || again.key != k.key || again.previous != k.previous || again.enabled != k.enabled || !again.until.Equal(k.until) {
+			t.Errorf("%q became %s: %v", record, snapshot, err)
+		}
+	})
+}
