@@ -4,11 +4,11 @@ package caddyauth
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -37,6 +37,13 @@ func init() {
 // `{http.auth.user.id}` | The user's email, once the key has been found right
 // `{http.continue_auth.provider}` | The AI provider
 // `{http.continue_auth.model}` | The model, without the provider's name
+// `{http.continue_auth.prompt_tokens}` | How many tokens the request took, once the answer has ended
+// `{http.continue_auth.completion_tokens}` | How many tokens the answer took
+// `{http.continue_auth.cached_tokens}` | How many of the request's tokens the provider had cached
+// `{http.continue_auth.request_id}` | The request's id: X-Request-Id as it came, or a new one
+// `{http.continue_auth.key_id}` | The first 8 digits of the hash of the user's key
+// `{http.continue_auth.key_lookup}` | Where the user's record was from: fresh, refreshed, loaded, stale, absent or error
+// `{http.continue_auth.outcome}` | What became of the request: ok, canceled or the code of an error
 //
 // All settings take placeholders such as `{env.*}` and `{file.*}`, which are resolved when the
 // configuration loads.
@@ -71,9 +78,9 @@ type Handler struct {
 	// cf-aig-cache-key may be.
 	ClientHeaders []string `json:"client_headers,omitempty"`
 
-	// Whether to ask upstream for the token counts of streams whose clients did not, and to take
-	// them out again. Default: false. So far there is nothing that counts tokens, and the setting
-	// changes nothing but a warning in the log.
+	// Whether to ask upstream for the token counts of streams whose clients did not, and to take them
+	// out again, so that the metrics and the access log have them. Old API versions of Azure OpenAI
+	// refuse that. Default: false.
 	AskUsage bool `json:"ask_usage,omitempty"`
 
 	logger    *zap.Logger
@@ -105,8 +112,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 			h.logger.Warn("header in client_headers is never sent upstream", zap.String("header", name))
 		}
 	}
-	if h.AskUsage {
-		h.logger.Warn("ask_usage changes nothing yet: there is nothing that counts tokens")
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
 	}
 	h.attempts = newFailedAttempts(h.settings.failedCount, h.settings.failedWindow)
 	return h.openKeystore(ctx) // last, so that nothing can fail while the reference is held
@@ -129,26 +136,33 @@ func (h *Handler) Cleanup() error {
 
 // ServeHTTP answers requests for models itself and hands all others on to next.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	err := h.serve(w, r, next)
+	rec := newRecord(r)
+	defer rec.end(r.Context()) // also of an answer that breaks off in a panic
+	err := h.serve(w, r, next, rec)
 	var refused *openai.Error
 	if errors.As(err, &refused) {
-		writeError(w, r, refused)
+		rec.refuse(refused)
+		writeError(w, rec.id[:], refused)
 		return nil
+	}
+	if err == nil && rec.outcome == "" {
+		rec.outcome = outcomeOK
 	}
 	return err
 }
 
 // serve is the way of a request. Its errors are *openai.Error where the client is to be told.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
 	if err != nil {
 		return err
 	}
-	user, err := h.identify(r)
+	user, err := h.identify(r, rec)
 	if err != nil {
 		return err
 	}
 	if to.models {
+		w.Header()["X-Request-Id"] = rec.id[:]
 		return h.serveModels(w, r, user, to.model)
 	}
 	body, err := h.readBody(w, r)
@@ -163,11 +177,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	return h.proxy(w, r, next, user, request, settings)
+	rec.endpoint, rec.provider, rec.model = to.endpoint, request.Provider, request.Model
+	rec.listed = slices.Contains(settings.Models, request.Model)
+	return h.proxy(w, r, next, user, request, settings, rec)
 }
 
 // writeError answers with e. What a retry cannot mend says so, to spare the upstream and the user.
-func writeError(w http.ResponseWriter, r *http.Request, e *openai.Error) {
+func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
@@ -180,9 +196,7 @@ func writeError(w http.ResponseWriter, r *http.Request, e *openai.Error) {
 	if e.Final {
 		header.Set("X-Should-Retry", "false")
 	}
-	if header.Get("X-Request-Id") == "" {
-		header.Set("X-Request-Id", requestID(r))
-	}
+	header["X-Request-Id"] = id
 	body := e.AppendJSON(nil)
 	header.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(e.Status)
@@ -192,16 +206,6 @@ func writeError(w http.ResponseWriter, r *http.Request, e *openai.Error) {
 // clientGone is the error for a client that has hung up: nobody is left to answer, and Caddy's
 // access log says so, with the status that its reverse_proxy uses too.
 func clientGone(ctx context.Context) error { return caddyhttp.Error(499, ctx.Err()) }
-
-// requestID is Caddy's id of the request, so that a user's report leads to the log.
-func requestID(r *http.Request) string {
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		if id, ok := repl.GetString("http.request.uuid"); ok {
-			return id
-		}
-	}
-	return rand.Text()
-}
 
 // Interface guards
 var (

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -29,15 +27,20 @@ var invalidKey = &openai.Error{
 }
 
 // identify finds the user whose key the request presents. It does not touch the body.
-func (h *Handler) identify(r *http.Request) (user, error) {
+func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	address := clientAddress(r)
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
 		h.attempts.add(address)
 		return user{}, invalidKey
 	}
+	rec.email = email
 	wait := h.attempts.wait(address)
-	record, err := h.cache.APIKeys.Get(r.Context(), email, h.settings.ages, wait <= 0)
+	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, wait <= 0)
+	rec.key, rec.lookup = record, from
+	if from != cache.NotAsked {
+		keyLookupsTotal.WithLabelValues(string(from)).Inc()
+	}
 	switch {
 	case err == cache.ErrMayNotAsk:
 		return user{}, tooManyFailedAttempts(wait)
@@ -50,9 +53,7 @@ func (h *Handler) identify(r *http.Request) (user, error) {
 		h.attempts.add(address)
 		return user{}, invalidKey
 	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", email)
-	}
+	rec.signedIn, rec.keyID = true, keystore.IDOf(key)
 	return user{email, record}, nil
 }
 

@@ -80,7 +80,7 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 			return nil, err
 		}
 		return pooled{
-			Cache:     cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog}),
+			Cache:     cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog, Asked: countKeystoreRequest}),
 			providers: provider.New(),
 			module:    string(source.CaddyModule().ID),
 		}, nil

@@ -12,8 +12,8 @@ import (
 
 // relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
 // client is to be told of are *openai.Error.
-func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call) error {
-	answer := &response{ResponseWriter: w, carried: carried, call: call}
+func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call, rec *record) error {
+	answer := &response{ResponseWriter: w, carried: carried, call: call, rec: rec}
 	cut, err := serveNext(answer, out, next)
 	var failed caddyhttp.HandlerError
 	switch {
@@ -25,12 +25,13 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 	case err != nil && answer.status != 0:
 		return err
 	case errors.As(err, &failed):
-		h.logger.Error("no answer from upstream", zap.Int("status", failed.StatusCode), zap.Error(failed.Err))
+		h.logger.Error("no answer from upstream", zap.String("request_id", rec.id[0]), zap.Int("status", failed.StatusCode), zap.Error(failed.Err))
 		return unreachable(failed.StatusCode)
 	case err != nil:
 		return err
 	case cut:
-		h.logger.Warn("answer from upstream was cut off")
+		h.logger.Warn("answer from upstream was cut off", zap.String("request_id", rec.id[0]))
+		rec.outcome = outcomeCut
 		err = answer.abort()
 	default:
 		err = answer.close()

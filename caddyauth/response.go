@@ -2,6 +2,7 @@ package caddyauth
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"mime"
 	"net/http"
@@ -33,6 +34,7 @@ type response struct {
 
 	carried *handoff
 	call    *openai.Call
+	rec     *record
 
 	status     int // of the upstream; 0 before its header
 	mode       mode
@@ -50,6 +52,7 @@ func (w *response) WriteHeader(status int) {
 	}
 	w.status = status
 	header := w.Header()
+	w.rec.upstream(header)
 	contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	w.events = contentType == "text/event-stream"
 	switch {
@@ -101,7 +104,9 @@ func (c client) Write(p []byte) (int, error) {
 	n := len(p)
 	if bytes.Contains(p, errorEvent) { // a provider's, that may quote the key it refuses
 		p = []byte(c.carried.redact(string(p)))
+		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
+	c.rec.wrote()
 	if !c.begun {
 		if !c.translator.Stream() {
 			c.Header().Set("Content-Length", strconv.Itoa(len(p)))
@@ -122,12 +127,15 @@ func (w *response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK) // where the upstream's header has not come
 	switch w.mode {
 	case passing:
+		w.rec.wrote()
+		w.rec.usage.Write(p)
 		if w.events {
 			w.tail = append(w.tail, p[max(0, len(p)-4):]...)
 			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-4):]...)
 		}
 		return w.ResponseWriter.Write(p)
 	case translating:
+		w.rec.usage.Write(p)
 		n, err := w.translator.Write(p)
 		w.carried.done = w.translator.Done()
 		return n, err

@@ -13,7 +13,6 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -63,7 +62,7 @@ func (c *handoff) redact(text string) string {
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
-func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings) error {
+func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings, rec *record) error {
 	request.User = u.email
 	call, err := h.providers.For(request.Provider).Call(request)
 	if err != nil {
@@ -71,10 +70,6 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	if s.Body != nil && (request.Endpoint == openai.Chat || request.Endpoint == openai.Completions) {
 		call.Body = openai.Merge(call.Body, s.Body)
-	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.continue_auth.provider", request.Provider)
-		repl.Set("http.continue_auth.model", request.Model)
 	}
 	query := s.Query
 	if query.Has(call.WithoutQuery) {
@@ -88,7 +83,8 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		decode:       call.Translate != nil,
 	}
 	out := h.upstreamRequest(r, carried, call, u)
-	return h.relay(w, out, next, carried, call)
+	out.Header["X-Request-Id"] = rec.id[:]
+	return h.relay(w, out, next, carried, call, rec)
 }
 
 // upstreamRequest is r as it leaves, but for what carried holds.

@@ -157,6 +157,21 @@ func (k *APIKey) Check(key string, now time.Time) bool {
 	return (current|previous)&known&bit(k.enabled) == 1
 }
 
+// Refusal says why Check has refused a key, in words for the log. k may be nil.
+func (k *APIKey) Refusal(now time.Time) string {
+	switch {
+	case k == nil:
+		return "unknown user, or a record that is broken"
+	case !k.enabled:
+		return "disabled"
+	case !k.until.IsZero() && !now.Before(k.until):
+		return "expired"
+	case k.key == digest{}:
+		return "the record has no key"
+	}
+	return "wrong key"
+}
+
 func before(now, end time.Time, always bool) int { return bit(always || now.Before(end)) }
 
 func bit(b bool) int {

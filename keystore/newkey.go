@@ -33,4 +33,22 @@ func HashKey(key string) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
+// KeyID is what a key goes by in logs: the beginning of its hash. The zero KeyID is of no key.
+type KeyID [4]byte
+
+// IDOf returns the KeyID of key.
+func IDOf(key string) KeyID {
+	sum := sha256.Sum256([]byte(key))
+	return KeyID(sum[:4])
+}
+
+// String returns the first 8 digits of the key's hash, as they stand in its record; "" for the zero
+// KeyID.
+func (id KeyID) String() string {
+	if id == (KeyID{}) {
+		return ""
+	}
+	return hex.EncodeToString(id[:])
+}
+
 const hashPrefix = "sha256:"

@@ -37,6 +37,10 @@ type Options struct {
 	// Log is asked for a logger each time there is something to say: a cache outlives the
 	// configuration, and so the logger, that it was made under. Nil logs nothing.
 	Log func() *zap.Logger
+
+	// Asked is told of each call of the store, "read" or "list": how long it took, and what came of
+	// it. Nil tells nobody.
+	Asked func(operation string, took time.Duration, err error)
 }
 
 // Cache stands in front of one store.
@@ -58,15 +62,18 @@ func New(store keystore.Store, o Options) *Cache {
 	if o.Log == nil {
 		o.Log = zap.NewNop
 	}
+	if o.Asked == nil {
+		o.Asked = func(string, time.Duration, error) {}
+	}
 	g := newGate(store)
 	look := func(ns keystore.Namespace) *gatherer {
-		return &gatherer{store: store, ns: ns, gate: g, log: o.Log}
+		return &gatherer{store: store, ns: ns, gate: g, log: o.Log, told: o.Asked}
 	}
 	forgotten := make(chan struct{}, 1)
 	return &Cache{
 		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey), keystore.ParseAPIKey, forgotten),
 		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings), keystore.ParseSettings, forgotten),
-		Providers: newTable(o, keystore.ProviderSettings, names(store, g, o.Log), parseNames, forgotten),
+		Providers: newTable(o, keystore.ProviderSettings, names(store, g, o), parseNames, forgotten),
 		store:     store,
 		gate:      g,
 		forgotten: forgotten,
@@ -110,7 +117,7 @@ func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
 }
 
 // names returns a load for a table of one entry, the list of all providers.
-func names(store keystore.Store, g *gate, log func() *zap.Logger) load[[]string] {
+func names(store keystore.Store, g *gate, o Options) load[[]string] {
 	return func(string, class, time.Duration) pending[[]string] {
 		return pending[[]string]{
 			hurry: func() {},
@@ -118,9 +125,10 @@ func names(store keystore.Store, g *gate, log func() *zap.Logger) load[[]string]
 				if err = g.wait(context.Background()); err == nil {
 					asked = time.Now()
 					all, err = store.List(context.Background(), keystore.ProviderSettings)
+					o.Asked("list", time.Since(asked), err)
 				}
 				if err != nil {
-					log().Error("keystore cannot answer", zap.Stringer("namespace", keystore.ProviderSettings), zap.Error(err))
+					o.Log().Error("keystore cannot answer", zap.Stringer("namespace", keystore.ProviderSettings), zap.Error(err))
 					g.learn(err)
 				}
 				return all, err == nil, asked, err

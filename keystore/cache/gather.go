@@ -49,6 +49,7 @@ type gatherer struct {
 	ns    keystore.Namespace
 	gate  *gate
 	log   func() *zap.Logger
+	told  func(operation string, took time.Duration, err error)
 
 	mu      sync.Mutex
 	reading int
@@ -180,6 +181,7 @@ func (g *gatherer) answer(some []*lookup) {
 	}
 	asked := time.Now()
 	values, err := g.store.Get(context.Background(), g.ns, names)
+	g.told("read", time.Since(asked), err)
 	if err != nil {
 		g.log().Error("keystore cannot answer", zap.Stringer("namespace", g.ns), zap.Int("names", len(names)), zap.Error(err))
 		g.gate.learn(err)

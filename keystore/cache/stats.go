@@ -22,6 +22,9 @@ type failure struct {
 	at  time.Time
 }
 
+// Len is about how many names that are there are in memory.
+func (t *Table[V]) Len() int { return t.present.EstimatedSize() }
+
 // Stats returns the table's. It reads through all entries.
 func (t *Table[V]) Stats() Stats {
 	s := Stats{}

@@ -92,6 +92,12 @@ func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func(
 // *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
 // old.
 func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool) (V, error) {
+	value, _, err := t.Look(ctx, name, ages, mayAsk)
+	return value, err
+}
+
+// Look is Get, and says where the answer is from.
+func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool) (V, Source, error) {
 	var none V
 	known, ok := t.present.GetIfPresent(name)
 	refreshAfter, maxAge := ages.RefreshAfter, ages.MaxAge
@@ -101,14 +107,16 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	}
 	if ok && !known.restored {
 		if age := time.Since(known.asked); age < maxAge {
+			from := Fresh
 			if age >= refreshAfter {
+				from = Refreshed
 				t.ask(name, renewal, (maxAge-refreshAfter)/3)
 			}
-			return known.value, known.err
+			return known.value, known.source(from), known.err
 		}
 	}
 	if !mayAsk && (!ok || known.err == ErrAbsent) {
-		return none, ErrMayNotAsk
+		return none, NotAsked, ErrMayNotAsk
 	}
 
 	urgency := stranger
@@ -119,15 +127,15 @@ func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool)
 	select {
 	case <-c.done:
 	case <-ctx.Done():
-		return none, ctx.Err()
+		return none, NotAsked, ctx.Err()
 	}
 	switch {
 	case c.entry != nil:
-		return c.entry.value, c.entry.err
+		return c.entry.value, c.entry.source(Loaded), c.entry.err
 	case ok && time.Since(known.asked) <= ages.StaleIfError:
-		return known.value, known.err
+		return known.value, Stale, known.err
 	}
-	return none, c.err
+	return none, Failed, c.err
 }
 
 // ask starts a look-up of name, or joins the one under way.

@@ -179,17 +179,22 @@ func finishReason(reason string) string {
 // decodeUsage notes the token counts, which every frame may have, for all that came so far.
 // Gemini counts thoughts apart from the answer; OpenAI counts them in.
 func decodeUsage(usage gjson.Result, a *openai.Answer) {
-	if !usage.IsObject() {
-		return
+	if usage.IsObject() {
+		a.Usage(ParseUsage(usage))
 	}
+}
+
+// ParseUsage reads Gemini's usageMetadata
+// (https://ai.google.dev/api/generate-content#UsageMetadata).
+func ParseUsage(usage gjson.Result) openai.Usage {
 	thoughts := usage.Get("thoughtsTokenCount").Int()
-	a.Usage(openai.Usage{
+	return openai.Usage{
 		Prompt:     usage.Get("promptTokenCount").Int() + usage.Get("toolUsePromptTokenCount").Int(),
 		Completion: usage.Get("candidatesTokenCount").Int() + thoughts,
 		Total:      usage.Get("totalTokenCount").Int(),
 		Cached:     usage.Get("cachedContentTokenCount").Int(),
 		Reasoning:  thoughts,
-	})
+	}
 }
 
 func logprobs(result gjson.Result) []openai.TokenLogprob {

@@ -13,6 +13,16 @@ const (
 	TypeAPI            = "api_error"
 )
 
+// Party is who refuses a request.
+type Party string
+
+// The parties that a request passes.
+const (
+	Proxy    Party = ""         // this server
+	Gateway  Party = "gateway"  // Cloudflare
+	Provider Party = "provider" // the AI provider
+)
+
 // Error is an error as OpenAI's clients read it.
 type Error struct {
 	// Status is the HTTP status. Type follows from it.
@@ -27,6 +37,9 @@ type Error struct {
 
 	// RetryAfter is the value of the Retry-After header, if there is to be one.
 	RetryAfter string
+
+	// From is who refuses. The client is not told.
+	From Party
 
 	// Final says that sending the same request again cannot help, which x-should-retry: false
 	// tells OpenAI's clients.

@@ -20,10 +20,14 @@ func UpstreamError(status int, header http.Header, body []byte) *Error {
 	if m.IsArray() { // Gemini's, where a stream was asked for
 		m = m.Get("0")
 	}
+	from := Gateway // Cloudflare's edge answers in HTML or text
 	if ValidObject([]byte(m.Raw)) {
 		e.read(m)
+		from = party(m)
 	}
-	return e.complete()
+	e = e.complete()
+	e.From = from
+	return e
 }
 
 // Reported returns the error that a message of a successful answer reports in any of the parties'
@@ -40,7 +44,22 @@ func Reported(m gjson.Result) *Error {
 	}
 	e.read(m)
 	e.Message = first(e.Message, "Try again: the provider reported an error without a message.")
-	return e.complete()
+	e = e.complete()
+	e.From = party(m)
+	return e
+}
+
+// party tells whose error m is by its shape: Workers AI, a provider, answers in the envelope of
+// Cloudflare's API, of which some codes are about the way to it.
+func party(m gjson.Result) Party {
+	if m.Get("name").Str == "AiGatewayError" || m.Get("error").IsArray() {
+		return Gateway
+	}
+	switch m.Get("errors.0.code").Int() {
+	case 10000, 9109, 7000, 7003:
+		return Gateway
+	}
+	return Provider
 }
 
 // mayReport spares most messages of a stream a closer look.

@@ -41,14 +41,22 @@ func (u *Usage) append(b []byte) []byte {
 
 // DecodeUsage notes OpenAI's usage object, if it is one.
 func DecodeUsage(usage gjson.Result, a *Answer) {
-	if !usage.IsObject() {
-		return
+	if usage.IsObject() {
+		a.Usage(ParseUsage(usage))
 	}
-	a.Usage(Usage{
-		Prompt:     usage.Get("prompt_tokens").Int(),
-		Completion: usage.Get("completion_tokens").Int(),
+}
+
+// ParseUsage reads OpenAI's usage object, of chats, completions and embeddings or, under other names,
+// of responses.
+func ParseUsage(usage gjson.Result) Usage {
+	count := func(name, inResponses string) int64 {
+		return max(usage.Get(name).Int(), usage.Get(inResponses).Int())
+	}
+	return Usage{
+		Prompt:     count("prompt_tokens", "input_tokens"),
+		Completion: count("completion_tokens", "output_tokens"),
 		Total:      usage.Get("total_tokens").Int(),
-		Cached:     usage.Get("prompt_tokens_details.cached_tokens").Int(),
-		Reasoning:  usage.Get("completion_tokens_details.reasoning_tokens").Int(),
-	})
+		Cached:     count("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"),
+		Reasoning:  count("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"),
+	}
 }

@@ -1,0 +1,89 @@
+package caddyauth
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// MarshalLogObject writes the fields of Caddy's access log. Those that are not known are left out.
+func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
+	text := func(name, value string) {
+		if value != "" {
+			log.AddString(name, value)
+		}
+	}
+	text("request_id", rec.id[0])
+	text("key_id", rec.keyID.String())
+	text("key_lookup", string(rec.lookup))
+	text("provider", rec.provider)
+	text("model", rec.model)
+	text("upstream_log_id", rec.logID)
+	text("upstream_request_id", rec.upstreamID)
+	if rec.firstByte > 0 {
+		log.AddDuration("time_to_first_byte", rec.firstByte)
+	}
+	if usage, ok := rec.usage.Usage(); ok {
+		log.AddInt64("prompt_tokens", usage.Prompt)
+		log.AddInt64("completion_tokens", usage.Completion)
+		log.AddInt64("cached_tokens", usage.Cached)
+	}
+	if rec.partial() {
+		log.AddBool("tokens_partial", true)
+	}
+	text("outcome", rec.outcome)
+	if e := rec.refused; e != nil {
+		text("refused_by", cmp.Or(string(e.From), "proxy"))
+		text("error_code", e.Code)
+		text("error_param", e.Param)
+	}
+	if rec.refused == invalidKey {
+		if strings.Contains(rec.email, "@") { // else it may be a key in the wrong place
+			text("claimed_user", rec.email)
+		}
+		text("reason", rec.reason())
+	}
+	return nil
+}
+
+// reason says what is wrong with the credentials, which the client is not told.
+func (rec *record) reason() string {
+	if rec.email == "" {
+		return "no credentials, or not of the form that is expected"
+	}
+	return rec.key.Refusal(time.Now())
+}
+
+// placeholder gives the values of our placeholders.
+func (rec *record) placeholder(name string) (value any, ok bool) {
+	if name == "http.auth.user.id" && rec.signedIn {
+		return rec.email, true
+	}
+	name, ok = strings.CutPrefix(name, "http.continue_auth.")
+	if !ok {
+		return nil, false
+	}
+	switch usage, _ := rec.usage.Usage(); name {
+	case "request_id":
+		return rec.id[0], true
+	case "key_id":
+		return rec.keyID.String(), true
+	case "key_lookup":
+		return string(rec.lookup), true
+	case "provider":
+		return rec.provider, true
+	case "model":
+		return rec.model, true
+	case "outcome":
+		return rec.outcome, true
+	case "prompt_tokens":
+		return usage.Prompt, true
+	case "completion_tokens":
+		return usage.Completion, true
+	case "cached_tokens":
+		return usage.Cached, true
+	}
+	return nil, false
+}

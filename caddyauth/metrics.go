@@ -1,0 +1,126 @@
+package caddyauth
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+)
+
+// The metrics of all handlers. They outlive a configuration, which gives each of its own a new
+// registry: a reload takes nothing back, and what it interrupts is counted still. No label holds
+// what a client could make up.
+var (
+	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "requests_total",
+		Help: "Requests by provider and outcome: ok, canceled, the code of an error of ours, or upstream_ and what went wrong there. The provider is none before it is known to be served.",
+	}, []string{"provider", "outcome"})
+
+	keyLookupsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "key_lookups_total",
+		Help: "Look-ups of users: fresh from memory, refreshed in the background, loaded from the keystore, stale because it cannot answer, absent, or an error.",
+	}, []string{"result"})
+
+	keystoreRequestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "keystore_requests_total",
+		Help: "Requests to keystores by operation, read or list, and outcome.",
+	}, []string{"operation", "outcome"})
+
+	keystoreRequestDuration = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "keystore_request_duration_seconds",
+		Help:    "How long requests to keystores take.",
+		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	})
+
+	cacheEntries = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "cache_entries",
+		Help: "Users in memory.",
+	}, countEntries)
+
+	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "tokens_total",
+		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other where the provider's settings do not list it.",
+	}, []string{"provider", "model", "kind"})
+
+	timeToFirstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "time_to_first_byte_seconds",
+		Help:    "Time from a request to the first byte of its answer.",
+		Buckets: []float64{.05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60, 120}, // models think before they speak
+	}, []string{"provider"})
+)
+
+// registerMetrics puts the metrics on the registry of a configuration, where another handler of it
+// may have put them already.
+func registerMetrics(registry *prometheus.Registry) error {
+	for _, metric := range []prometheus.Collector{
+		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+	} {
+		if err := registry.Register(metric); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// count counts the request.
+func (rec *record) count() {
+	provider := rec.provider
+	if provider == "" {
+		provider = "none"
+	}
+	requestsTotal.WithLabelValues(provider, rec.outcome).Inc()
+	if rec.firstByte > 0 {
+		timeToFirstByte.WithLabelValues(provider).Observe(rec.firstByte.Seconds())
+	}
+	usage, ok := rec.usage.Usage()
+	if !ok {
+		return
+	}
+	model := "other"
+	if rec.listed {
+		model = rec.model
+	}
+	for _, kind := range []struct {
+		name  string
+		count int64
+	}{{"prompt", usage.Prompt}, {"completion", usage.Completion}, {"cached", usage.Cached}} {
+		if kind.count > 0 {
+			tokensTotal.WithLabelValues(provider, model, kind.name).Add(float64(kind.count))
+		}
+	}
+}
+
+// countKeystoreRequest counts a request to a keystore.
+func countKeystoreRequest(operation string, took time.Duration, err error) {
+	outcome := "error"
+	for _, known := range []struct {
+		err     error
+		outcome string
+	}{
+		{nil, outcomeOK},
+		{keystore.ErrUnauthorized, "unauthorized"},
+		{keystore.ErrNamespaceNotFound, "namespace_not_found"},
+		{keystore.ErrRateLimited, "rate_limited"},
+		{keystore.ErrTimeout, "timeout"},
+		{keystore.ErrUnavailable, "unavailable"},
+	} {
+		if errors.Is(err, known.err) {
+			outcome = known.outcome
+			break
+		}
+	}
+	keystoreRequestsTotal.WithLabelValues(operation, outcome).Inc()
+	keystoreRequestDuration.Observe(took.Seconds())
+}
+
+// countEntries counts the users in all caches.
+func countEntries() float64 {
+	count := 0
+	caches.Range(func(_, value any) bool {
+		count += value.(pooled).APIKeys.Len()
+		return true
+	})
+	return float64(count)
+}

@@ -1,0 +1,129 @@
+package caddyauth
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// record is what becomes known of a request. It ends up in the access log, the metrics and the trace;
+// nothing in it is secret.
+type record struct {
+	began time.Time
+	id    [1]string // of the request, as a header's values
+
+	email    string           // whose the request claims to be
+	key      *keystore.APIKey // of that user, if there is one
+	keyID    keystore.KeyID   // of the key that was presented, once it has been found right
+	signedIn bool
+	lookup   cache.Source
+
+	endpoint openai.Endpoint
+	provider string // once it is known to be served here
+	model    string // without the provider's name
+	listed   bool   // the model is in the provider's settings
+
+	usage      provider.UsageScanner
+	firstByte  time.Duration
+	logID      string // the AI Gateway's
+	upstreamID string // the provider's id of the request
+
+	refused *openai.Error
+	outcome string
+}
+
+// Outcomes of requests beside the codes of our own errors.
+const (
+	outcomeOK          = "ok"
+	outcomeCanceled    = "canceled"     // by the client
+	outcomeCut         = "upstream_cut" // an answer that broke off
+	outcomeRateLimited = "upstream_rate_limited"
+	outcomeClientError = "upstream_client_error"
+	outcomeServerError = "upstream_server_error"
+)
+
+// newRecord begins the record of a request, where Caddy's access log and placeholders find it.
+func newRecord(r *http.Request) *record {
+	rec := &record{began: time.Now(), id: [1]string{requestID(r)}}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(rec.placeholder)
+	}
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.Inline(rec))
+	}
+	return rec
+}
+
+// maxRequestID bounds an id that is taken over.
+const maxRequestID = 128
+
+// requestID is the id that the client, or a handler before this one, has given the request, or a new
+// one. An id that could do harm where it is written is not taken over.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	harmful := func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.:/+=", c))
+	}
+	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, harmful) {
+		return rand.Text()
+	}
+	return id
+}
+
+// wrote notes that a part of the answer goes to the client now.
+func (rec *record) wrote() {
+	if rec.firstByte == 0 {
+		rec.firstByte = time.Since(rec.began)
+	}
+}
+
+// upstream notes what the header of the upstream's answer says of the request, and puts our id into
+// the place of the provider's: it is ours that leads to the access log.
+func (rec *record) upstream(header http.Header) {
+	rec.logID = header.Get("Cf-Aig-Log-Id")
+	if ids := header["X-Request-Id"]; len(ids) > 0 {
+		rec.upstreamID = ids[len(ids)-1]
+	}
+	header["X-Request-Id"] = rec.id[:]
+}
+
+// refuse notes the error that the client is told.
+func (rec *record) refuse(e *openai.Error) {
+	rec.refused = e
+	switch {
+	case e.From == openai.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured":
+		rec.outcome = e.Code // one of ours, of which there are few
+	case e.Status == http.StatusTooManyRequests:
+		rec.outcome = outcomeRateLimited
+	case e.Status < 500:
+		rec.outcome = outcomeClientError
+	default:
+		rec.outcome = outcomeServerError
+	}
+}
+
+// end completes the record, also of a request whose client has gone: nothing that was used is
+// forgotten.
+func (rec *record) end(ctx context.Context) {
+	if rec.outcome == "" {
+		rec.outcome = outcomeCanceled
+	}
+	rec.count()
+	rec.trace(ctx)
+}
+
+// partial says that the answer did not come to its end, and so perhaps not to its token counts.
+func (rec *record) partial() bool {
+	return rec.provider != "" && (rec.outcome == outcomeCanceled || rec.outcome == outcomeCut)
+}

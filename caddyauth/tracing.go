@@ -1,0 +1,44 @@
+package caddyauth
+
+import (
+	"context"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// trace puts what is known on the span that Caddy's `tracing` has begun before us, by the semantic
+// conventions for generative AI (https://opentelemetry.io/docs/specs/semconv/gen-ai/).
+func (rec *record) trace(ctx context.Context) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() || rec.provider == "" {
+		return
+	}
+	operation := semconv.GenAIOperationNameChat
+	switch rec.endpoint {
+	case openai.Completions:
+		operation = semconv.GenAIOperationNameTextCompletion
+	case openai.Embeddings:
+		operation = semconv.GenAIOperationNameEmbeddings
+	}
+	name := semconv.GenAIProviderNameKey.String(rec.provider)
+	switch rec.provider { // which the conventions have other names for
+	case "azure-openai":
+		name = semconv.GenAIProviderNameAzureAIOpenAI
+	case "google-ai-studio":
+		name = semconv.GenAIProviderNameGCPGemini
+	case "mistral":
+		name = semconv.GenAIProviderNameMistralAI
+	case "grok":
+		name = semconv.GenAIProviderNameXAI
+	}
+	span.SetAttributes(operation, name, semconv.GenAIRequestModel(rec.model))
+	if usage, ok := rec.usage.Usage(); ok {
+		span.SetAttributes(semconv.GenAIUsageInputTokens(int(usage.Prompt)), semconv.GenAIUsageOutputTokens(int(usage.Completion)))
+	}
+	if rec.outcome != outcomeOK {
+		span.SetAttributes(semconv.ErrorTypeKey.String(rec.outcome))
+	}
+}

@@ -1,0 +1,180 @@
+package provider
+
+import (
+	"bytes"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// UsageScanner finds the token counts in a provider's answer as it passes, of whatever shape: one
+// object or events, OpenAI's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
+// fails. Of several counts, as in streams that count on every chunk, the last is the one.
+//
+// It looks for the name alone, without regard to depth: within text, whose quotes are escaped, it
+// cannot stand, and what the model makes up as arguments of a call comes before the counts.
+type UsageScanner struct {
+	state   scanState
+	matched int  // of usageKey, or of what follows it in Gemini's name
+	before  byte // the last byte of what has passed
+
+	depth   int
+	text    bool // within a string
+	escaped bool
+
+	found, last []byte
+}
+
+type scanState int
+
+const (
+	seeking   scanState = iota // usageKey; matched bytes of it have passed
+	ending                     // the end of the name
+	colon                      // what stands between the name and its value
+	beginning                  // the value
+	capturing                  // the value's end
+)
+
+var (
+	usageKey  = []byte(`"usage`)
+	geminiEnd = []byte(`Metadata`)
+)
+
+// maxUsage bounds an object that is taken for token counts.
+const maxUsage = 2 << 10
+
+// Write takes the next piece of the answer. It keeps nothing of p.
+func (s *UsageScanner) Write(p []byte) {
+	for len(p) > 0 {
+		switch s.state {
+		case seeking:
+			p = s.seek(p)
+		case capturing:
+			p = s.capture(p)
+		default:
+			p = s.step(p)
+		}
+	}
+}
+
+// seek looks for the name.
+func (s *UsageScanner) seek(p []byte) (rest []byte) {
+	if s.matched > 0 {
+		if p[0] != usageKey[s.matched] {
+			s.matched = 0
+			return p
+		}
+		if s.matched++; s.matched == len(usageKey) {
+			s.state, s.matched = ending, 0
+		}
+		s.before = p[0]
+		return p[1:]
+	}
+	i := bytes.Index(p, usageKey)
+	if i < 0 {
+		s.beginning(p)
+		return nil
+	}
+	escaped := s.before == '\\'
+	if i > 0 {
+		escaped = p[i-1] == '\\'
+	}
+	if !escaped {
+		s.state = ending
+	}
+	i += len(usageKey)
+	s.before = p[i-1]
+	return p[i:]
+}
+
+// beginning notes how much of the name stands at the end of p.
+func (s *UsageScanner) beginning(p []byte) {
+	for n := min(len(usageKey)-1, len(p)); n > 0; n-- {
+		if !bytes.HasSuffix(p, usageKey[:n]) {
+			continue
+		}
+		before := s.before
+		if n < len(p) {
+			before = p[len(p)-n-1]
+		}
+		if before != '\\' {
+			s.matched = n
+		}
+		break
+	}
+	s.before = p[len(p)-1]
+}
+
+// step reads what stands between the name and the counts. What is no usage goes on as something else.
+func (s *UsageScanner) step(p []byte) (rest []byte) {
+	c := p[0]
+	space := c == ' ' || c == '\n' || c == '\r' || c == '\t'
+	switch {
+	case s.state == ending && c == '"' && (s.matched == 0 || s.matched == len(geminiEnd)):
+		s.state = colon
+	case s.state == ending && s.matched < len(geminiEnd) && c == geminiEnd[s.matched]:
+		s.matched++
+	case s.state == colon && c == ':':
+		s.state = beginning
+	case s.state == beginning && c == '{':
+		s.state, s.found = capturing, s.found[:0]
+		return p
+	case s.state != ending && space:
+	default:
+		s.state, s.matched = seeking, 0
+		return p
+	}
+	s.before = c
+	return p[1:]
+}
+
+// capture copies the object.
+func (s *UsageScanner) capture(p []byte) (rest []byte) {
+	for i, c := range p {
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case s.text && c == '\\':
+			s.escaped = true
+		case c == '"':
+			s.text = !s.text
+		case s.text:
+		case c == '{':
+			s.depth++
+		case c == '}':
+			s.depth--
+		}
+		if s.depth > 0 && len(s.found) < maxUsage {
+			s.found = append(s.found, c)
+			continue
+		}
+		if s.depth == 0 {
+			s.keep(append(s.found, c))
+		}
+		s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, c
+		return p[i+1:]
+	}
+	return nil
+}
+
+// keep takes an object that counts something: some streams end with zeros.
+func (s *UsageScanner) keep(found []byte) {
+	s.found = found
+	if bytes.ContainsAny(found, "123456789") && bytes.Contains(found, []byte("oken")) {
+		s.found, s.last = s.last, s.found
+	}
+}
+
+// Usage returns what has been counted so far; ok is false where nothing has.
+func (s *UsageScanner) Usage() (u openai.Usage, ok bool) {
+	if len(s.last) == 0 {
+		return openai.Usage{}, false
+	}
+	found := gjson.ParseBytes(s.last)
+	if u = googleaistudio.ParseUsage(found); u == (openai.Usage{}) {
+		u = openai.ParseUsage(found)
+	}
+	return u, u != (openai.Usage{})
+}

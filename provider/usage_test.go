@@ -1,0 +1,109 @@
+package provider
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// answers are providers' answers, and what they count.
+var answers = map[string]struct {
+	answer string
+	want   openai.Usage
+}{
+	"a chat": {
+		`{"id":"x","choices":[{"message":{"content":"{\"usage\":{\"prompt_tokens\":9}}"}}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":2}}}`,
+		openai.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
+	},
+	"a stream": {
+		"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}\n\ndata: [DONE]\n\n",
+		openai.Usage{Prompt: 5, Completion: 7},
+	},
+	"a stream that counts on every chunk and ends with zeros": {
+		"data: {\"response\":\"a\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: {\"response\":\"b\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\ndata: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n",
+		openai.Usage{Prompt: 5, Completion: 2},
+	},
+	"Gemini": {
+		"data: {\"candidates\": [],\n\"usageMetadata\" : {\n\"promptTokenCount\": 5, \"candidatesTokenCount\": 7, \"thoughtsTokenCount\": 2, \"totalTokenCount\": 14, \"cachedContentTokenCount\": 3, \"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":5}]},\"modelVersion\":\"x\"}",
+		openai.Usage{Prompt: 5, Completion: 9, Total: 14, Cached: 3, Reasoning: 2},
+	},
+	"a response": {
+		`data: {"type":"response.created","response":{"usage":null}}` + "\n\n" +
+			`data: {"type":"response.completed","response":{"tools":[{"parameters":{"properties":{"usage":{"type":"object","tokens":1}}}}],"usage":{"input_tokens":5,"input_tokens_details":{"cached_tokens":3},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":12},"user":null}}`,
+		openai.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
+	},
+	"embeddings":                              {`{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5,"total_tokens":5}}`, openai.Usage{Prompt: 5, Total: 5}},
+	"Cloudflare's envelope":                   {`{"result":{"response":"x","usage":{"prompt_tokens":5,"completion_tokens":7}},"success":true}`, openai.Usage{Prompt: 5, Completion: 7}},
+	"a backslash before a name":               {`{"x":"\\","usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
+	"text that quotes one":                    {`{"content":"a \"usage\":{\"prompt_tokens\":5} \\\"usage\":{tokens:5}"}`, openai.Usage{}},
+	"arguments that pretend, before the true": {`{"arguments":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
+	"a longer name":                           {`{"usages":{"prompt_tokens":5},"usageMeta":{"prompt_tokens":5},"usageMetadataX":{"prompt_tokens":5}}`, openai.Usage{}},
+	"a value that is no object":               {`{"usage":5,"usage":"{","usage":[{"prompt_tokens":5}]}`, openai.Usage{}},
+	"an object without end":                   {`{"usage":{"prompt_tokens":5`, openai.Usage{}},
+	"an object that is too large":             {`{"usage":{"tokens":"` + strings.Repeat("9", maxUsage) + `"}} {"usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
+	"braces within text":                      {`{"usage":{"tier":"}\"}","prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
+	"the name begun anew within itself":       {`"us"usa"usag"usage":{"prompt_tokens":5}`, openai.Usage{Prompt: 5}},
+	"nothing":                                 {``, openai.Usage{}},
+}
+
+func scan(pieces ...string) openai.Usage {
+	var s UsageScanner
+	for _, piece := range pieces {
+		s.Write([]byte(piece))
+	}
+	u, _ := s.Usage()
+	return u
+}
+
+func TestUsageIsFoundInEveryShapeTornAnywhere(t *testing.T) {
+	for name, test := range answers {
+		t.Run(name, func(t *testing.T) {
+			if got := scan(test.answer); got != test.want {
+				t.Errorf("in one piece: %+v, want %+v", got, test.want)
+			}
+			for i := range len(test.answer) {
+				if got := scan(test.answer[:i], test.answer[i:]); got != test.want {
+					t.Fatalf("torn at %d: %+v, want %+v", i, got, test.want)
+				}
+			}
+			if got := scan(strings.Split(test.answer, "")...); got != test.want {
+				t.Errorf("byte by byte: %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestScanningAllocatesNothing(t *testing.T) {
+	chunk := []byte("data: {\"response\":\"a\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n")
+	var s UsageScanner
+	s.Write(chunk)
+	s.Write(chunk)
+	if n := testing.AllocsPerRun(100, func() { s.Write(chunk) }); n != 0 {
+		t.Errorf("%v allocations a chunk", n)
+	}
+}
+
+// FuzzUsageScanner holds that it does not matter where an answer is torn.
+func FuzzUsageScanner(f *testing.F) {
+	for _, test := range answers {
+		f.Add(test.answer, len(test.answer)/3, len(test.answer)/2)
+	}
+	f.Fuzz(func(t *testing.T, answer string, i, j int) {
+		i, j = max(0, min(i, len(answer))), max(0, min(j, len(answer)))
+		i, j = min(i, j), max(i, j)
+		if whole, torn := scan(answer), scan(answer[:i], answer[i:j], answer[j:]); whole != torn {
+			t.Errorf("%q: %+v in one piece, %+v torn at %d and %d", answer, whole, torn, i, j)
+		}
+	})
+}
+
+func BenchmarkUsageScanner(b *testing.B) {
+	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"finish_reason":null}],"usage":null}` + "\n\n")
+	var s UsageScanner
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Write(chunk)
+	}
+}
