@@ -168,15 +168,17 @@ func (r *countedReader) Read(p []byte) (int, error) {
 
 // sayWhatIsMissing tells what the figures do not hold.
 func (l *usageLog) sayWhatIsMissing(messages io.Writer) {
-	if l.notJSON > 0 {
-		fmt.Fprintf(messages, "%d lines were not JSON, and were left out.\n", l.notJSON)
+	say := func(n int64, one, many, what string) {
+		if n == 1 {
+			many = one
+		}
+		if n > 0 {
+			fmt.Fprintf(messages, "%d %s %s\n", n, many, what)
+		}
 	}
-	if l.tooLong > 0 {
-		fmt.Fprintf(messages, "%d lines were longer than 1 MB, and were left out.\n", l.tooLong)
-	}
-	if partial := l.total().TokensPartial; partial > 0 {
-		fmt.Fprintf(messages, "%d requests were broken off before the provider counted their tokens: it may have used more.\n", partial)
-	}
+	say(l.notJSON, "line was", "lines were", "not JSON, and left out.")
+	say(l.tooLong, "line was", "lines were", "longer than 1 MB, and left out.")
+	say(l.total().TokensPartial, "request", "requests", "ended before the provider had counted all tokens: it may have used more.")
 }
 
 func (l *usageLog) total() usage {

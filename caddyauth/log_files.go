@@ -57,6 +57,15 @@ func (c *logConfig) takesAccess() bool {
 	})
 }
 
+// logBlock makes a log. Continue sends the user's key in the two headers as well, and Caddy would log it.
+const logBlock = `	log {
+		output file access.log
+		format filter {
+			request>headers>Api-Key delete
+			request>headers>X-Api-Key delete
+		}
+	}`
+
 // logFiles returns the files of a configuration's JSON access logs, and those rolled out of them.
 func logFiles(config []byte, elsewhere bool) ([]string, error) {
 	var all struct {
@@ -87,7 +96,7 @@ func logFiles(config []byte, elsewhere bool) ([]string, error) {
 		files = append(append(files, rolled...), filepath.Clean(path))
 	}
 	if len(files) == 0 {
-		return nil, errors.New("the configuration writes no access log to a file in JSON: name the files, or put this into the site's block:\n\tlog {\n\t\toutput file access.log\n\t}")
+		return nil, errors.New("the configuration writes no access log to a file in JSON: name the files, or put this into the site's block:\n" + logBlock)
 	}
 	slices.Sort(files)
 	return slices.Compact(files), nil // sites may share a log

@@ -50,7 +50,7 @@ type usageLog struct {
 	since  time.Time // zero: the beginning
 	byName map[string]*usage
 
-	notJSON, tooLong int // lines that were left out
+	notJSON, tooLong int64 // lines that were left out
 }
 
 // longestLine is what a line may have. Caddy logs no bodies, and Go's server takes 1 MB of headers.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -125,7 +126,7 @@ func TestLinesThatAreNoneAreCountedAndLeftOut(t *testing.T) {
 	long := strings.TrimSpace(accessLine(`"user_id":"dev@example.com","provider":"openai","x":"` + strings.Repeat("x", 3*longestLine) + `"`))
 	for name, test := range map[string]struct {
 		log              string
-		notJSON, tooLong int
+		notJSON, tooLong int64
 	}{
 		"a line that is half written":            {good + good[:len(good)/2], 1, 0},
 		"a line that is broken before our field": {good + `{"a":,"duration":1,"provider":"openai"}`, 1, 0},
@@ -323,10 +324,34 @@ func TestTheAccessLogsOfAConfiguration(t *testing.T) {
 	}
 }
 
+func TestTheLogThatIsProposedIsFound(t *testing.T) {
+	proposed := blocks(t, "caddyfile")
+	t.Chdir(t.TempDir())
+	if files, err := logsOf(t, "a.example.com {\n"+logBlock+"\n}"); err != nil || !reflect.DeepEqual(files, []string{"access.log"}) {
+		t.Errorf("%v, error %v", files, err)
+	}
+	if !slices.Contains(proposed, "ai.example.com {\n"+logBlock+"\n}\n") {
+		t.Error("the README proposes another")
+	}
+}
+
+func TestWhatTheFiguresDoNotHoldIsSaid(t *testing.T) {
+	for want, l := range map[string]*usageLog{
+		"": {},
+		"1 line was not JSON, and left out.\n2 lines were longer than 1 MB, and left out.\n":    {notJSON: 1, tooLong: 2},
+		"3 requests ended before the provider had counted all tokens: it may have used more.\n": {byName: map[string]*usage{"a": {TokensPartial: 1}, "b": {TokensPartial: 2}}},
+	} {
+		var said strings.Builder
+		if l.sayWhatIsMissing(&said); said.String() != want {
+			t.Errorf("said %q, want %q", said.String(), want)
+		}
+	}
+}
+
 func TestConfigurationsWithoutAnAccessLogInFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, test := range map[string]struct{ caddyfile, says string }{
-		"no log":                       {"a.example.com {\n}", "put this into the site's block:\n\tlog {\n\t\toutput file access.log\n\t}"},
+		"no log":                       {"a.example.com {\n}", "put this into the site's block:\n" + logBlock},
 		"a log on standard error":      {"a.example.com {\nlog\n}", "put this into the site's block"},
 		"a log that is not JSON":       {"a.example.com {\nlog {\noutput file a.log\nformat console\n}\n}", "in JSON"},
 		"a filter on what is not JSON": {"a.example.com {\nlog {\noutput file a.log\nformat filter {\nwrap console\nrequest>headers>Api-Key delete\n}\n}\n}", "in JSON"},
@@ -361,7 +386,7 @@ func FuzzUsageLine(f *testing.F) {
 			err = l.line(bytes.TrimSpace(line))
 		}
 		total := l.total()
-		if err != nil || total.Requests > 1 || total.Requests+int64(l.notJSON) > 1 || total.PromptTokens < 0 || total.CompletionTokens < 0 || total.CachedTokens < 0 {
+		if err != nil || total.Requests > 1 || total.Requests+l.notJSON > 1 || total.PromptTokens < 0 || total.CompletionTokens < 0 || total.CachedTokens < 0 {
 			t.Fatalf("error %v, %d not JSON, total %+v", err, l.notJSON, total)
 		}
 		var fields map[string]any
