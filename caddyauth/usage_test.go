@@ -103,17 +103,17 @@ func TestRequestsOfOneNameAddUp(t *testing.T) {
 	request := func(user, tokens string) string {
 		return accessLine(`"user_id":"` + user + `","key_lookup":"fresh","provider":"openai","prompt_tokens":` + tokens + `,"completion_tokens":1`)
 	}
-	log := request("few", "1") + request("most", "5") + request("often", "0") + request("most", "6") + request("often", "1") + request("a", "1") +
+	log := accessLine(`"user_id":"long answers","provider":"openai","completion_tokens":100`) + request("few", "1") + request("most", "5") + request("often", "0") + request("most", "6") + request("often", "1") + request("a", "1") +
 		strings.Replace(request("few", "0"), "1777777777.5", "1777777000", 1)
 	_, l := usageOf(t, byUser, "", log)
 	var names []string
 	for _, u := range l.sorted() {
 		names = append(names, u.Name)
 	}
-	if want := []string{"most", "few", "often", "a"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"long answers", "most", "few", "often", "a"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("the order is %v, want %v", names, want)
 	}
-	if total := l.total(); total.Requests != 7 || total.PromptTokens != 14 || total.CompletionTokens != 7 || total.Last.Unix() != 1_777_777_777 {
+	if total := l.total(); total.Requests != 8 || total.PromptTokens != 14 || total.CompletionTokens != 107 || total.Last.Unix() != 1_777_777_777 {
 		t.Errorf("the total is %+v", total)
 	}
 	if few := l.byName["few"]; few.Last.Unix() != 1_777_777_777 {
