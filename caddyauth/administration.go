@@ -24,14 +24,24 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/filestore"
 )
 
-// keystoreFlags say which keystore a command is for.
-type keystoreFlags struct{ config, adapter, site string }
+// configFlags say what the server's configuration is.
+type configFlags struct{ config, adapter string }
 
-func (f *keystoreFlags) add(cmd *cobra.Command) {
+func (f *configFlags) add(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&f.config, "config", "c", "", "the server's configuration (default: the Caddyfile in this folder)")
 	flags.StringVarP(&f.adapter, "adapter", "a", "", "the format of the configuration, where its name does not tell")
-	flags.StringVar(&f.site, "site", "", "the host of the site, where there are several")
+}
+
+// keystoreFlags say which keystore a command is for.
+type keystoreFlags struct {
+	configFlags
+	site string
+}
+
+func (f *keystoreFlags) add(cmd *cobra.Command) {
+	f.configFlags.add(cmd)
+	cmd.PersistentFlags().StringVar(&f.site, "site", "", "the host of the site, where there are several")
 }
 
 // administration is a keystore that a command works on, and the server that may be running on it.

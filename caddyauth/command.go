@@ -16,7 +16,7 @@ They find the keystore in the server's configuration: the Caddyfile in this fold
 --config names. What they change there, a running server that they can reach sees at once.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args, cmd.RunE = cobra.NoArgs, help
-			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), demoCommand())
+			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), demoCommand())
 		},
 	})
 }

@@ -37,28 +37,27 @@ func confirm(terminal bool, in io.Reader, out io.Writer, question string) error 
 type progress struct {
 	out         io.Writer
 	verb        string
+	unit        string // of what is counted, behind a space; empty: things
+	step        int    // how many must be to do for a word about it, and between two of them
 	done, total int
 	terminal    bool
 	said        bool
 }
 
-// progressStep is how many must be to do for a word about it, and between two of them.
-const progressStep = 1000
-
 func newProgress(out io.Writer, verb string, total int) *progress {
-	return &progress{out: out, verb: verb, total: total, terminal: isTerminal(out)}
+	return &progress{out: out, verb: verb, step: 1000, total: total, terminal: isTerminal(out)}
 }
 
 func (p *progress) add(n int) {
 	before := p.done
 	p.done += n
 	switch {
-	case p.total < progressStep:
+	case p.total < p.step:
 	case p.terminal:
-		fmt.Fprintf(p.out, "\r%s %d of %d", p.verb, p.done, p.total)
+		fmt.Fprintf(p.out, "\r%s %d of %d%s", p.verb, p.done, p.total, p.unit)
 		p.said = true
-	case before/progressStep != p.done/progressStep:
-		fmt.Fprintf(p.out, "%s %d of %d\n", p.verb, p.done, p.total)
+	case before/p.step != p.done/p.step:
+		fmt.Fprintf(p.out, "%s %d of %d%s\n", p.verb, p.done, p.total, p.unit)
 	}
 }
 

@@ -430,32 +430,46 @@ func TestTheOutput(t *testing.T) {
 				if o.kv != nil && line == "keys list" && script.Len() == 0 {
 					continue // files that are not there are an error; KV is just empty
 				}
-				stdout, stderr, status := o.try(strings.Fields(line)...)
-				shown := func(s string) string {
-					s = strings.NewReplacer(o.admin, "ADMIN", o.site, "SITE", o.folder, "FOLDER").Replace(s)
-					return hidden.ReplaceAllStringFunc(s, func(s string) string { return strings.Repeat("x", len(s)) })
-				}
-				fmt.Fprintf(&script, "$ %s\n%s", line, shown(stdout))
-				for message := range strings.Lines(shown(stderr)) {
-					script.WriteString("! " + message)
-				}
-				if status != 0 {
-					fmt.Fprintf(&script, "exit status %d\n", status)
-				}
+				script.WriteString(o.transcript(hidden, line))
 			}
-			file := filepath.Join("testdata", "commands-"+name+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(script.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if script.String() != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", script.String(), want)
-			}
+			golden(t, "commands-"+name+".txt", script.String())
 		})
+	}
+}
+
+// transcript runs a command and returns what a terminal would show of it, without what differs from
+// run to run.
+func (o *operator) transcript(hidden *regexp.Regexp, line string) string {
+	o.t.Helper()
+	stdout, stderr, status := o.try(strings.Fields(line)...)
+	shown := func(s string) string {
+		s = strings.NewReplacer(o.admin, "ADMIN", o.site, "SITE", o.folder, "FOLDER").Replace(s)
+		return hidden.ReplaceAllStringFunc(s, func(s string) string { return strings.Repeat("x", len(s)) })
+	}
+	script := fmt.Sprintf("$ %s\n%s", line, shown(stdout))
+	for message := range strings.Lines(shown(stderr)) {
+		script += "! " + message
+	}
+	if status != 0 {
+		script += fmt.Sprintf("exit status %d\n", status)
+	}
+	return script
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

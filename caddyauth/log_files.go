@@ -1,0 +1,137 @@
+package caddyauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// accessLogger is the logger of Caddy's access logs; each log's own is below it.
+const accessLogger = "http.log.access"
+
+// logConfig is what matters here of a log in Caddy's configuration.
+type logConfig struct {
+	Writer struct {
+		Output           string `json:"output"`
+		Filename         string `json:"filename"`
+		BackupTimeFormat string `json:"backup_time_format"`
+	} `json:"writer"`
+	Encoder logEncoder `json:"encoder"`
+	Include []string   `json:"include"`
+	Exclude []string   `json:"exclude"`
+}
+
+// logEncoder is how a log is written. The encoders that change fields wrap another.
+type logEncoder struct {
+	Format string      `json:"format"`
+	Wrap   *logEncoder `json:"wrap"`
+}
+
+// isJSON reports whether an encoder that writes to a file writes JSON.
+func (e *logEncoder) isJSON() bool {
+	switch {
+	case e == nil, e.Format == "", e.Format == "json":
+		return true
+	case e.Format == "filter", e.Format == "append":
+		return e.Wrap.isJSON()
+	}
+	return false
+}
+
+// takesAccess reports whether a log takes what is logged of requests.
+func (c *logConfig) takesAccess() bool {
+	above := func(name string) bool { return name == accessLogger || strings.HasPrefix(accessLogger, name+".") }
+	if len(c.Include) == 0 {
+		return !slices.ContainsFunc(c.Exclude, above)
+	}
+	return slices.ContainsFunc(c.Include, func(name string) bool {
+		return above(name) || strings.HasPrefix(name, accessLogger+".")
+	})
+}
+
+// logBlock makes a log. Continue sends the user's key in the two headers as well, and Caddy would log it.
+const logBlock = `	log {
+		output file access.log
+		format filter {
+			request>headers>Api-Key delete
+			request>headers>X-Api-Key delete
+		}
+	}`
+
+// logFiles returns the files of a configuration's JSON access logs, and those rolled out of them.
+func logFiles(config []byte, elsewhere bool) ([]string, error) {
+	var all struct {
+		Logging struct {
+			Logs map[string]*logConfig `json:"logs"`
+		} `json:"logging"`
+	}
+	if err := json.Unmarshal(config, &all); err != nil {
+		return nil, fmt.Errorf("the configuration is no Caddy configuration: %w", err)
+	}
+	var files []string
+	for _, name := range slices.Sorted(maps.Keys(all.Logging.Logs)) {
+		c := all.Logging.Logs[name]
+		if c == nil || c.Writer.Output != "file" || !c.Encoder.isJSON() || !c.takesAccess() {
+			continue
+		}
+		path, err := caddy.NewReplacer().ReplaceOrErr(c.Writer.Filename, true, true)
+		if err != nil {
+			return nil, fmt.Errorf("the file of log %s: %w", name, err)
+		}
+		if elsewhere && !filepath.IsAbs(path) {
+			return nil, fmt.Errorf("the log's file %s is named relative to where the server runs: run this command there, or name the files", path)
+		}
+		rolled, err := rolledFiles(path, c.Writer.BackupTimeFormat)
+		if err != nil {
+			return nil, err
+		}
+		files = append(append(files, rolled...), filepath.Clean(path))
+	}
+	if len(files) == 0 {
+		return nil, errors.New("the configuration writes no access log to a file in JSON: name the files, or put this into the site's block:\n" + logBlock)
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil // sites may share a log
+}
+
+// rolledFiles returns the files that were rolled out of a log: named for it, the time and mostly a
+// reason, as in access-2026-01-31T12-00-00.000-size.log.gz.
+func rolledFiles(path, timeFormat string) ([]string, error) {
+	if timeFormat == "" {
+		timeFormat = "2006-01-02T15-04-05.000"
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	extension := filepath.Ext(path)
+	prefix := strings.TrimSuffix(filepath.Base(path), extension) + "-"
+	var files []string
+	for _, entry := range entries {
+		plain := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".gz"), ".zst")
+		stamp, ok := strings.CutPrefix(plain, prefix)
+		if !ok || !strings.HasSuffix(stamp, extension) {
+			continue
+		}
+		stamp = strings.TrimSuffix(stamp, extension)
+		if _, err := time.Parse(timeFormat, stamp); err != nil {
+			if _, err = time.Parse(timeFormat, stamp[:max(0, strings.LastIndexByte(stamp, '-'))]); err != nil {
+				continue
+			}
+		}
+		// Until it is removed, what has just been compressed is there twice.
+		if last := len(files) - 1; last >= 0 && files[last] == filepath.Join(filepath.Dir(path), plain) {
+			continue
+		}
+		files = append(files, filepath.Join(filepath.Dir(path), entry.Name()))
+	}
+	return files, nil
+}

@@ -1,0 +1,250 @@
+package caddyauth
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// usage is what the requests under one name came to.
+type usage struct {
+	Name             string    `json:"name"`
+	Requests         int64     `json:"requests"`
+	Refused          int64     `json:"refused"`
+	PromptTokens     int64     `json:"prompt_tokens"`
+	CachedTokens     int64     `json:"cached_tokens"`
+	CompletionTokens int64     `json:"completion_tokens"`
+	TokensPartial    int64     `json:"tokens_partial"` // requests whose tokens are not all known
+	Last             time.Time `json:"last,omitzero"`
+}
+
+func (u *usage) add(v usage) {
+	u.Requests += v.Requests
+	u.Refused += v.Refused
+	u.PromptTokens += v.PromptTokens
+	u.CachedTokens += v.CachedTokens
+	u.CompletionTokens += v.CompletionTokens
+	u.TokensPartial += v.TokensPartial
+	if v.Last.After(u.Last) {
+		u.Last = v.Last
+	}
+}
+
+// What usage can be counted by.
+const (
+	byUser     = "user"
+	byModel    = "model"
+	byProvider = "provider"
+)
+
+// usageLog adds up access logs. It holds the names in them and one line, however long they are.
+type usageLog struct {
+	by     string
+	since  time.Time // zero: the beginning
+	byName map[string]*usage
+
+	notJSON, tooLong int64 // lines that were left out
+}
+
+// longestLine is what a line may have. Caddy logs no bodies, and Go's server takes 1 MB of headers.
+const longestLine = 1 << 20
+
+// read adds a log. where names it in errors.
+func (l *usageLog) read(where string, in io.Reader) error {
+	lines := bufio.NewReaderSize(in, longestLine)
+	for number := 1; ; number++ {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			l.tooLong++
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+		} else if lineErr := l.line(bytes.TrimSpace(line)); lineErr != nil {
+			return fmt.Errorf("%s, line %d: %w", where, number, lineErr)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+	}
+}
+
+func (l *usageLog) line(line []byte) error {
+	if len(line) == 0 {
+		return nil
+	}
+	if !mayBeOurs(line) {
+		if line[0] != '{' || line[len(line)-1] != '}' {
+			l.notJSON++
+		}
+		return nil
+	}
+	if !gjson.ValidBytes(line) {
+		l.notJSON++
+		return nil
+	}
+	entry := parseLogLine(line)
+	if !entry.ours() {
+		return nil
+	}
+	at, ok := logTime(entry.time)
+	if !l.since.IsZero() {
+		if !ok {
+			return fmt.Errorf("--since needs the time in `ts`, as a number, in RFC 3339, ISO 8601 or the common log format, not as %s: see time_format of the log", entry.shownTime())
+		}
+		if at.Before(l.since) {
+			return nil
+		}
+	}
+	l.count(&entry, at)
+	return nil
+}
+
+func (l *usageLog) count(entry *logLine, at time.Time) {
+	name := entry.user
+	switch l.by {
+	case byProvider:
+		name = entry.provider
+	case byModel:
+		if name = entry.provider; name != "" {
+			name += "/" + entry.model
+		}
+	}
+	sum := l.byName[name]
+	if sum == nil {
+		name = strings.Clone(name) // of the whole line
+		sum = &usage{Name: name}
+		l.byName[name] = sum
+	}
+	entry.usage.Last = at
+	sum.add(entry.usage)
+}
+
+// logLine is what counts of a line of the log.
+type logLine struct {
+	user, provider, model string
+	usage                 usage
+
+	time     gjson.Result
+	logger   string
+	isAccess bool // as only the access log has how long the request took
+	handled  bool // by continue_auth
+}
+
+// ours reports whether it is an access log's, of a request that continue_auth handled. Operators may
+// leave the logger's name out.
+func (e *logLine) ours() bool {
+	return e.handled && e.isAccess && (e.logger == "" || e.logger == accessLogger || strings.HasPrefix(e.logger, accessLogger+"."))
+}
+
+// shownTime is the time as it was written, for an error.
+func (e *logLine) shownTime() string {
+	if !e.time.Exists() {
+		return "nothing"
+	}
+	const most = 60
+	if len(e.time.Raw) > most {
+		return printable(e.time.Raw[:most]) + "…"
+	}
+	return printable(e.time.Raw)
+}
+
+// Of each request that continue_auth handled, the log has one of these.
+var ourFields = [][]byte{[]byte(`"key_lookup"`), []byte(`"refused_by"`), []byte(`"provider"`)}
+
+// mayBeOurs spares the other lines of the log from being parsed.
+func mayBeOurs(line []byte) bool {
+	for _, name := range ourFields {
+		if bytes.Contains(line, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseLogLine reads a line of valid JSON.
+func parseLogLine(line []byte) (entry logLine) {
+	entry.usage.Requests = 1
+	gjson.ParseBytes(line).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "ts":
+			entry.time = value
+		case "logger":
+			entry.logger = value.Str
+		case "duration":
+			entry.isAccess = true
+		case "user_id":
+			entry.user = value.Str
+		case "provider":
+			entry.provider, entry.handled = value.Str, true
+		case "model":
+			entry.model = value.Str
+		case "key_lookup":
+			entry.handled = true
+		case "refused_by":
+			entry.usage.Refused, entry.handled = 1, true
+		case "prompt_tokens":
+			entry.usage.PromptTokens = tokens(value)
+		case "cached_tokens":
+			entry.usage.CachedTokens = tokens(value)
+		case "completion_tokens":
+			entry.usage.CompletionTokens = tokens(value)
+		case "tokens_partial":
+			entry.usage.TokensPartial = 0
+			if value.Bool() {
+				entry.usage.TokensPartial = 1
+			}
+		}
+		return true
+	})
+	return entry
+}
+
+// tokens is a count of tokens; what can be none is 0.
+func tokens(value gjson.Result) int64 {
+	if value.Type != gjson.Number || value.Num < 0 || value.Num > math.MaxInt32 {
+		return 0
+	}
+	return int64(value.Num)
+}
+
+// The formats that Caddy writes times in, except those that leave the zone open.
+var logTimes = []string{time.RFC3339, "2006-01-02T15:04:05.000Z0700", "02/Jan/2006:15:04:05 -0700"}
+
+// logTime reads the time of a line.
+func logTime(value gjson.Result) (time.Time, bool) {
+	if value.Type == gjson.Number {
+		return unixTime(value.Num)
+	}
+	if value.Type == gjson.String {
+		for _, format := range logTimes {
+			if at, err := time.Parse(format, value.Str); err == nil {
+				return at.UTC(), true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+// unixTime tells Caddy's three formats in numbers apart by their size: until the year 5138, seconds
+// are fewer than milliseconds were in 1973.
+func unixTime(n float64) (time.Time, bool) {
+	switch {
+	case n <= 0 || n >= math.MaxInt64:
+		return time.Time{}, false
+	case n < 1e11:
+		return time.UnixMilli(int64(n * 1e3)).UTC(), true
+	case n < 1e14:
+		return time.UnixMilli(int64(n)).UTC(), true
+	}
+	return time.Unix(0, int64(n)).UTC(), true
+}

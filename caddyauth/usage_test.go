@@ -1,0 +1,444 @@
+package caddyauth
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// accessLine is a line as Caddy writes it, with these fields of ours behind its own.
+func accessLine(fields string) string {
+	return `{"level":"info","ts":1777777777.5,"logger":"http.log.access.log0","msg":"handled request","request":{"method":"POST","uri":"/v1/chat/completions","headers":{"X-Provider":["\"provider\":\"x\""],"Content-Type":["application/json"]}},"bytes_read":512,` + fields + `,"duration":1.25,"size":2048,"status":200,"resp_headers":{"Server":["Caddy"]}}` + "\n"
+}
+
+// usageOf reads a log and returns its JSON.
+func usageOf(t *testing.T, by, since, log string) (string, *usageLog) {
+	t.Helper()
+	l, err := newUsageLog(by, since, time.Unix(1_777_777_777, 0).Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.read("log", strings.NewReader(log)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(l.sorted())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got), l
+}
+
+const noTokens = `"prompt_tokens":0,"cached_tokens":0,"completion_tokens":0,"tokens_partial":0`
+
+func TestWhatALineOfTheLogCountsFor(t *testing.T) {
+	const lastUsed = `,"last":"2026-05-03T03:09:37.5Z"}]`
+	for name, test := range map[string]struct{ by, log, want string }{
+		"a request with tokens is its user's": {
+			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"key_lookup":"fresh"`),
+			`[{"name":"dev@example.com","requests":1,"refused":0,"prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"tokens_partial":0` + lastUsed,
+		},
+		"it is its model's, behind the provider's name": {
+			byModel, accessLine(`"user_id":"dev@example.com","provider":"workers-ai","model":"@cf/meta/llama"`),
+			`[{"name":"workers-ai/@cf/meta/llama","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"it is its provider's": {
+			byProvider, accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini"`),
+			`[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"a refused request of nobody known has no name": {
+			byUser, accessLine(`"user_id":"","key_lookup":"absent","refused_by":"proxy"`), `[{"name":"","requests":1,"refused":1,` + noTokens + lastUsed,
+		},
+		"a request that was refused before its model was read has no model": {
+			byModel, accessLine(`"user_id":"","model":"x","refused_by":"proxy"`), `[{"name":"","requests":1,"refused":1,` + noTokens + lastUsed,
+		},
+		"a look-up alone is a request": {
+			byUser, accessLine(`"user_id":"dev@example.com","key_lookup":"stale"`), `[{"name":"dev@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"tokens that were not all counted are told apart": {
+			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":7,"tokens_partial":true`),
+			`[{"name":"dev@example.com","requests":1,"refused":0,"prompt_tokens":7,"cached_tokens":0,"completion_tokens":0,"tokens_partial":1` + lastUsed,
+		},
+		"a name that is escaped is itself": {
+			byUser, accessLine(`"user_id":"d\u0065v\"@example.com","provider":"openai"`), `[{"name":"dev\"@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"tokens that can be none count as none": {
+			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":-5,"cached_tokens":"7","completion_tokens":1e300`),
+			`[{"name":"dev@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"a logger without a name is believed": {
+			byProvider, `{"ts":1777777777.5,"duration":1,"provider":"openai"}`, `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed,
+		},
+		"the last line may lack its end":              {byProvider, strings.TrimSpace(accessLine(`"provider":"openai"`)), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
+		"lines may end as on Windows":                 {byProvider, strings.Replace(accessLine(`"provider":"openai"`), "\n", "\r\n", 1), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
+		"another site's request is none":              {byUser, accessLine(`"user_id":"dev@example.com"`), `[]`},
+		"a client's header is no field":               {byUser, accessLine(`"user_id":"","x":{"provider":"openai","key_lookup":"fresh"}`), `[]`},
+		"another logger's line is none":               {byUser, `{"logger":"http.handlers.continue_auth","duration":1,"provider":"openai"}`, `[]`},
+		"a line that is no request is none":           {byUser, `{"msg":"no answer","provider":"openai"}`, `[]`},
+		"a logger that begins like ours is not":       {byUser, `{"logger":"http.log.accessory","duration":1,"provider":"openai"}`, `[]`},
+		"an empty log is no requests and empty lines": {byUser, "\n  \n\r\n", `[]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, l := usageOf(t, test.by, "", test.log)
+			if got != test.want || l.notJSON != 0 || l.tooLong != 0 {
+				t.Errorf("got %s, want %s; %d not JSON, %d too long", got, test.want, l.notJSON, l.tooLong)
+			}
+		})
+	}
+}
+
+func TestRequestsOfOneNameAddUp(t *testing.T) {
+	request := func(user, tokens string) string {
+		return accessLine(`"user_id":"` + user + `","key_lookup":"fresh","provider":"openai","prompt_tokens":` + tokens + `,"completion_tokens":1`)
+	}
+	log := accessLine(`"user_id":"long answers","provider":"openai","completion_tokens":100`) + request("few", "1") + request("most", "5") + request("often", "0") + request("most", "6") + request("often", "1") + request("a", "1") +
+		strings.Replace(request("few", "0"), "1777777777.5", "1777777000", 1)
+	_, l := usageOf(t, byUser, "", log)
+	var names []string
+	for _, u := range l.sorted() {
+		names = append(names, u.Name)
+	}
+	if want := []string{"long answers", "most", "few", "often", "a"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("the order is %v, want %v", names, want)
+	}
+	if total := l.total(); total.Requests != 8 || total.PromptTokens != 14 || total.CompletionTokens != 107 || total.Last.Unix() != 1_777_777_777 {
+		t.Errorf("the total is %+v", total)
+	}
+	if few := l.byName["few"]; few.Last.Unix() != 1_777_777_777 {
+		t.Errorf("an earlier line moves the last time to %v", few.Last)
+	}
+}
+
+func TestLinesThatAreNoneAreCountedAndLeftOut(t *testing.T) {
+	good := accessLine(`"user_id":"dev@example.com","provider":"openai"`)
+	long := strings.TrimSpace(accessLine(`"user_id":"dev@example.com","provider":"openai","x":"` + strings.Repeat("x", 3*longestLine) + `"`))
+	for name, test := range map[string]struct {
+		log              string
+		notJSON, tooLong int64
+	}{
+		"a line that is half written":            {good + good[:len(good)/2], 1, 0},
+		"a line that is broken before our field": {good + `{"a":,"duration":1,"provider":"openai"}`, 1, 0},
+		"a console's log":                        {"2026/11/01 12:00:00 INFO provider\n" + good, 1, 0},
+		"zeros after a power cut":                {good + strings.Repeat("\x00", 100), 1, 0},
+		"a line of megabytes":                    {long + "\n" + good, 0, 1},
+		"a line of megabytes at the end":         {good + long, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, l := usageOf(t, byUser, "", test.log)
+			if l.notJSON != test.notJSON || l.tooLong != test.tooLong || l.total().Requests != 1 {
+				t.Errorf("%d not JSON, %d too long, %d requests", l.notJSON, l.tooLong, l.total().Requests)
+			}
+		})
+	}
+	almost := accessLine(`"provider":"openai","x":"` + strings.Repeat("x", longestLine-1000) + `"`)
+	if _, l := usageOf(t, byUser, "", almost+good); l.total().Requests != 2 {
+		t.Errorf("%d requests, one of them just short enough", l.total().Requests)
+	}
+}
+
+func TestTheTimesThatCaddyWrites(t *testing.T) {
+	for written, want := range map[string]string{
+		`1777777777.5`:                      "2026-05-03T03:09:37.5Z",
+		`1777777777`:                        "2026-05-03T03:09:37Z",
+		`1777777777500.25`:                  "2026-05-03T03:09:37.5Z",
+		`1777777777500000000`:               "2026-05-03T03:09:37.5Z",
+		`"2026-05-03T03:09:37Z"`:            "2026-05-03T03:09:37Z",
+		`"2026-05-03T05:09:37.5+02:00"`:     "2026-05-03T03:09:37.5Z",
+		`"2026-05-03T05:09:37.500+0200"`:    "2026-05-03T03:09:37.5Z",
+		`"2026-05-03T03:09:37.500Z"`:        "2026-05-03T03:09:37.5Z",
+		`"03/May/2026:05:09:37 +0200"`:      "2026-05-03T03:09:37Z",
+		`"2026/05/03 03:09:37"`:             "", // whose zone?
+		`"yesterday"`:                       "",
+		`-1`:                                "",
+		`1e40`:                              "",
+		`null`:                              "",
+		`["2026-05-03T03:09:37Z"]`:          "",
+		`"` + strings.Repeat("x", 99) + `"`: "",
+	} {
+		line := strings.Replace(accessLine(`"provider":"openai"`), "1777777777.5", written, 1)
+		_, l := usageOf(t, byProvider, "", line)
+		got := ""
+		if at := l.byName["openai"].Last; !at.IsZero() {
+			got = at.Format(time.RFC3339Nano)
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", written, got, want)
+		}
+		l, err := newUsageLog(byProvider, "2026-01-01", time.Now().AddDate(10, 0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = l.read("access.log", strings.NewReader("\n"+line))
+		if readable := want != ""; readable != (err == nil) {
+			t.Errorf("%s with --since: error %v", written, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "access.log, line 2: ") || !strings.Contains(err.Error(), written[:min(len(written), 20)]) || len(err.Error()) > 250) {
+			t.Errorf("%s with --since: error %v", written, err)
+		}
+	}
+}
+
+func TestSince(t *testing.T) {
+	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"24h": "2026-11-01T12:00:00Z", "30d": "2026-10-03T12:00:00Z", "2026-11-01": "2026-11-01T00:00:00Z",
+		"2026-11-01T12:00:00+01:00": "2026-11-01T11:00:00Z", "0s": "2026-11-02T12:00:00Z",
+	} {
+		if got, err := parseBeginning(text, now); err != nil || got.UTC().Format(time.RFC3339) != want {
+			t.Errorf("%s is %v, error %v, want %s", text, got, err, want)
+		}
+	}
+	for text, says := range map[string]string{"soon": "must be a duration such as 24h", "24": "must be a duration", "2027-01-01": "is yet to come", "-1h": "is yet to come"} {
+		if _, err := parseBeginning(text, now); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: error %v, want %q", text, err, says)
+		}
+	}
+	line := accessLine(`"provider":"openai"`)
+	for since, requests := range map[string]int64{"2h": 2, "30m": 0, "2026-05-03T03:09:37.5Z": 2, "2026-05-03T03:09:38Z": 0} {
+		if _, l := usageOf(t, byUser, since, line+line); l.total().Requests != requests {
+			t.Errorf("%s: %d requests, want %d", since, l.total().Requests, requests)
+		}
+	}
+}
+
+func TestATableLetsNoControlCharacterThrough(t *testing.T) {
+	_, l := usageOf(t, byModel, "", accessLine(`"provider":"openai","model":"\u001b[2Jgpt\t\u202e4\u009b"`))
+	var out strings.Builder
+	if err := l.print(&out); err != nil || strings.ContainsAny(out.String(), "\x1b\t\u202e\u009b") || !strings.Contains(out.String(), "openai/?[2Jgpt??4?") {
+		t.Errorf("error %v, table %q", err, out.String())
+	}
+}
+
+func TestProgressIsOfTheBytesThatAreRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	line := accessLine(`"x":"` + strings.Repeat("x", 1000) + `"`)
+	if err := os.WriteFile(path, bytes.Repeat([]byte(line), 3*megabyte/len(line)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	progress := newProgress(&out, "read", 2)
+	progress.terminal, progress.unit, progress.step = true, " MB", 1
+	l, err := newUsageLog(byUser, "", time.Now())
+	if err == nil {
+		err = l.readFile(path, nil, progress)
+	}
+	if err != nil || !strings.HasPrefix(out.String(), "\rread 1 of 2 MB\rread 2 of 2 MB") {
+		t.Errorf("error %v, said %q", err, out.String())
+	}
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name string, content []byte) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(w, strings.Repeat(accessLine(`"provider":"openai"`), 100))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		filepath.Join(folder, "nowhere.log"): "no such file",
+		folder:                               "is a directory",
+		write("text.log.gz", []byte("plain text")):                     "invalid header",
+		write("half.log.gz", packed.Bytes()[:200]):                     "unexpected EOF",
+		write("access.log.zst", []byte("(\xb5/\xfd")):                  "zstd -dc",
+		write("whole.log.gz", packed.Bytes()):                          "",
+		write("empty.log", nil):                                        "",
+		write("two.log.gz", append(packed.Bytes(), packed.Bytes()...)): "",
+	} {
+		l, err := newUsageLog(byUser, "", time.Now())
+		if err == nil {
+			err = l.readAll([]string{path}, nil, io.Discard)
+		}
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path)) {
+			t.Errorf("%s: error %v, want %q", path, err, says)
+		}
+	}
+	l, _ := newUsageLog(byUser, "", time.Now())
+	broken := errors.New("the pipe is broken")
+	if err := l.readAll([]string{"-"}, iotest.ErrReader(broken), io.Discard); !errors.Is(err, broken) || !strings.Contains(err.Error(), "standard input") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// logsOf adapts a Caddyfile and returns the names of its log files.
+func logsOf(t *testing.T, caddyfile string) ([]string, error) {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return logFiles(adapted, false)
+}
+
+func TestTheAccessLogsOfAConfiguration(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("TEST_LOGS", "logs")
+	if err := os.Mkdir("logs", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"access.log", "access.log.bak", "access-admin.log", "access-2026-11-01.log", "access-2026-11-01T12-00-00.000-size.txt",
+		"access-2026-10-01T12-00-00.000-size.log.gz", "access-2026-10-02T12-00-00.000-time_1.log.zst", "access-2026-10-03T12-00-00.000.log", "access-2026-10-04T12-00-00.000-size.log.gz.tmp",
+		"access-2026-10-05T12-00-00.000-size.log", "access-2026-10-05T12-00-00.000-size.log.gz",
+	} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rolled = "access-2026-10-01T12-00-00.000-size.log.gz access-2026-10-02T12-00-00.000-time_1.log.zst access-2026-10-03T12-00-00.000.log access-2026-10-05T12-00-00.000-size.log"
+	for name, test := range map[string]struct{ caddyfile, files string }{
+		"a site's log and what was rolled out of it": {"a.example.com {\nlog {\noutput file access.log\n}\n}", rolled + " access.log"},
+		"two sites share one":                        {"a.example.com {\nlog {\noutput file other.log\n}\n}\nb.example.com {\nlog {\noutput file ./other.log\n}\n}", "other.log"},
+		"two sites have two":                         {"a.example.com {\nlog {\noutput file a.log\n}\n}\nb.example.com {\nlog {\noutput file b.log\n}\n}", "a.log b.log"},
+		"a placeholder is resolved":                  {"a.example.com {\nlog {\noutput file {env.TEST_LOGS}/ai.log\n}\n}", "logs/ai.log"},
+		"fields are left out of JSON":                {"a.example.com {\nlog {\noutput file a.log\nformat filter {\nrequest>headers>Api-Key delete\n}\n}\n}", "a.log"},
+		"the default log takes a site's":             {"{\nlog {\noutput file all.log\n}\n}\na.example.com {\nlog\n}", "all.log"},
+		"only some loggers, with the access log's":   {"{\nlog some {\noutput file some.log\ninclude http.log.access admin\n}\n}\na.example.com {\nlog\n}", "some.log"},
+		"all of HTTP's loggers":                      {"{\nlog some {\noutput file some.log\ninclude http\n}\n}\na.example.com {\nlog\n}", "some.log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files, err := logsOf(t, test.caddyfile)
+			if got := strings.Join(files, " "); err != nil || got != test.files {
+				t.Errorf("%s, error %v, want %s", got, err, test.files)
+			}
+		})
+	}
+}
+
+func TestTheLogThatIsProposedIsFound(t *testing.T) {
+	proposed := blocks(t, "caddyfile")
+	t.Chdir(t.TempDir())
+	if files, err := logsOf(t, "a.example.com {\n"+logBlock+"\n}"); err != nil || !reflect.DeepEqual(files, []string{"access.log"}) {
+		t.Errorf("%v, error %v", files, err)
+	}
+	if !slices.Contains(proposed, "ai.example.com {\n"+logBlock+"\n}\n") {
+		t.Error("the README proposes another")
+	}
+}
+
+func TestWhatTheFiguresDoNotHoldIsSaid(t *testing.T) {
+	for want, l := range map[string]*usageLog{
+		"": {},
+		"1 line was not JSON, and left out.\n2 lines were longer than 1 MB, and left out.\n":    {notJSON: 1, tooLong: 2},
+		"3 requests ended before the provider had counted all tokens: it may have used more.\n": {byName: map[string]*usage{"a": {TokensPartial: 1}, "b": {TokensPartial: 2}}},
+	} {
+		var said strings.Builder
+		if l.sayWhatIsMissing(&said); said.String() != want {
+			t.Errorf("said %q, want %q", said.String(), want)
+		}
+	}
+}
+
+func TestConfigurationsWithoutAnAccessLogInFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, test := range map[string]struct{ caddyfile, says string }{
+		"no log":                       {"a.example.com {\n}", "put this into the site's block:\n" + logBlock},
+		"a log on standard error":      {"a.example.com {\nlog\n}", "put this into the site's block"},
+		"a log that is not JSON":       {"a.example.com {\nlog {\noutput file a.log\nformat console\n}\n}", "in JSON"},
+		"a filter on what is not JSON": {"a.example.com {\nlog {\noutput file a.log\nformat filter {\nwrap console\nrequest>headers>Api-Key delete\n}\n}\n}", "in JSON"},
+		"a log of something else":      {"{\nlog admin {\noutput file admin.log\ninclude admin\n}\n}\na.example.com {\nlog\n}", "writes no access log"},
+		"a log of all but requests":    {"{\nlog {\noutput file all.log\nexclude http.log\n}\n}\na.example.com {\nlog\n}", "writes no access log"},
+		"a placeholder of nothing":     {"a.example.com {\nlog {\noutput file {env.NOT_SET}/a.log\n}\n}", "{env.NOT_SET}"},
+		"a folder that is not there":   {"a.example.com {\nlog {\noutput file nowhere/a.log\n}\n}", "nowhere: no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if files, err := logsOf(t, test.caddyfile); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v, error %v, want %q", files, err, test.says)
+			}
+		})
+	}
+	if _, err := logFiles([]byte(`[]`), false); err == nil || !strings.Contains(err.Error(), "no Caddy configuration") {
+		t.Errorf("error %v", err)
+	}
+	elsewhere := []byte(`{"logging":{"logs":{"a":null,"b":{"writer":{"output":"file","filename":"a.log"}}}}}`)
+	if _, err := logFiles(elsewhere, true); err == nil || !strings.Contains(err.Error(), "run this command there") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// FuzzUsageLine holds what is read of a line against encoding/json.
+func FuzzUsageLine(f *testing.F) {
+	f.Add([]byte(accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"tokens_partial":true,"refused_by":"proxy"`)))
+	f.Add([]byte(`{"ts":"2026-05-03T03:09:37Z","logger":"http.log.access","duration":1,"user_id":"a","user_id":"b","key_lookup":"fresh"}`))
+	f.Add([]byte(`{"ts":1,"duration":null,"provider":"\ud800\\","model":"\u001b"} `))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		l, err := newUsageLog(byUser, "", time.Now())
+		if err == nil {
+			err = l.line(bytes.TrimSpace(line))
+		}
+		total := l.total()
+		if err != nil || total.Requests > 1 || total.Requests+l.notJSON > 1 || total.PromptTokens < 0 || total.CompletionTokens < 0 || total.CachedTokens < 0 {
+			t.Fatalf("error %v, %d not JSON, total %+v", err, l.notJSON, total)
+		}
+		var fields map[string]any
+		if json.Unmarshal(line, &fields) != nil {
+			if total.Requests > 0 {
+				t.Fatal("counts, and is not JSON")
+			}
+			return
+		}
+		if total.Requests == 0 || !utf8.Valid(line) {
+			return
+		}
+		user, _ := fields["user_id"].(string)
+		if l.byName[user] == nil {
+			t.Errorf("the user is not %q: %v", user, l.sorted()[0])
+		}
+	})
+}
+
+// manyLines is an endless log of a site whose requests go to continue_auth, or of another site.
+type manyLines struct {
+	lines []byte
+	at    int
+}
+
+func (m *manyLines) Read(p []byte) (int, error) {
+	n := copy(p, m.lines[m.at:])
+	m.at = (m.at + n) % len(m.lines)
+	return n, nil
+}
+
+// BenchmarkUsage reads 128 MB of log a round: MB/s is what counts.
+func BenchmarkUsage(b *testing.B) {
+	const size = 128 << 20
+	headers := `"x":{"User-Agent":["continue/1.0"],"Accept":["application/json"],"Accept-Encoding":["gzip, deflate, br"],"X-Stainless-Lang":["js"],"X-Stainless-Runtime":["node"],"X-User-Email":["dev@example.com"],"Traceparent":["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]},`
+	for name, fields := range map[string]string{
+		"ours":    `"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"key_id":"0123abcd","key_lookup":"fresh","time_to_first_byte":0.25,"upstream_log_id":"01JADMCQQQBWH3NXZ5GCRN98DP","request_id":"0af7651916cd43dd"`,
+		"another": `"user_id":""`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			log := &manyLines{lines: bytes.Repeat([]byte(accessLine(headers+fields)), 1000)}
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				l, err := newUsageLog(byModel, "30d", time.Unix(1_777_777_777, 0).Add(time.Hour))
+				if err == nil {
+					err = l.read("log", io.LimitReader(log, size))
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
