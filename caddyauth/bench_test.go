@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -60,6 +61,7 @@ func sending(body []byte, next caddyhttp.Handler) func() error {
 		ctx := context.WithValue(context.Background(), caddy.ReplacerCtxKey, repl)
 		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
 		r := template.WithContext(ctx)
+		r.Header = maps.Clone(template.Header)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		return next.ServeHTTP(w, r)
 	}

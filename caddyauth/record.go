@@ -56,6 +56,7 @@ const (
 // newRecord begins the record of a request, where Caddy's access log and placeholders find it.
 func newRecord(r *http.Request) *record {
 	rec := &record{began: time.Now(), id: [1]string{requestID(r)}}
+	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can name it
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(rec.placeholder)
 	}

@@ -63,7 +63,7 @@ func (c *handoff) redact(text string) string {
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings, rec *record) error {
-	request.User = u.email
+	request.User, request.AskUsage = u.email, h.AskUsage
 	call, err := h.providers.For(request.Provider).Call(request)
 	if err != nil {
 		return err
@@ -83,7 +83,6 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		decode:       call.Translate != nil,
 	}
 	out := h.upstreamRequest(r, carried, call, u)
-	out.Header["X-Request-Id"] = rec.id[:]
 	return h.relay(w, out, next, carried, call, rec)
 }
 

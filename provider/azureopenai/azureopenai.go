@@ -29,6 +29,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	base := "azure-openai/" + instance + "/"
 	switch r.Endpoint {
 	case openai.Completions:
+		r.AskForUsage()
 		return completion(r, base, deployment)
 	case openai.Responses:
 		r.SetModel(deployment)
@@ -37,6 +38,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 		r.SetModel(deployment)
 		return &openai.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
 	default: // openai.Chat
+		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {
 			return nil, err

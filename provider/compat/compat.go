@@ -20,12 +20,14 @@ func (Provider) Accepts(string) error { return nil }
 func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 	switch r.Endpoint {
 	case openai.Chat:
+		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {
 			return nil, err
 		}
 		return &openai.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	case openai.Completions:
+		r.AskForUsage()
 		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
 		if err != nil {
 			return nil, err

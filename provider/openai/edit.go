@@ -103,11 +103,11 @@ func (r *Request) replace(all []replacement) {
 // shift moves the spans to where they are once the value at a place has another length.
 func (r *Request) shift(at span, length int) {
 	by := length - (at.end - at.start)
-	for _, s := range []*span{&r.model, &r.stop, &r.messages} {
+	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options} {
 		if s.start > at.start {
 			s.start += by
 		}
-		if s.end >= at.end {
+		if s.end >= at.end && s.end > at.start {
 			s.end += by
 		}
 	}

@@ -8,6 +8,9 @@ type Form struct {
 	// Stream asks for events, Usage for one with the token counts at their end.
 	Stream, Usage bool
 
+	// asked says that the upstream counts tokens though the client did not ask.
+	asked bool
+
 	// Model is the model as the client named it.
 	Model string
 
@@ -28,6 +31,7 @@ func (r *Request) Form(stop []string) Form {
 		Completion: r.Endpoint == Completions,
 		Stream:     r.Stream,
 		Usage:      r.IncludeUsage || !r.Stream,
+		asked:      r.asked,
 		Model:      r.Name,
 		Choices:    r.choices,
 		Functions:  r.functions && !r.tools,

@@ -37,10 +37,15 @@ type Request struct {
 	// IncludeUsage is stream_options.include_usage.
 	IncludeUsage bool
 
+	// AskUsage is the operator's wish to know the token counts of streams whose clients do not ask.
+	AskUsage bool
+
 	// Body is the JSON as it came. Whoever turns the request into a Call may edit it in place.
 	Body []byte
 
-	model, stop, messages span // the values of these members in Body
+	model, stop, messages, options span // the values of these members in Body
+
+	asked bool // for token counts that the client did not want
 
 	choices          int  // `n`
 	tools, functions bool // whether there are any

@@ -37,6 +37,7 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 				return BadRequest("stream", "Send `stream` as true or false.")
 			}
 		case "stream_options":
+			r.options = span{m.valueStart, m.valueEnd}
 			r.IncludeUsage = gjson.GetBytes(value, "include_usage").Type == gjson.True
 		case "stop":
 			r.stop = span{m.valueStart, m.valueEnd}

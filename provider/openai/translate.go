@@ -25,6 +25,9 @@ func Translate(form Form, decode Decode) func(dst io.Writer, sse bool) Translato
 func TranslateOdd(form Form) func(dst io.Writer, sse bool) Translator {
 	return func(dst io.Writer, sse bool) Translator {
 		if sse == form.Stream && len(form.Stop) == 0 {
+			if form.asked {
+				return &usageRemover{dst: dst}
+			}
 			return nil
 		}
 		return NewTranslator(dst, sse, form, DecodeChat)

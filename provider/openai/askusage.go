@@ -1,0 +1,126 @@
+package openai
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/tidwall/gjson"
+)
+
+// includeUsage asks for the token counts of a stream
+// (https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options).
+const includeUsage = `{"include_usage":true}`
+
+// AskForUsage has r.Body ask for the token counts, where r.AskUsage wants them of a stream whose
+// client did not. They are taken out of the answer again.
+func (r *Request) AskForUsage() {
+	if !r.AskUsage || !r.Stream || r.IncludeUsage {
+		return
+	}
+	r.asked = true
+	if r.options == (span{}) {
+		end := bytes.LastIndexByte(r.Body, '}')
+		r.replace([]replacement{{span{end, end}, []byte(`,"stream_options":` + includeUsage)}})
+		return
+	}
+	options := r.Body[r.options.start:r.options.end]
+	if options[0] != '{' {
+		options = []byte(`{}`)
+	}
+	r.replace([]replacement{{r.options, Merge(options, []byte(includeUsage))}})
+}
+
+// usageRemover passes a stream through without the token counts that the client did not ask for: the
+// chunk that has nothing else, and the member `usage` of all others. The rest stays as it is, byte
+// for byte.
+type usageRemover struct {
+	dst      io.Writer
+	line     []byte // the beginning of one
+	out      []byte
+	dropping bool // the end of the event whose data has been dropped
+	within   bool // an event, of which the client has seen a part
+}
+
+func (*usageRemover) Stream() bool { return true }
+func (*usageRemover) Done() bool   { return false }
+
+func (t *usageRemover) Write(p []byte) (int, error) {
+	t.out = t.out[:0]
+	for rest := p; len(rest) > 0; {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		t.line = append(t.line, line...)
+		if ended {
+			t.line = append(t.line, '\n')
+			t.pass(t.line)
+			t.line = t.line[:0]
+		}
+		rest = after
+	}
+	if len(t.line) > maxObject {
+		return 0, UpstreamBroken("Try again: the provider's answer has a line of more than 64 MB.")
+	}
+	if len(t.out) == 0 {
+		return len(p), nil
+	}
+	if _, err := t.dst.Write(t.out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// pass passes on what may pass of a line.
+func (t *usageRemover) pass(line []byte) {
+	content := bytes.TrimRight(line, "\r\n")
+	blank := len(content) == 0
+	if t.dropping && blank {
+		t.dropping = false
+		return
+	}
+	data, ok := bytes.CutPrefix(content, []byte("data:"))
+	if ok && bytes.Contains(data, []byte(`"usage"`)) && ValidObject(bytes.TrimSpace(data)) {
+		usage := gjson.GetBytes(data, "usage")
+		choices := gjson.GetBytes(data, "choices")
+		if usage.IsObject() && choices.IsArray() && len(choices.Array()) == 0 {
+			t.dropping = true
+			return
+		}
+		line = cutMember(line, len("data:")+usage.Index, len(usage.Raw))
+	}
+	t.out = append(t.out, line...)
+	t.within = !blank
+}
+
+// cutMember returns line without the member `usage` whose value stands at that place.
+func cutMember(line []byte, at, length int) []byte {
+	name := bytes.LastIndex(line[:max(at, 0)], []byte(`"usage"`))
+	if length == 0 || name < 0 {
+		return line
+	}
+	before := bytes.TrimRight(line[:name], " \t")
+	after := bytes.TrimLeft(line[at+length:], " \t")
+	if bytes.HasSuffix(before, []byte(",")) {
+		before = before[:len(before)-1]
+	} else {
+		after = bytes.TrimPrefix(after, []byte(","))
+	}
+	return append(bytes.Clone(before), after...)
+}
+
+func (t *usageRemover) Close() error {
+	if len(t.line) == 0 {
+		return nil
+	}
+	t.out = t.out[:0]
+	t.pass(t.line)
+	_, err := t.dst.Write(t.out)
+	return err
+}
+
+func (t *usageRemover) Abort(e *Error) error {
+	var end []byte
+	if t.within {
+		end = []byte("\n")
+	}
+	_, err := t.dst.Write(e.AppendFrame(end))
+	return err
+}

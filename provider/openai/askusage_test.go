@@ -1,0 +1,151 @@
+package openai
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestAskForUsage(t *testing.T) {
+	const asked = `"stream_options":{"include_usage":true}`
+	for name, test := range map[string]struct{ body, want string }{
+		"a stream":                        {`{"model":"p/m","stream":true}`, `{"model":"p/m","stream":true,` + asked + `}`},
+		"a model at the end, white space": {`{"stream":true, "model": "p/m" } ` + "\n", `{"stream":true, "model": "p/m" ,` + asked + `} ` + "\n"},
+		"a model right before the end":    {`{"stream":true,"model":"p/m"}`, `{"stream":true,"model":"p/m",` + asked + `}`},
+		"options that are null":           {`{"model":"p/m","stream":true,"stream_options":null}`, `{"model":"p/m","stream":true,` + asked + `}`},
+		"options of another kind":         {`{"stream_options":{"include_obfuscation":false},"model":"p/m","stream":true}`, `{"stream_options":{"include_obfuscation":false,"include_usage":true},"model":"p/m","stream":true}`},
+		"a client that wants none":        {`{"stream_options":{"include_usage":false},"model":"p/m","stream":true}`, `{"stream_options":{"include_usage":true},"model":"p/m","stream":true}`},
+		"a client that asks":              {`{"model":"p/m","stream":true,"stream_options":{"include_usage":true}}`, ""},
+		"no stream":                       {`{"model":"p/m"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := parsed(t, test.body)
+			r.AskForUsage()
+			if string(r.Body) != test.body {
+				t.Errorf("nobody wants it, and the body became %s", r.Body)
+			}
+			r.AskUsage = true
+			r.AskForUsage()
+			if test.want == "" {
+				test.want = test.body
+			}
+			if string(r.Body) != test.want {
+				t.Errorf("body %s, want %s", r.Body, test.want)
+			}
+			r.SetModel("a-longer-name")
+			if want := strings.Replace(test.want, "p/m", "a-longer-name", 1); string(r.Body) != want {
+				t.Errorf("with another model: %s, want %s", r.Body, want)
+			}
+		})
+	}
+}
+
+// removed returns what a client sees of a stream that came in these pieces.
+func removed(t testing.TB, pieces ...string) string {
+	t.Helper()
+	var client bytes.Buffer
+	form := Form{Stream: true, asked: true}
+	translator := TranslateOdd(form)(&client, true)
+	for _, piece := range pieces {
+		if n, err := translator.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	if err := translator.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return client.String()
+}
+
+var usageStreams = map[string]struct{ came, seen string }{
+	"OpenAI's": {
+		"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5}}\n\ndata: [DONE]\n\n",
+		"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n",
+	},
+	"with CRLF and white space": {
+		"data: {\"usage\" : null , \"choices\":[1]}\r\n\r\ndata: {\"choices\":[] , \"usage\": {\"a\":1} }\r\n\r\ndata: [DONE]\r\n\r\n",
+		"data: { \"choices\":[1]}\r\n\r\ndata: [DONE]\r\n\r\n",
+	},
+	"counts beside the last choice": {
+		"data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"a\":{\"b\":[1]}},\"x\":1}\n\n",
+		"data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"x\":1}\n\n",
+	},
+	"a filter's chunk without choices": {
+		"data: {\"choices\":[],\"prompt_filter_results\":[],\"usage\":null}\n\n",
+		"data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
+	},
+	"text that speaks of it": {
+		"data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}\n\n: \"usage\"\n\nevent: \"usage\"\ndata: \"usage\"\n\ndata: {\"usage\"\n\n",
+		"data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}\n\n: \"usage\"\n\nevent: \"usage\"\ndata: \"usage\"\n\ndata: {\"usage\"\n\n",
+	},
+	"a stream without its last line feed": {
+		"data: {\"choices\":[1]}\n\ndata: {\"choices\":[2],\"usage\":null}",
+		"data: {\"choices\":[1]}\n\ndata: {\"choices\":[2]}",
+	},
+	"nothing but what is taken out": {"data: {\"choices\":[],\"usage\":{}}\n\n", ""},
+}
+
+func TestUsageThatTheClientDidNotAskForIsTakenOut(t *testing.T) {
+	for name, test := range usageStreams {
+		t.Run(name, func(t *testing.T) {
+			for i := range len(test.came) + 1 {
+				if got := removed(t, test.came[:i], test.came[i:]); got != test.seen {
+					t.Fatalf("torn at %d: %q, want %q", i, got, test.seen)
+				}
+			}
+			if got := removed(t, strings.Split(test.came, "")...); got != test.seen {
+				t.Errorf("byte by byte: %q, want %q", got, test.seen)
+			}
+		})
+	}
+}
+
+func TestAStreamThatIsCutOffEndsWithAnError(t *testing.T) {
+	for came, want := range map[string]string{
+		"data: {\"choices\":[1]}\n\ndata: {\"cho": "data: {\"choices\":[1]}\n\n",
+		"data: {\"choices\":[1]}\n":               "data: {\"choices\":[1]}\n\n",
+		"":                                        "",
+	} {
+		var client bytes.Buffer
+		translator := TranslateOdd(Form{Stream: true, asked: true})(&client, true)
+		_, _ = translator.Write([]byte(came))
+		e := UpstreamBroken("cut")
+		if err := translator.Abort(e); err != nil {
+			t.Error(err)
+		}
+		if want += string(e.AppendFrame(nil)); client.String() != want {
+			t.Errorf("%q, want %q", client.String(), want)
+		}
+	}
+}
+
+func TestALineWithoutEndEndsTheAnswer(t *testing.T) {
+	translator := TranslateOdd(Form{Stream: true, asked: true})(new(bytes.Buffer), true)
+	piece := bytes.Repeat([]byte("x"), 1<<20)
+	for range maxObject >> 20 {
+		if _, err := translator.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := translator.Write(piece); err == nil {
+		t.Error("no error")
+	}
+}
+
+// FuzzUsageRemover holds that it does not matter where a stream is torn, and that what has no usage
+// passes byte for byte.
+func FuzzUsageRemover(f *testing.F) {
+	for _, test := range usageStreams {
+		f.Add(test.came, len(test.came)/3)
+	}
+	f.Fuzz(func(t *testing.T, came string, at int) {
+		at = max(0, min(at, len(came)))
+		whole := removed(t, came)
+		if torn := removed(t, came[:at], came[at:]); torn != whole {
+			t.Errorf("%q torn at %d: %q, want %q", came, at, torn, whole)
+		}
+		if !strings.Contains(came, `"usage"`) && whole != came {
+			t.Errorf("%q became %q", came, whole)
+		}
+	})
+}
