@@ -3,7 +3,6 @@
 package kv
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -237,26 +236,38 @@ func (n *namespaces) list(ns keystore.Namespace) []listed {
 	}
 }
 
-// send makes a call without the store, as curl would.
+// send makes a call without the store, which must succeed.
 func (n *namespaces) send(method string, ns keystore.Namespace, operation string, body, reply any) {
 	n.Helper()
-	sent, err := json.Marshal(body)
-	if err != nil {
-		n.Fatal(err)
+	var sent []byte
+	if body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			n.Fatal(err)
+		}
 	}
-	target := n.config.Endpoint + "/accounts/" + n.config.AccountID + "/storage/kv/namespaces/" + n.id(ns) + "/" + operation
-	req, err := http.NewRequestWithContext(n.Context(), method, target, bytes.NewReader(sent))
+	status, got := n.curl(method, n.id(ns), operation, string(sent))
+	if status != http.StatusOK || json.Unmarshal(got, reply) != nil {
+		n.Fatalf("%s %s: status %d: %.300s", method, operation, status, got)
+	}
+}
+
+func (n *namespaces) curl(method, id, operation, body string) (status int, reply []byte) {
+	n.Helper()
+	target := n.config.Endpoint + "/accounts/" + n.config.AccountID + "/storage/kv/namespaces/" + id + "/" + operation
+	req, err := http.NewRequestWithContext(n.Context(), method, target, strings.NewReader(body))
 	if err != nil {
 		n.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+n.config.APIToken)
+	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		n.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	got, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK || json.Unmarshal(got, reply) != nil {
-		n.Fatalf("%s %s: status %d, %v: %.300s", method, operation, res.StatusCode, err, got)
+	if reply, err = io.ReadAll(res.Body); err != nil {
+		n.Fatal(err)
 	}
+	return res.StatusCode, reply
 }

@@ -201,7 +201,7 @@ async function wrangler(pairs) {
   await run(process.execPath, [here('node_modules/wrangler/bin/wrangler.js'), ...args], { cwd: folder, env, timeout: 60_000, killSignal: 'SIGKILL' })
 }
 
-test('the contract of every keystore', limit, async t => {
+test('the contract of every keystore, and the simulator', limit, async t => {
   const { stdout } = await run('go', ['test', '-tags', 'miniflare', '-count', '1', '-timeout', '100s', '.'], { cwd: here('.'), env: { ...process.env, ...cloudflare } })
     .catch(err => assert.fail(err.stdout + err.stderr))
   t.diagnostic(stdout.trim())
