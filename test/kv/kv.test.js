@@ -134,10 +134,12 @@ after(async () => {
   gateway?.close()
   gateway?.closeAllConnections()
   await miniflare?.dispose()
-  rmSync(folder, { recursive: true, force: true })
 }, limit)
 
-process.on('exit', () => servers.forEach(server => server.kill('SIGKILL'))) // where the tests are stopped half way
+process.on('exit', () => {
+  servers.forEach(server => server.kill('SIGKILL')) // where the tests are stopped half way
+  rmSync(folder, { recursive: true, force: true })
+})
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 test('the life of a key that the commands make', limit, async () => {
