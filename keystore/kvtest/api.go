@@ -1,6 +1,7 @@
 package kvtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -62,6 +63,11 @@ func route(r *http.Request) call {
 	return c
 }
 
+// called is what Cloudflare's errors call those operations of which Miniflare has them.
+var called = map[Operation]string{
+	ReadValue: "get", WriteValue: "put", DeleteValue: "remove key", ListKeys: "list keys", BulkRead: "bulk get keys",
+}
+
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c call) {
 	r.Body = http.MaxBytesReader(w, r.Body, 100<<20)
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -78,7 +84,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c call) {
 		fail(w, http.StatusForbidden, message{codeAuthentication, "Authentication error"})
 		return
 	case s.namespaces[c.namespace] == nil:
-		fail(w, http.StatusNotFound, message{codeNamespaceNotFound, "namespace not found"})
+		fail(w, http.StatusNotFound, message{codeNamespaceNotFound, cmp.Or(called[c.operation], string(c.operation)) + ": 'namespace not found'"})
 		return
 	}
 	map[Operation]func(http.ResponseWriter, *http.Request, call){

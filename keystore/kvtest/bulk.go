@@ -25,12 +25,16 @@ func (s *Server) bulkRead(w http.ResponseWriter, r *http.Request, c call) {
 		invalid(w, "there must be 1 to 100 keys")
 		return
 	}
-	values := make(map[string]any, len(body.Keys))
+	values, size := make(map[string]any, len(body.Keys)), 0
 	for _, key := range body.Keys {
 		values[key] = nil
 		e := s.get(c.namespace, key)
 		if e == nil {
 			continue
+		}
+		if size += len(e.value); size > 25<<20 {
+			fail(w, http.StatusRequestEntityTooLarge, message{codeInvalid, "Total size of request exceeds the limit of 25MB"})
+			return
 		}
 		var value any = string(e.value)
 		if body.Type == "json" {

@@ -120,6 +120,17 @@ func TestABulkReadSaysNullForWhatIsMissing(t *testing.T) {
 	c.want("POST", "/bulk/get", `{"keys":["b"],"type":"json"}`, 400, failure(codeInvalid, "a value is not JSON"))
 }
 
+func TestABulkReadOfTooMuchIsRefused(t *testing.T) {
+	c := newClient(t)
+	c.Put(APIKeys, "a", strings.Repeat("v", 13<<20))
+	c.Put(APIKeys, "b", strings.Repeat("v", 12<<20))
+	c.Put(APIKeys, "c", "v")
+	if status, body := c.send("POST", "/bulk/get", `{"keys":["a","b","x"]}`); status != 200 {
+		t.Errorf("%d %.300s", status, body)
+	}
+	c.want("POST", "/bulk/get", `{"keys":["a","b","c"]}`, 413, failure(codeInvalid, "Total size of request exceeds the limit of 25MB"))
+}
+
 func TestBulkReadsTakeOneToAHundredKeys(t *testing.T) {
 	c := newClient(t)
 	keys := func(n int) string {
@@ -256,6 +267,12 @@ func TestWhoeverMayNotIsRefused(t *testing.T) {
 		status, body := c.sendTo(tt.url, tt.method, "", "")
 		if status != tt.status || !strings.Contains(body, fmt.Sprintf(`"errors":[{"code":%d,`, tt.code)) {
 			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	c.token = APIToken
+	for path, called := range map[string]string{"keys": "list keys", "values/k": "get", "metadata/k": "read metadata"} {
+		if status, body := c.sendTo(base+"ffff/"+path, "GET", "", ""); status != 404 || strings.TrimSpace(body) != failure(10013, called+": 'namespace not found'") {
+			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
 	c.token = ReadOnlyToken
