@@ -142,7 +142,6 @@ func TestARequestKeepsItsIDIfThatIsHarmless(t *testing.T) {
 func TestPlaceholders(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL})
 	var config strings.Builder
-	config.WriteString("log\n")
 	names := map[string]string{
 		"provider": "azure-openai", "model": "myinstance/gpt-4o", "prompt_tokens": "1", "completion_tokens": "1", "cached_tokens": "0",
 		"request_id": "the-id", "key_id": hashOf(testKey)[7:15], "key_lookup": "loaded", "outcome": "ok", "nothing_of_ours": "",
@@ -151,7 +150,7 @@ func TestPlaceholders(t *testing.T) {
 		config.WriteString("log_append its_" + name + " {http.continue_auth." + name + "}\n")
 	}
 	config.WriteString("log_append its_user {http.auth.user.id}\n")
-	if err := p.load(strings.Replace(p.config, "log\n\t\tcontinue_auth", config.String()+"\t\tcontinue_auth", 1)); err != nil {
+	if err := p.load(strings.Replace(p.config, "continue_auth  {", config.String()+"continue_auth  {", 1)); err != nil {
 		t.Fatal(err)
 	}
 	header := as(testEmail, testKey)

@@ -12,7 +12,7 @@ func TestARequestPassesTheKeyCheckAndReachesTheGateway(t *testing.T) {
 	header := as(testEmail, testKey)
 	for name, value := range map[string]string{
 		"Accept": "application/json", "User-Agent": "OpenAI/JS 5.23.2", "Cookie": "a=b", "Api-Key": testKey, "X-Api-Key": testKey,
-		"X-Goog-Api-Key": testKey, "X-Forwarded-For": "10.0.0.9", "Cf-Aig-Metadata": `{"user":"forged"}`, "Cf-Aig-Authorization": "Bearer forged",
+		"X-Goog-Api-Key": "forged", "X-Forwarded-For": "10.0.0.9", "Cf-Aig-Metadata": `{"user":"forged"}`, "Cf-Aig-Authorization": "Bearer forged",
 		"Cf-Aig-Cache-Key": "shared", "Forwarded": "for=10.0.0.9", "X-Stainless-Lang": "js",
 	} {
 		header[name] = value

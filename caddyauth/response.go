@@ -119,6 +119,9 @@ func (c client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// errorMember is in each message that reports an error in an answer that passes.
+var errorMember = []byte(`"error`)
+
 // errorEvent is how the event begins that ends a stream with an error.
 var errorEvent = []byte(`data: {"error":`)
 
@@ -129,6 +132,9 @@ func (w *response) Write(p []byte) (int, error) {
 	case passing:
 		w.rec.wrote()
 		w.rec.usage.Write(p)
+		if bytes.Contains(p, errorMember) {
+			p = w.carried.mask(p)
+		}
 		if w.events {
 			w.tail = append(w.tail, p[max(0, len(p)-4):]...)
 			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-4):]...)

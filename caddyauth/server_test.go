@@ -140,7 +140,13 @@ func start(t *testing.T, s setup) *proxy {
 		%s
 	}
 	%s {
-		log
+		log {
+			output net %s
+			format filter {
+				request>headers>Api-Key delete
+				request>headers>X-Api-Key delete
+			}
+		}
 		continue_auth %s {
 			account_id acc
 			gateway gw
@@ -151,13 +157,18 @@ func start(t *testing.T, s setup) *proxy {
 		reverse_proxy %s {
 			%s
 		}
-	}`, s.admin, folder, p.log.address, s.global, p.url, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
+	}`, s.admin, folder, p.log.address, s.global, p.url, p.log.address, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
 	if err := p.load(p.config); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping: %v", err)
+		}
+		for _, secret := range []string{testToken, testAzure, testKey, "workers-ai-canary", "google-canary", "openai-canary", "kvtest-"} {
+			if strings.Contains(p.log.String(), secret) {
+				t.Errorf("the log at level DEBUG has %q", secret)
+			}
 		}
 	})
 	return p

@@ -44,21 +44,36 @@ type handoffKey struct{}
 
 // redact takes the secrets out of a text from upstream. Providers quote keys they refuse.
 func (c *handoff) redact(text string) string {
-	secrets := []string{c.gatewayToken}
+	for _, secret := range c.secrets() {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
+	}
+	return text
+}
+
+// mask is redact for what passes through, which must not change its length. It writes to a copy.
+func (c *handoff) mask(piece []byte) []byte {
+	for _, secret := range c.secrets() {
+		if bytes.Contains(piece, []byte(secret)) {
+			piece = bytes.ReplaceAll(piece, []byte(secret), bytes.Repeat([]byte("*"), len(secret)))
+		}
+	}
+	return piece
+}
+
+// secrets are those that go upstream with the request.
+func (c *handoff) secrets() []string {
+	all := []string{c.gatewayToken}
 	for _, values := range c.header {
 		for _, value := range values {
-			secrets = append(secrets, value, strings.TrimPrefix(value, "Bearer "))
+			all = append(all, value, strings.TrimPrefix(value, "Bearer "))
 		}
 	}
 	for _, values := range c.query {
-		secrets = append(secrets, values...)
+		all = append(all, values...)
 	}
-	for _, secret := range secrets {
-		if len(secret) >= 8 { // shorter ones are no secrets, but versions and words
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
-	}
-	return text
+	return slices.DeleteFunc(all, func(secret string) bool {
+		return len(secret) < 8 // those are no secrets, but versions and words
+	})
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.

@@ -31,6 +31,8 @@ type operator struct {
 	kv     *kvtest.Server // nil for files
 	admin  string
 	site   string // URL
+
+	gateway *gatewaytest.Server
 }
 
 // operators are one for each keystore. The admin endpoint is a socket for one, a port for the other.
@@ -62,7 +64,7 @@ func newOperator(t *testing.T, keystore, admin string) *operator {
 	}
 	t.Cleanup(func() { _ = gateway.Close() })
 	o := &operator{
-		t: t, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freePort(t)),
+		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freePort(t)),
 		env: []string{
 			"ACCOUNT_ID=" + gateway.Config.Account, "GATEWAY_NAME=" + gateway.Config.Gateway, "GATEWAY_API_KEY=" + gateway.Config.Token,
 			"WORKERS_AI=" + gateway.Config.ProviderHeaders["workers-ai"]["Authorization"],
@@ -158,6 +160,11 @@ func (o *operator) serve() *output {
 		_ = cmd.Process.Signal(os.Interrupt)
 		if err := cmd.Wait(); err != nil {
 			o.t.Errorf("caddy ended with %v", err)
+		}
+		for _, secret := range []string{"cca_", "kvtest-", "gatewaytest-"} { // with which they all begin
+			if strings.Contains(log.String(), secret) {
+				o.t.Errorf("the log at level DEBUG has a secret that begins with %q", secret)
+			}
 		}
 	})
 	log.waitFor(o.t, "serving initial configuration")

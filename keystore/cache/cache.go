@@ -88,8 +88,9 @@ func parseNames(value []byte) (all []string, err error) {
 // Budget is how many calls of the store could be made at once; -1 where there is no bound.
 func (c *Cache) Budget() float64 { return c.gate.tokens() }
 
-// Close closes the store.
+// Close closes the store, and asks it no more: who waits for an answer gets none.
 func (c *Cache) Close() error {
+	c.gate.end()
 	if closer, ok := c.store.(io.Closer); ok {
 		return closer.Close()
 	}

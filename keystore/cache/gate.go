@@ -20,6 +20,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	closed time.Time // until when the store wants to be left alone
+	ended  bool      // the store is not to be asked any more
 }
 
 // newGate returns the gate of a store, which may have a budget.
@@ -37,6 +38,8 @@ func (g *gate) pass() (ok bool, wait time.Duration, err error) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	switch {
+	case g.ended:
+		return false, 0, keystore.ErrUnavailable
 	case now.Before(g.closed):
 		return false, 0, &keystore.RateLimitError{RetryAfter: g.closed.Sub(now)}
 	case g.budget == nil || g.budget.AllowN(now, 1):
@@ -75,6 +78,13 @@ func (g *gate) learn(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = time.Now().Add(pause)
+}
+
+// end has no call pass any more.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
 }
 
 // tokens is how many calls could be made at once; -1 where there is no bound.

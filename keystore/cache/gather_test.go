@@ -342,6 +342,32 @@ func TestAFloodOfMadeUpNamesLeavesKnownUsersAlone(t *testing.T) {
 	})
 }
 
+func TestAClosedCacheAsksNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &budgeted{reads: reads{delay: time.Millisecond}, limiter: rate.NewLimiter(3, 1)}
+		c := New(store, Options{MaxEntries: 1000})
+		var all sync.WaitGroup
+		var failed atomic.Int64
+		for i := range 1000 {
+			all.Go(func() {
+				if _, err := c.APIKeys.Get(t.Context(), fmt.Sprint(i), ages, true); errors.Is(err, keystore.ErrUnavailable) {
+					failed.Add(1)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		before := store.count()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		settle()
+		if calls := store.count() - before; calls > 0 || failed.Load() == 0 {
+			t.Errorf("%d calls after the end, %d who wait were told", calls, failed.Load())
+		}
+	})
+}
+
 func TestAStoreThatWantsToBeLeftAloneIs(t *testing.T) {
 	for name, test := range map[string]struct{ retryAfter, pause time.Duration }{
 		"for as long as it says": {5 * time.Minute, 5 * time.Minute},
