@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // MarshalLogObject writes the fields of Caddy's access log. Those that are not known are left out.
@@ -25,10 +27,10 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	if rec.firstByte > 0 {
 		log.AddDuration("time_to_first_byte", rec.firstByte)
 	}
-	if usage, ok := rec.usage.Usage(); ok {
-		log.AddInt64("prompt_tokens", usage.Prompt)
-		log.AddInt64("completion_tokens", usage.Completion)
-		log.AddInt64("cached_tokens", usage.Cached)
+	if rec.usage != (openai.Usage{}) {
+		log.AddInt64("prompt_tokens", rec.usage.Prompt)
+		log.AddInt64("completion_tokens", rec.usage.Completion)
+		log.AddInt64("cached_tokens", rec.usage.Cached)
 	}
 	if rec.partial() {
 		log.AddBool("tokens_partial", true)
@@ -65,7 +67,7 @@ func (rec *record) placeholder(name string) (value any, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	switch usage, _ := rec.usage.Usage(); name {
+	switch name {
 	case "request_id":
 		return rec.id[0], true
 	case "key_id":
@@ -79,11 +81,11 @@ func (rec *record) placeholder(name string) (value any, ok bool) {
 	case "outcome":
 		return rec.outcome, true
 	case "prompt_tokens":
-		return usage.Prompt, true
+		return rec.usage.Prompt, true
 	case "completion_tokens":
-		return usage.Completion, true
+		return rec.usage.Completion, true
 	case "cached_tokens":
-		return usage.Cached, true
+		return rec.usage.Cached, true
 	}
 	return nil, false
 }

@@ -140,7 +140,6 @@ func TestARequestKeepsItsIDIfThatIsHarmless(t *testing.T) {
 }
 
 func TestPlaceholders(t *testing.T) {
-	p := start(t, setup{upstream: newUpstream(t, answerChat).URL})
 	var config strings.Builder
 	names := map[string]string{
 		"provider": "azure-openai", "model": "myinstance/gpt-4o", "prompt_tokens": "1", "completion_tokens": "1", "cached_tokens": "0",
@@ -150,9 +149,7 @@ func TestPlaceholders(t *testing.T) {
 		config.WriteString("log_append its_" + name + " {http.continue_auth." + name + "}\n")
 	}
 	config.WriteString("log_append its_user {http.auth.user.id}\n")
-	if err := p.load(strings.Replace(p.config, "continue_auth  {", config.String()+"continue_auth  {", 1)); err != nil {
-		t.Fatal(err)
-	}
+	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, before: config.String()})
 	header := as(testEmail, testKey)
 	header["X-Request-Id"] = "the-id"
 	read(t, p.do(request{path: "/v1/chat/completions", header: header, body: chatBody("azure-openai/myinstance/gpt-4o")}))

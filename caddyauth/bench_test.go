@@ -15,6 +15,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
 // bare is the rest of the chain, with the shortest of streams for an answer. It does what the
@@ -127,6 +130,27 @@ func BenchmarkHandler(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRecord is what metrics, the access log's fields and a trace add to BenchmarkHandler: all
+// that is done with a request's record, but for the log's own encoding.
+func BenchmarkRecord(b *testing.B) {
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		repl := caddy.NewEmptyReplacer()
+		extra := new(caddyhttp.ExtraLogFields)
+		r := (&http.Request{Header: http.Header{}}).WithContext(context.WithValue(context.WithValue(ctx, caddy.ReplacerCtxKey, repl), caddyhttp.ExtraLogFieldsCtxKey, extra))
+		rec := newRecord(r)
+		rec.email, rec.signedIn, rec.keyID, rec.lookup = testEmail, true, keystore.IDOf(testKey), cache.Fresh
+		keyLookupsTotal.WithLabelValues(string(rec.lookup)).Inc()
+		rec.provider, rec.model, rec.outcome = "groq", "llama-3.3-70b-versatile", outcomeOK
+		rec.scanner.Write(usageEvent)
+		rec.wrote()
+		rec.end(ctx)
+	}
+}
+
+var usageEvent = []byte(`data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}` + "\n\n")
 
 // TestAnOpenStreamCostsAtMost16KB holds streams open through the whole of Caddy, with us and with
 // reverse_proxy alone.

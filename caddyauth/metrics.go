@@ -74,10 +74,6 @@ func (rec *record) count() {
 	if rec.firstByte > 0 {
 		timeToFirstByte.WithLabelValues(provider).Observe(rec.firstByte.Seconds())
 	}
-	usage, ok := rec.usage.Usage()
-	if !ok {
-		return
-	}
 	model := "other"
 	if rec.listed {
 		model = rec.model
@@ -85,7 +81,7 @@ func (rec *record) count() {
 	for _, kind := range []struct {
 		name  string
 		count int64
-	}{{"prompt", usage.Prompt}, {"completion", usage.Completion}, {"cached", usage.Cached}} {
+	}{{"prompt", rec.usage.Prompt}, {"completion", rec.usage.Completion}, {"cached", rec.usage.Cached}} {
 		if kind.count > 0 {
 			tokensTotal.WithLabelValues(provider, model, kind.name).Add(float64(kind.count))
 		}

@@ -34,7 +34,8 @@ type record struct {
 	model    string // without the provider's name
 	listed   bool   // the model is in the provider's settings
 
-	usage      provider.UsageScanner
+	scanner    provider.UsageScanner
+	usage      openai.Usage // what the scanner has found, once the answer has ended
 	firstByte  time.Duration
 	logID      string // the AI Gateway's
 	upstreamID string // the provider's id of the request
@@ -120,6 +121,7 @@ func (rec *record) end(ctx context.Context) {
 	if rec.outcome == "" {
 		rec.outcome = outcomeCanceled
 	}
+	rec.usage, _ = rec.scanner.Usage()
 	rec.count()
 	rec.trace(ctx)
 }

@@ -131,7 +131,7 @@ func (w *response) Write(p []byte) (int, error) {
 	switch w.mode {
 	case passing:
 		w.rec.wrote()
-		w.rec.usage.Write(p)
+		w.rec.scanner.Write(p)
 		if bytes.Contains(p, errorMember) {
 			p = w.carried.mask(p)
 		}
@@ -141,7 +141,7 @@ func (w *response) Write(p []byte) (int, error) {
 		}
 		return w.ResponseWriter.Write(p)
 	case translating:
-		w.rec.usage.Write(p)
+		w.rec.scanner.Write(p)
 		n, err := w.translator.Write(p)
 		w.carried.done = w.translator.Done()
 		return n, err

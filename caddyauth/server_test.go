@@ -42,6 +42,7 @@ type proxy struct {
 type setup struct {
 	upstream  string
 	options   string // more lines of continue_auth
+	before    string // more lines of the site
 	matcher   string // of continue_auth: a path
 	proxy     string // the lines of reverse_proxy, if not only the transport
 	global    string // more global options
@@ -147,6 +148,7 @@ func start(t *testing.T, s setup) *proxy {
 				request>headers>X-Api-Key delete
 			}
 		}
+		%s
 		continue_auth %s {
 			account_id acc
 			gateway gw
@@ -157,7 +159,7 @@ func start(t *testing.T, s setup) *proxy {
 		reverse_proxy %s {
 			%s
 		}
-	}`, s.admin, folder, p.log.address, s.global, p.url, p.log.address, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
+	}`, s.admin, folder, p.log.address, s.global, p.url, p.log.address, s.before, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
 	if err := p.load(p.config); err != nil {
 		t.Fatal(err)
 	}

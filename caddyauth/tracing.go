@@ -35,8 +35,8 @@ func (rec *record) trace(ctx context.Context) {
 		name = semconv.GenAIProviderNameXAI
 	}
 	span.SetAttributes(operation, name, semconv.GenAIRequestModel(rec.model))
-	if usage, ok := rec.usage.Usage(); ok {
-		span.SetAttributes(semconv.GenAIUsageInputTokens(int(usage.Prompt)), semconv.GenAIUsageOutputTokens(int(usage.Completion)))
+	if rec.usage != (openai.Usage{}) {
+		span.SetAttributes(semconv.GenAIUsageInputTokens(int(rec.usage.Prompt)), semconv.GenAIUsageOutputTokens(int(rec.usage.Completion)))
 	}
 	if rec.outcome != outcomeOK {
 		span.SetAttributes(semconv.ErrorTypeKey.String(rec.outcome))

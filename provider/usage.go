@@ -173,7 +173,9 @@ func (s *UsageScanner) Usage() (u openai.Usage, ok bool) {
 		return openai.Usage{}, false
 	}
 	found := gjson.ParseBytes(s.last)
-	if u = googleaistudio.ParseUsage(found); u == (openai.Usage{}) {
+	if bytes.Contains(s.last, []byte(`TokenCount"`)) {
+		u = googleaistudio.ParseUsage(found)
+	} else {
 		u = openai.ParseUsage(found)
 	}
 	return u, u != (openai.Usage{})

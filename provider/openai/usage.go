@@ -49,14 +49,21 @@ func DecodeUsage(usage gjson.Result, a *Answer) {
 // ParseUsage reads OpenAI's usage object, of chats, completions and embeddings or, under other names,
 // of responses.
 func ParseUsage(usage gjson.Result) Usage {
-	count := func(name, inResponses string) int64 {
-		return max(usage.Get(name).Int(), usage.Get(inResponses).Int())
-	}
-	return Usage{
-		Prompt:     count("prompt_tokens", "input_tokens"),
-		Completion: count("completion_tokens", "output_tokens"),
-		Total:      usage.Get("total_tokens").Int(),
-		Cached:     count("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"),
-		Reasoning:  count("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"),
-	}
+	var u Usage
+	usage.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "prompt_tokens", "input_tokens":
+			u.Prompt = value.Int()
+		case "completion_tokens", "output_tokens":
+			u.Completion = value.Int()
+		case "total_tokens":
+			u.Total = value.Int()
+		case "prompt_tokens_details", "input_tokens_details":
+			u.Cached = value.Get("cached_tokens").Int()
+		case "completion_tokens_details", "output_tokens_details":
+			u.Reasoning = value.Get("reasoning_tokens").Int()
+		}
+		return true
+	})
+	return u
 }
