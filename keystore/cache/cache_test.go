@@ -209,6 +209,42 @@ func TestOneLookUpAKeyHoweverManyWait(t *testing.T) {
 	})
 }
 
+func TestAStoreThatHangsIsWaitedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &reads{}
+		c := New(s, Options{MaxEntries: 10})
+		waited := func() time.Duration {
+			began := time.Now()
+			if let := ask(t, c, 1); let != 1 {
+				t.Error("a known user is refused")
+			}
+			return time.Since(began)
+		}
+		set := func(delay time.Duration, err error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.delay, s.err = delay, err
+		}
+		_ = waited()
+		time.Sleep(ages.MaxAge)
+		set(5*time.Second, keystore.ErrTimeout)
+		if got := waited(); got != 5*time.Second {
+			t.Errorf("the first request waits for %v", got)
+		}
+		for range 5 {
+			if got := waited(); got != patienceWhileDown {
+				t.Errorf("a request after it waits for %v", got)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		set(time.Millisecond, nil)
+		before := s.count()
+		if got := waited(); got != time.Millisecond || s.count() != before+1 {
+			t.Errorf("once the store is back, a request waits for %v, with %d calls", got, s.count()-before)
+		}
+	})
+}
+
 func TestAWaiterLeavesWithItsContextAndTheLookUpGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{"dev@example.com": enabled})

@@ -19,6 +19,11 @@ var ErrAbsent = errors.New("no such record")
 // ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
+// patienceWhileDown is how long an answer that is known waits for the store where that could not answer
+// the last time: a store that hangs would make every user wait. It is asked all the same, so that it
+// is noticed at once when it is back.
+const patienceWhileDown = 500 * time.Millisecond
+
 // load begins to ask the store. Patience is how long a renewal can wait.
 type load[V any] func(name string, c class, patience time.Duration) pending[V]
 
@@ -123,19 +128,34 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 	if ok && known.err != ErrAbsent {
 		urgency = acquainted
 	}
+	usable := ok && time.Since(known.asked) <= ages.StaleIfError
+	var enough <-chan time.Time
+	if usable && t.down() {
+		timer := time.NewTimer(patienceWhileDown)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	c := t.ask(name, urgency, 0)
 	select {
 	case <-c.done:
+	case <-enough:
+		return known.value, Stale, known.err
 	case <-ctx.Done():
 		return none, NotAsked, ctx.Err()
 	}
 	switch {
 	case c.entry != nil:
 		return c.entry.value, c.entry.source(Loaded), c.entry.err
-	case ok && time.Since(known.asked) <= ages.StaleIfError:
+	case usable:
 		return known.value, Stale, known.err
 	}
 	return none, Failed, c.err
+}
+
+// down reports whether the store could not answer when it was last asked.
+func (t *Table[V]) down() bool {
+	failed, answered := t.failed.Load(), t.answered.Load()
+	return failed != nil && (answered == nil || failed.at.After(*answered))
 }
 
 // ask starts a look-up of name, or joins the one under way.
