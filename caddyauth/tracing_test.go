@@ -56,7 +56,7 @@ func TestTheCurrentSpanTellsOfTheModel(t *testing.T) {
 			span.End()
 			got := map[attribute.Key]string{}
 			for _, a := range spans.GetSpans()[0].Attributes {
-				got[a.Key] = a.Value.Emit()
+				got[a.Key] = a.Value.String()
 			}
 			if len(got) != len(test.want) {
 				t.Errorf("attributes %v, want %v", got, test.want)
