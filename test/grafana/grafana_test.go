@@ -5,6 +5,7 @@ package grafana
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +61,28 @@ func registered(t *testing.T) map[string][]string {
 	return metrics
 }
 
+// code is that of the packages that values of labels come from.
+func code(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, folder := range []string{"caddyauth", "keystore/cache", "provider/openai"} {
+		files, err := filepath.Glob("../../" + folder + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, error %v", folder, len(files), err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				all.Write(content)
+			}
+		}
+	}
+	return all.String()
+}
+
 type dashboard struct {
 	Templating struct {
 		List []struct{ Name, Type string }
@@ -89,11 +112,12 @@ type rules struct {
 var (
 	metricName = regexp.MustCompile(`caddy_continue_auth_\w+`)
 	labelsBy   = regexp.MustCompile(`\bby \(([\w, ]+)\)`)
-	matcher    = regexp.MustCompile(`(\w+)\s*[!=]~?\s*"`)
+	matcher    = regexp.MustCompile(`(\w+)(?:=|!=|=~|!~)"`)
+	value      = regexp.MustCompile(`=~?"([\w|]+)"`)
 	legend     = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
 
-func TestEveryMetricAndLabelInUseExists(t *testing.T) {
+func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
 	metrics := registered(t)
 	var board dashboard
 	read(t, "dashboard.json", json.Unmarshal, &board)
@@ -134,6 +158,16 @@ func TestEveryMetricAndLabelInUseExists(t *testing.T) {
 		for _, name := range names {
 			if !slices.Contains(labels, name) {
 				t.Errorf("%s: there is no label %s in %s", title, name, expression)
+			}
+		}
+	}
+	source := code(t)
+	for expression, title := range expressions {
+		for _, match := range value.FindAllStringSubmatch(expression, -1) {
+			for name := range strings.SplitSeq(match[1], "|") {
+				if !strings.Contains(source, `"`+name+`"`) {
+					t.Errorf("%s: the server's code knows no %s", title, name)
+				}
 			}
 		}
 	}
