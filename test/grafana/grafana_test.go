@@ -134,7 +134,7 @@ func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
 	}
 	used := make(map[string]bool)
 	for expression, title := range expressions {
-		labels := []string{}
+		labels := []string{"instance"} // Prometheus' own
 		for _, name := range metricName.FindAllString(expression, -1) {
 			if bucket, ok := strings.CutSuffix(name, "_bucket"); ok {
 				name, labels = bucket, append(labels, "le")
@@ -145,7 +145,7 @@ func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
 			}
 			used[name], labels = true, append(labels, known...)
 		}
-		if len(labels) == 0 {
+		if len(labels) == 1 {
 			t.Errorf("%s: no metric in %s", title, expression)
 		}
 		var names []string
