@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
 // The metrics of all handlers. They outlive a configuration, which gives each of its own a new
@@ -51,6 +52,35 @@ var (
 	}, []string{"provider"})
 )
 
+// What can be counted from the beginning is there from the beginning: a rate does not see the step from
+// nothing to 1.
+func init() {
+	for _, result := range []cache.Source{cache.Fresh, cache.Refreshed, cache.Loaded, cache.Stale, cache.Absent, cache.Failed} {
+		keyLookupsTotal.WithLabelValues(string(result))
+	}
+	for _, outcome := range keystoreOutcomes {
+		keystoreRequestsTotal.WithLabelValues("read", outcome.name)
+		keystoreRequestsTotal.WithLabelValues("list", outcome.name)
+	}
+	for _, code := range []string{"keystore_unavailable", "invalid_api_key", "too_many_failed_attempts"} {
+		requestsTotal.WithLabelValues("none", code)
+	}
+}
+
+// keystoreOutcomes are the outcomes of requests to keystores. An error counts as the first that it
+// matches.
+var keystoreOutcomes = []struct {
+	err  error
+	name string
+}{
+	{nil, outcomeOK},
+	{keystore.ErrUnauthorized, "unauthorized"},
+	{keystore.ErrNamespaceNotFound, "namespace_not_found"},
+	{keystore.ErrRateLimited, "rate_limited"},
+	{keystore.ErrTimeout, "timeout"},
+	{keystore.ErrUnavailable, "unavailable"},
+}
+
 // registerMetrics puts the metrics on the registry of a configuration, where another handler of it
 // may have put them already.
 func registerMetrics(registry *prometheus.Registry) error {
@@ -91,19 +121,9 @@ func (rec *record) count() {
 // countKeystoreRequest counts a request to a keystore.
 func countKeystoreRequest(operation string, took time.Duration, err error) {
 	outcome := "error"
-	for _, known := range []struct {
-		err     error
-		outcome string
-	}{
-		{nil, outcomeOK},
-		{keystore.ErrUnauthorized, "unauthorized"},
-		{keystore.ErrNamespaceNotFound, "namespace_not_found"},
-		{keystore.ErrRateLimited, "rate_limited"},
-		{keystore.ErrTimeout, "timeout"},
-		{keystore.ErrUnavailable, "unavailable"},
-	} {
+	for _, known := range keystoreOutcomes {
 		if errors.Is(err, known.err) {
-			outcome = known.outcome
+			outcome = known.name
 			break
 		}
 	}

@@ -19,10 +19,10 @@ var ErrAbsent = errors.New("no such record")
 // ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
-// patienceWhileDown is how long an answer that is known waits for the store where that could not answer
-// the last time: a store that hangs would make every user wait. It is asked all the same, so that it
-// is noticed at once when it is back.
-const patienceWhileDown = 500 * time.Millisecond
+// patienceWhileDown is how long who is known waits for the store where that could not answer the last
+// time: one that hangs, or fails until its budget is spent, would make every user wait. It is asked all
+// the same, so that it is noticed at once when it is back.
+const patienceWhileDown = 100 * time.Millisecond
 
 // load begins to ask the store. Patience is how long a renewal can wait.
 type load[V any] func(name string, c class, patience time.Duration) pending[V]
