@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -184,7 +185,24 @@ func (p *proxy) load(config string) error {
 	}
 	err = caddy.Load(adapted, true)
 	http.DefaultClient.CloseIdleConnections() // which the configuration before closes as it ends
+	p.waitForOneListener()
 	return err
+}
+
+// waitForOneListener waits until the socket of the configuration before has gone, where the system
+// tells: Linux resets what still waits in its queue.
+func (p *proxy) waitForOneListener() {
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
+	number, _ := strconv.Atoi(port)
+	listening := fmt.Sprintf(":%04X 00000000000000000000000000000000:0000 0A", number)
+	for range 500 {
+		sockets, err := os.ReadFile("/proc/net/tcp6")
+		if err != nil || strings.Count(string(sockets), listening) <= 1 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.t.Error("the configuration before listens still")
 }
 
 func freePort(t *testing.T) int {

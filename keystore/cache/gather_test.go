@@ -355,7 +355,8 @@ func TestAClosedCacheAsksNoMore(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(time.Second)
+		time.Sleep(900 * time.Millisecond) // between two calls
+		synctest.Wait()
 		before := store.count()
 		if err := c.Close(); err != nil {
 			t.Error(err)
