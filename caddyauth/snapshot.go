@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"time"
@@ -39,14 +40,14 @@ type snapshots struct {
 	stop, done chan struct{}
 }
 
-// newSnapshots makes the key of the encryption out of the gateway's token and all that makes the
-// keystore, its token included: whoever has those needs no snapshot.
+// newSnapshots makes the key of the encryption, and the name, out of the gateway's token and all that
+// makes the keystore, its token included: whoever has those needs no snapshot.
 func newSnapshots(ctx caddy.Context, h *Handler, identity string) (*snapshots, error) {
-	secret, err := hkdf.Key(sha256.New, []byte(h.settings.gatewayToken+"\x00"+identity), nil, "continue_auth snapshot", 32)
+	derived, err := hkdf.Key(sha256.New, []byte(h.settings.gatewayToken+"\x00"+identity), nil, "continue_auth snapshot", 32+8)
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(secret)
+	block, err := aes.NewCipher(derived[:32])
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func newSnapshots(ctx caddy.Context, h *Handler, identity string) (*snapshots, e
 	}
 	return &snapshots{
 		ctx: ctx, logger: h.logger, cache: h.cache, keep: h.settings.ages.StaleIfError,
-		name: "continue_auth/" + h.cacheKey[:16] + ".snapshot", sealed: sealed,
+		name: "continue_auth/" + hex.EncodeToString(derived[32:]) + ".snapshot", sealed: sealed,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
