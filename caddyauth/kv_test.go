@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -20,7 +21,7 @@ func startOnKV(t *testing.T, cache string) (*proxy, *kvtest.Server) {
 	for name, value := range defaultProviders() {
 		kv.Put(kvtest.ProviderSettings, name, value)
 	}
-	t.Setenv("TEST_KV_TOKEN", kvtest.ReadOnlyToken)
+	t.Setenv("TEST_KV_TOKEN", kvtest.ReadOnlyToken+"-"+rand.Text()) // with a budget of its own
 	p := start(t, setup{
 		upstream: newUpstream(t, answerChat).URL,
 		options:  cache,

@@ -53,6 +53,7 @@ type gatherer struct {
 
 	mu      sync.Mutex
 	reading int
+	failing bool // the store could not answer the last time
 	waiting [classes][]*lookup
 	renewed time.Time     // when renewals were last read
 	window  time.Duration // the least patience of those that wait
@@ -120,11 +121,15 @@ func (g *gatherer) start() {
 	}
 }
 
-// relieve answers those who need not wait for the budget. g.mu is held.
+// relieve answers those who need not wait for the budget: of a store that fails, nobody. g.mu is held.
 func (g *gatherer) relieve() {
-	if all := g.waiting[acquainted]; len(all) > maxAcquainted {
-		fail(all[maxAcquainted:], &keystore.RateLimitError{})
-		g.waiting[acquainted] = slices.Delete(all, maxAcquainted, len(all))
+	most := maxAcquainted
+	if g.failing {
+		most = 0
+	}
+	if all := g.waiting[acquainted]; len(all) > most {
+		fail(all[most:], &keystore.RateLimitError{})
+		g.waiting[acquainted] = slices.Delete(all, most, len(all))
 	}
 }
 
@@ -197,6 +202,7 @@ func (g *gatherer) answer(some []*lookup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.reading--
+	g.failing = err != nil
 	g.start()
 }
 

@@ -448,6 +448,37 @@ func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 	})
 }
 
+func TestKnownUsersDoNotWaitForTheBudgetOfAStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &budgeted{reads: reads{delay: time.Millisecond}, limiter: rate.NewLimiter(3, 10)}
+		c := New(store, Options{MaxEntries: 1000})
+		ask(t, c, 20)
+		time.Sleep(ages.MaxAge)
+		store.mu.Lock()
+		store.err = keystore.ErrUnavailable
+		store.mu.Unlock()
+		began := time.Now()
+		for range 100 {
+			if let := ask(t, c, 20); let != 20 {
+				t.Fatalf("%d known users are let in", let)
+			}
+		}
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("a hundred requests of each known user wait for %v", waited)
+		}
+		store.mu.Lock()
+		store.err = nil
+		store.mu.Unlock()
+		time.Sleep(time.Second)
+		before := store.count()
+		ask(t, c, 20)
+		if store.count() == before {
+			t.Error("once the store is back, it is not asked")
+		}
+		settle()
+	})
+}
+
 func TestAUserInMemoryCostsLittle(t *testing.T) {
 	const users = 20_000
 	store := &reads{}

@@ -19,10 +19,15 @@ var ErrAbsent = errors.New("no such record")
 // ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
-// patienceWhileDown is how long who is known waits for the store where that could not answer the last
-// time: one that hangs, or fails until its budget is spent, would make every user wait. It is asked all
-// the same, so that it is noticed at once when it is back.
-const patienceWhileDown = 100 * time.Millisecond
+const (
+	// patienceWhileDown is how long who is known waits for the store while that is down: one that
+	// hangs would make every user wait for its time-out. It is asked all the same, so that it is
+	// noticed at once when it is back.
+	patienceWhileDown = time.Second
+
+	// downFor is how long a failure says that the store is down, unless it answers.
+	downFor = 10 * time.Second
+)
 
 // load begins to ask the store. Patience is how long a renewal can wait.
 type load[V any] func(name string, c class, patience time.Duration) pending[V]
@@ -152,10 +157,10 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 	return none, Failed, c.err
 }
 
-// down reports whether the store could not answer when it was last asked.
+// down reports whether the store could not answer when it was last asked, a moment ago.
 func (t *Table[V]) down() bool {
 	failed, answered := t.failed.Load(), t.answered.Load()
-	return failed != nil && (answered == nil || failed.at.After(*answered))
+	return failed != nil && time.Since(failed.at) < downFor && (answered == nil || failed.at.After(*answered))
 }
 
 // ask starts a look-up of name, or joins the one under way.
