@@ -38,13 +38,16 @@ for (const { name, chat: model } of providers) {
     assert.equal((await sent()).length, 1)
   })
 
-  test(`${name} has the CLI read a file, and answers with what is in it`, limit, async () => {
+  test(`${name} has the CLI read two files, and answers with what is in them`, limit, async () => {
     const work = emptyFolder()
-    writeFileSync(join(work, 'notes.txt'), 'PONG is the word\n')
-    const { status, out } = await cn(config(model), 'USETOOL Read notes.txt', { cwd: work })
+    writeFileSync(join(work, 'first.txt'), 'PING is the word\n')
+    writeFileSync(join(work, 'second.txt'), 'PONG is the word\n')
+    const { status, out } = await cn(config(model), 'USETOOL Read first.txt and second.txt', { cwd: work })
     assert.equal(status, 0, out)
     assert.match(out, /The tool says .*PONG is the word/)
-    assert.equal((await sent()).length, 2)
+    const requests = await sent()
+    assert.equal(requests.length, 2)
+    assert.match(JSON.stringify(requests[1].Body), /PING is the word.*PONG is the word/)
   })
 }
 

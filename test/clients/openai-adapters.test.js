@@ -68,6 +68,13 @@ for (const { name, chat: model, embed } of providers) {
     assert.ok(Date.now() - began < 5_000)
   })
 
+  test(`${name}'s answer that is no stream, as guardrails make it, arrives all the same`, limit, async () => {
+    await next({ JSONForStream: true }, { JSONForStream: true })
+    assert.match((await chat({ model, messages })).answer.content, /You said "hello there"/)
+    const { answer } = await chat({ model, messages: [{ role: 'user', content: 'USETOOL read_file a.py' }], tools })
+    assert.equal(JSON.parse(answer.tool_calls[0].function.arguments).filepath, 'a.py')
+  })
+
   if (embed) {
     test(`${name} embeds texts`, limit, async () => {
       const { data } = await api.embed({ model: embed, input: ['one', 'two'] })
@@ -76,6 +83,14 @@ for (const { name, chat: model, embed } of providers) {
     })
   }
 }
+
+test("Workers AI's oddities are not noticed: usage everywhere, numbers for texts, tool calls that are objects", limit, async () => {
+  const [{ chat: model }] = providers
+  await next({ UsageOnEveryFrame: true, NumbersAsText: true }, { UsageOnEveryFrame: true, OddToolCalls: true })
+  assert.equal((await chat({ model, messages })).answer.content, 'The answer is 42, or 42.')
+  const { answer } = await chat({ model, messages: [{ role: 'user', content: 'USETOOL read_file a.py and b.py' }], tools })
+  assert.deepEqual(answer.tool_calls.map(call => JSON.parse(call.function.arguments).filepath), ['a.py', 'b.py'])
+})
 
 test('the models are listed', limit, async () => {
   const ids = (await api.list()).map(model => model.id)

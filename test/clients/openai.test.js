@@ -5,7 +5,8 @@ import OpenAI from 'openai'
 import { limit, next, providers, sent, slowly, statuses, tabCompletion, url, user } from './server.js'
 
 const connect = (email, apiKey) => new OpenAI({ baseURL: url, apiKey, defaultHeaders: { 'x-user-email': email } })
-const client = connect('sdk@example.com', user('sdk@example.com'))
+const key = user('sdk@example.com')
+const client = connect('sdk@example.com', key)
 const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'hello there' }]
 const { chat: llama } = providers[0]
 
@@ -115,6 +116,12 @@ for (const { name, chat: model } of providers.filter(({ name }) => name.endsWith
     assert.match(text, /hello there/)
   })
 }
+
+test('a key that names its user needs no other header', limit, async () => {
+  const alone = new OpenAI({ baseURL: url, apiKey: `sdk@example.com:${key}` })
+  const { choices: [choice] } = await alone.chat.completions.create({ model: llama, messages })
+  assert.match(choice.message.content, /You said "hello there"/)
+})
 
 test('the models are listed, and each can be asked for', limit, async () => {
   const ids = []
