@@ -75,11 +75,11 @@ func (b *bench) pacedStreams() measurement {
 	return measurement{"paced streams", func(ctx context.Context, v variant) error {
 		b.up.script.Store(&script{next: func(_, event int) int64 {
 			switch event {
+			case 0:
 			case events:
 				return -1
 			default:
 				time.Sleep(pause)
-			case 0:
 			}
 			return now()
 		}})

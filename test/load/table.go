@@ -23,17 +23,16 @@ func (m measures) add(name, variant string, value float64) {
 
 // row is a line of the table: what of one variant is set against what of another, round by round.
 type row struct {
-	title     string
-	name      string
-	ours      string // a variant
-	base      string // a variant; "": none, the figure stands alone
-	unit      string
-	added     bool // the difference counts, not the ratio
-	goal      float64
-	hasGoal   bool
-	atMost    bool
-	baseName  string // of the figure, where it is another
-	precision int
+	title    string
+	name     string
+	ours     string // a variant
+	base     string // a variant; "": none, the figure stands alone
+	baseName string // of the figure, where it is another
+	unit     string
+	added    bool // the difference counts, not the ratio
+	goal     float64
+	hasGoal  bool
+	atMost   bool
 }
 
 func ratio(title, name, ours, base, unit string) row {
@@ -166,11 +165,10 @@ func figure(v float64, unit string) string {
 }
 
 func signed(v float64) string {
-	if text := figure(v, ""); v > 0 {
-		return "+" + text
-	} else {
-		return text
+	if v > 0 {
+		return "+" + figure(v, "")
 	}
+	return figure(v, "")
 }
 
 // machine says when and on what the table was made.
