@@ -78,7 +78,7 @@ func (b *bench) run(ctx context.Context, quick bool, soak time.Duration) (err er
 	fmt.Println()
 	b.got.print(os.Stdout)
 	if quick {
-		return b.soak(ctx, 10*time.Second)
+		return b.soak(ctx, 6*time.Second)
 	}
 	return nil
 }
