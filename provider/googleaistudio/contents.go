@@ -87,7 +87,7 @@ func (c *conversation) message(at string, m gjson.Result) error {
 		c.keep(t)
 		return err
 	case "assistant":
-		return c.assistant(at, m)
+		return c.assistant(at, m, content)
 	case "tool":
 		return c.result(at, "tool_call_id", m)
 	case "function":
@@ -96,8 +96,8 @@ func (c *conversation) message(at string, m gjson.Result) error {
 	return openai.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
 }
 
-func (c *conversation) assistant(at string, m gjson.Result) error {
-	said, err := text(at+".content", m.Get("content"))
+func (c *conversation) assistant(at string, m, content gjson.Result) error {
+	said, err := text(at+".content", content)
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,25 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	if e := openai.Reported(m); e != nil {
 		return e
 	}
-	a.SetID(m.Get("responseId").Str)
-	if err := d.candidates(m.Get("candidates"), a); err != nil {
+	var candidates, usage, feedback gjson.Result
+	m.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "responseId":
+			a.SetID(value.Str)
+		case "candidates":
+			candidates = value
+		case "usageMetadata":
+			usage = value
+		case "promptFeedback":
+			feedback = value
+		}
+		return true
+	})
+	if err := d.candidates(candidates, a); err != nil {
 		return err
 	}
-	decodeUsage(m.Get("usageMetadata"), a)
-	reason := m.Get("promptFeedback.blockReason").Str
+	decodeUsage(usage, a)
+	reason := feedback.Get("blockReason").Str
 	switch {
 	case reason == "":
 	case d.answered:
@@ -42,7 +55,7 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 		}
 	default:
 		d.answered = true
-		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", m.Get("promptFeedback.blockReasonMessage").Str))
+		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", feedback.Get("blockReasonMessage").Str))
 		a.Finish(0, openai.FinishContentFilter)
 	}
 	return nil
@@ -66,7 +79,24 @@ func (d *decoder) candidates(all gjson.Result, a *openai.Answer) error {
 }
 
 func (d *decoder) candidate(candidate gjson.Result, a *openai.Answer) error {
-	index := int(candidate.Get("index").Int())
+	var index int
+	var reason, message string
+	var parts, probabilities gjson.Result
+	candidate.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "index":
+			index = int(value.Int())
+		case "finishReason":
+			reason = value.Str
+		case "finishMessage":
+			message = value.Str
+		case "content":
+			parts = value.Get("parts")
+		case "logprobsResult":
+			probabilities = value
+		}
+		return true
+	})
 	if index < 0 || index >= maxChoices {
 		return openai.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
 	}
@@ -74,21 +104,20 @@ func (d *decoder) candidate(candidate gjson.Result, a *openai.Answer) error {
 		d.choices = append(d.choices, choice{})
 	}
 	said := &d.choices[index]
-	reason := candidate.Get("finishReason").Str
 	said.broken = said.broken || brokenCall(reason)
 
 	var err error
-	candidate.Get("content.parts").ForEach(func(_, part gjson.Result) bool {
+	parts.ForEach(func(_, part gjson.Result) bool {
 		err = d.part(index, said, part, a)
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
-	a.Logprobs(index, logprobs(candidate.Get("logprobsResult")))
+	a.Logprobs(index, logprobs(probabilities))
 	if brokenCall(reason) && (said.calls || !said.text) {
 		// Clients run what calls they have got unless the answer fails.
-		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+reason+").", candidate.Get("finishMessage").Str))
+		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+reason+").", message))
 	}
 	if reason != "" {
 		a.FinishLast(index, finishReason(reason))
@@ -98,21 +127,36 @@ func (d *decoder) candidate(candidate gjson.Result, a *openai.Answer) error {
 
 // part says one part of a candidate's content. Kinds that OpenAI has no place for are left out.
 func (d *decoder) part(index int, said *choice, part gjson.Result, a *openai.Answer) error {
-	if function := part.Get("functionCall"); function.IsObject() {
+	var text, signature string
+	var thought bool
+	var function gjson.Result
+	part.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "text":
+			text = value.Str
+		case "thought":
+			thought = value.Type == gjson.True
+		case "thoughtSignature":
+			signature = value.Str
+		case "functionCall":
+			function = value
+		}
+		return true
+	})
+	switch {
+	case function.IsObject():
 		if said.broken {
 			return nil
 		}
 		said.calls = true
-		return d.call(index, function, part.Get("thoughtSignature").Str, a)
-	}
-	text := part.Get("text").Str
-	if part.Get("thought").Type == gjson.True {
+		return d.call(index, function, signature, a)
+	case thought:
 		a.Reasoning(index, text)
 		return nil
 	}
 	said.text = said.text || text != ""
 	a.Text(index, text)
-	if signature := part.Get("thoughtSignature").Str; signature != "" {
+	if signature != "" {
 		a.Extra(index, extraContent(signature))
 	}
 	return nil
@@ -187,14 +231,24 @@ func decodeUsage(usage gjson.Result, a *openai.Answer) {
 // ParseUsage reads Gemini's usageMetadata
 // (https://ai.google.dev/api/generate-content#UsageMetadata).
 func ParseUsage(usage gjson.Result) openai.Usage {
-	thoughts := usage.Get("thoughtsTokenCount").Int()
-	return openai.Usage{
-		Prompt:     usage.Get("promptTokenCount").Int() + usage.Get("toolUsePromptTokenCount").Int(),
-		Completion: usage.Get("candidatesTokenCount").Int() + thoughts,
-		Total:      usage.Get("totalTokenCount").Int(),
-		Cached:     usage.Get("cachedContentTokenCount").Int(),
-		Reasoning:  thoughts,
-	}
+	var u openai.Usage
+	usage.ForEach(func(name, count gjson.Result) bool {
+		switch name.Str {
+		case "promptTokenCount", "toolUsePromptTokenCount":
+			u.Prompt += count.Int()
+		case "candidatesTokenCount":
+			u.Completion += count.Int()
+		case "thoughtsTokenCount":
+			u.Reasoning = count.Int()
+			u.Completion += u.Reasoning
+		case "totalTokenCount":
+			u.Total = count.Int()
+		case "cachedContentTokenCount":
+			u.Cached = count.Int()
+		}
+		return true
+	})
+	return u
 }
 
 func logprobs(result gjson.Result) []openai.TokenLogprob {

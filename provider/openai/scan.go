@@ -198,17 +198,18 @@ func (s *scanner) digits() bool {
 }
 
 func (s *scanner) string() error {
-	for i := s.i + 1; i < len(s.b); {
-		i += plain(s.b[i:])
-		if i >= len(s.b) {
+	b := s.b
+	for i := s.i + 1; i < len(b); {
+		i += plain(b[i:])
+		if i >= len(b) {
 			break
 		}
-		switch s.b[i] {
+		switch b[i] {
 		case '"':
 			s.i = i + 1
 			return nil
 		case '\\':
-			n := escape(s.b[i:])
+			n := escape(b[i:])
 			if n == 0 {
 				return errNotJSON
 			}
@@ -221,18 +222,24 @@ func (s *scanner) string() error {
 }
 
 // plain counts the bytes before the first quote, backslash or control character, eight at a
-// time: prompts are long strings, and here is where a request's time goes.
+// time, and 32 where there have been many already: prompts are long strings, and here is where a
+// request's time goes.
 func plain(b []byte) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
+	for ; len(b)-i >= 8 && i < 128; i += 8 {
+		if hit := special(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; len(b)-i >= 32; i += 32 {
+		w := b[i : i+32 : i+32]
+		if special(binary.LittleEndian.Uint64(w))|special(binary.LittleEndian.Uint64(w[8:]))|
+			special(binary.LittleEndian.Uint64(w[16:]))|special(binary.LittleEndian.Uint64(w[24:])) != 0 {
+			break
+		}
+	}
 	for ; len(b)-i >= 8; i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		quote := x ^ ones*'"'
-		slash := x ^ ones*'\\'
-		// A byte's top bit is set where the byte is zero (quote, slash) or below 0x20; borrows
-		// can only spoil bytes behind the first hit, and only the first is used.
-		hit := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops
-		if hit != 0 {
+		if hit := special(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
 	}
@@ -242,6 +249,15 @@ func plain(b []byte) int {
 		}
 	}
 	return i
+}
+
+// special has a byte's top bit set where the byte of x is a quote, a backslash or a control
+// character. Borrows can only spoil bytes behind the first of these.
+func special(x uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote := x ^ ones*'"'
+	slash := x ^ ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops
 }
 
 // escape returns the length of the escape sequence at the start of b, 0 if it is none.

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// conn is a client's connection. It does as little as can be: a request is made once and sent in
+// one write, and of an answer only its status and its end are looked for.
+type conn struct {
+	net.Conn
+	reader *bufio.Reader
+	piece  []byte
+	heard  bool // something of the answer to the last request has come
+}
+
+func dial(ctx context.Context, address string) (*conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
+}
+
+// message is a request as it goes over the wire.
+type message []byte
+
+// chat is a user's request. The model stands behind the messages, of about size bytes: a
+// conversation with code, in turns of 2 KB.
+func chat(model string, size int, streamed bool, connection int, header ...string) message {
+	line := `    return self.values[index] + offset\n`
+	var body strings.Builder
+	body.WriteString(`{"messages":[`)
+	for turn := 0; body.Len() < size-128 || turn == 0; turn++ {
+		if turn > 0 {
+			body.WriteByte(',')
+		}
+		length := min(2<<10, size-128-body.Len())
+		fmt.Fprintf(&body, `{"role":%q,"content":"%s"}`, []string{"user", "assistant"}[turn%2], strings.Repeat(line, max(1, length/len(line))))
+	}
+	fmt.Fprintf(&body, `],"stream":%t,"model":%q}`, streamed, model)
+	if len(header) == 0 {
+		header = []string{"X-User-Email: " + knownUser, "Authorization: Bearer " + key}
+	}
+	return fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load/%d\r\nAccept: application/json\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+		connection, strings.Join(header, "\r\n"), body.Len(), body.String())
+}
+
+// do sends m and reads the answer. each gets every chunk of a chunked one, as the server made it.
+func (c *conn) do(m message, each func(piece []byte)) (status int, err error) {
+	c.heard = false
+	if _, err := c.Write(m); err != nil {
+		return 0, err
+	}
+	return c.answer(each)
+}
+
+func (c *conn) answer(each func(piece []byte)) (status int, err error) {
+	line, err := c.reader.ReadSlice('\n')
+	c.heard = len(line) > 0
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < 12 {
+		return 0, fmt.Errorf("status line %q", line)
+	}
+	status, _ = strconv.Atoi(string(line[9:12]))
+	length := -1
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return status, err
+		}
+		if len(line) == 2 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+	}
+	if length >= 0 {
+		_, err = c.reader.Discard(length)
+		return status, err
+	}
+	return status, c.chunks(each)
+}
+
+func (c *conn) chunks(each func(piece []byte)) error {
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		length, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 16, 32)
+		if err != nil {
+			return err
+		}
+		if cap(c.piece) < int(length)+2 {
+			c.piece = make([]byte, length+2)
+		}
+		piece := c.piece[:length+2]
+		if _, err := io.ReadFull(c.reader, piece); err != nil {
+			return err
+		}
+		switch {
+		case length == 0:
+			return nil
+		case each != nil:
+			each(piece[:length])
+		}
+	}
+}
+
+// ok sends m, the answer to which has to be good.
+func (c *conn) ok(m message, each func(piece []byte)) error {
+	status, err := c.do(m, each)
+	if err == nil && status != 200 {
+		err = errors.New("status " + strconv.Itoa(status))
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+)
+
+// kvSite is Caddy with us and the keystore in a simulated Workers KV that knows a few users.
+func (b *bench) kvSite(kv *kvtest.Server, options string) string {
+	for n := range users {
+		kv.Put(kvtest.APIKeys, userName(n), userEntry())
+	}
+	kv.Put(kvtest.APIKeys, knownUser, userEntry())
+	for name, value := range providerEntries() {
+		kv.Put(kvtest.ProviderSettings, name, value)
+	}
+	return b.site(fmt.Sprintf(`keystore cloudflare_kv {
+			account_id %s
+			api_token %s
+			api_keys %s
+			provider_settings %s
+			endpoint %s
+		}
+		%s`, kvtest.AccountID, kvtest.ReadOnlyToken, kvtest.APIKeys, kvtest.ProviderSettings, kv.URL, options))
+}
+
+const users = 50
+
+func userName(n int) string { return fmt.Sprintf("dev%d@example.com", n) }
+
+// flood has strangers send made-up keys as fast as they can, half of them with made-up names and half
+// with a user's, while that user works on. Each request of theirs says it is from another address, as
+// far as a proxy in front may say so: limits of an address do not help.
+func (b *bench) flood(ctx context.Context) (err error) {
+	kv, err := kvtest.Listen()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	s, err := b.start(ctx, "flooded", b.kvSite(kv, ""))
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	b.up.script.Store(&script{})
+	known := variant{"ours", s, passing, &b.up.served}
+	work := func(when string) error {
+		r, err := loop(ctx, known, plan{connections: 1, size: 4 << 10, rate: 200}, b.length)
+		if err != nil {
+			return fmt.Errorf("a known user %s the flood: %w", when, err)
+		}
+		waits := r.gather(func(w *worker) []int64 { return w.waits })
+		b.got.add("flood p50 "+when, known.name, percentile(waits, 50))
+		b.got.add("flood p99 "+when, known.name, percentile(waits, 99))
+		return nil
+	}
+	for range b.rounds {
+		if err := work("before"); err != nil {
+			return err
+		}
+		strangers := b.strangers(ctx, s)
+		err := work("during")
+		if err := errors.Join(err, strangers()); err != nil {
+			return err
+		}
+	}
+	b.got.add("flood calls", known.name, float64(kv.Requests(kvtest.BulkRead)))
+	return nil
+}
+
+// strangers begins a flood. What it returns ends it.
+func (b *bench) strangers(ctx context.Context, s *server) (end func() error) {
+	var refused, served atomic.Int64
+	var errs [connections]error
+	var all sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	start := time.Now()
+	for i := range connections {
+		all.Go(func() {
+			c, err := dial(ctx, s.address)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			defer func() { _ = c.Close() }()
+			defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+			for n := 0; ctx.Err() == nil && errs[i] == nil; n++ {
+				status, err := c.do(madeUp(i, n), nil)
+				switch {
+				case ctx.Err() != nil:
+				case err != nil:
+					errs[i] = err
+				case status == 200:
+					served.Add(1)
+				default:
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	return func() error {
+		b.got.add("flood rate", "ours", float64(refused.Load())/time.Since(start).Seconds())
+		stop()
+		all.Wait()
+		if n := served.Load(); n > 0 {
+			return fmt.Errorf("%d made-up keys were served", n)
+		}
+		return errors.Join(errs[:]...)
+	}
+}
+
+// madeUp is a stranger's request. Who asks for made-up names waits for the keystore, so that few
+// connections do.
+func madeUp(connection, n int) message {
+	name := knownUser
+	if connection%2 == 0 {
+		name = fmt.Sprintf("made-up-%d-%d-%d@example.com", now(), connection, n)
+	}
+	return chat(passing, 256, false, connection, "Authorization: Bearer "+name+":a-made-up-key",
+		fmt.Sprintf("X-Forwarded-For: 10.%d.%d.%d", connection, n>>8&255, n&255))
+}

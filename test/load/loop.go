@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// variant is a server and the model that it is asked for.
+type variant struct {
+	name   string
+	server *server
+	model  string
+	served *atomic.Int64 // by the upstream
+}
+
+// plan is what clients do for a while.
+type plan struct {
+	connections int
+	size        int // of a request's body, about
+	streamed    bool
+	rate        float64 // requests a second, of all connections; 0: each as soon as the one before is answered
+
+	each func(w *worker, piece []byte) // gets the answers' chunks
+	done func(w *worker) error         // is called at the end of each answer
+}
+
+// worker is a client with a connection of its own.
+type worker struct {
+	number  int
+	conn    *conn
+	message message
+	model   string
+	sent    int64 // when the request was, as stamps are
+	events  int   // that have come of the answer
+
+	waits, firsts, delays []int64
+	chunks, single        int
+	wrong                 error
+}
+
+// result is what came of a plan.
+type result struct {
+	requests int
+	seconds  float64
+	cpu      time.Duration // that the server took
+	workers  []*worker
+}
+
+func (r *result) perSecond() float64 { return float64(r.requests) / r.seconds }
+
+// loop has clients carry out a plan for that long. Each has sent one request before that, which
+// does not count.
+func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result, error) {
+	r := &result{workers: make([]*worker, p.connections)}
+	for i := range r.workers {
+		c, err := dial(ctx, v.server.address)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(length + 30*time.Second))
+		r.workers[i] = &worker{number: i, conn: c, message: chat(v.model, p.size, p.streamed, i), model: v.model, waits: make([]int64, 0, 1<<14)}
+	}
+	if err := r.each(func(w *worker) error { return w.request(p) }); err != nil {
+		return nil, err
+	}
+	for _, w := range r.workers {
+		w.waits, w.firsts, w.delays, w.chunks, w.single = w.waits[:0], nil, nil, 0, 0
+	}
+	cpu, start := v.server.cpu(), now()
+	served := v.served.Load()
+	err := r.each(func(w *worker) error { return w.work(ctx, p, start, start+int64(length)) })
+	r.seconds, r.cpu = time.Duration(now()-start).Seconds(), v.server.cpu()-cpu
+	for _, w := range r.workers {
+		r.requests += len(w.waits)
+	}
+	if served = v.served.Load() - served; err == nil && served != int64(r.requests) {
+		err = fmt.Errorf("upstream has served %d requests, but clients have %d answers", served, r.requests)
+	}
+	return r, err
+}
+
+// each returns one error of many alike.
+func (r *result) each(do func(*worker) error) error {
+	errs := make([]error, len(r.workers))
+	var all sync.WaitGroup
+	for i, w := range r.workers {
+		all.Go(func() { errs[i] = do(w) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work sends requests until the end. Where they have a rate, a request that is late because the one
+// before it was not answered counts from when it was due.
+func (w *worker) work(ctx context.Context, p plan, start, end int64) error {
+	interval := int64(0)
+	if p.rate > 0 {
+		interval = int64(float64(p.connections) / p.rate * 1e9)
+	}
+	due := start + interval*int64(w.number)/int64(p.connections)
+	for ctx.Err() == nil {
+		at := now()
+		switch {
+		case max(at, due) >= end:
+			return nil
+		case interval > 0 && at < due:
+			time.Sleep(time.Duration(due - at))
+			w.sent = now()
+		case interval > 0:
+			w.sent = due
+		default:
+			w.sent = at
+		}
+		due += interval
+		if err := w.answered(p); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (w *worker) request(p plan) error {
+	w.sent = now()
+	return w.answered(p)
+}
+
+func (w *worker) answered(p plan) error {
+	w.events = 0
+	var each func([]byte)
+	if p.each != nil {
+		each = func(piece []byte) { p.each(w, piece) }
+	}
+	if err := w.conn.ok(w.message, each); err != nil {
+		return err
+	}
+	w.waits = append(w.waits, now()-w.sent)
+	if p.done != nil {
+		return p.done(w)
+	}
+	return nil
+}
+
+// gather is all that workers have noted, in order of size.
+func (r *result) gather(of func(*worker) []int64) []int64 {
+	var all []int64
+	for _, w := range r.workers {
+		all = append(all, of(w)...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// percentile is of sorted times, in microseconds.
+func percentile(sorted []int64, p float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(p/100*float64(len(sorted)-1))]) / 1e3
+}

@@ -1,0 +1,129 @@
+// Command load measures what continue_auth adds to Caddy's own reverse_proxy. It starts both as
+// processes, in front of one upstream of its own, sends both the same requests in turns, and prints a
+// table. It exits with status 1 if an answer is wrong or missing; no time that it measures makes it
+// fail. Everything listens on loopback. It needs Linux, whose /proc tells what a process takes.
+//
+// With -soak it does not measure, but keeps the server at half load while the configuration is
+// reloaded and the keystore fails, and exits with status 1 if a request is lost or anything leaks.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "how often everything is measured")
+	quick := flag.Bool("quick", false, "see only whether answers are right: a short round and a short soak")
+	soak := flag.Duration("soak", 0, "soak for that long instead of measuring")
+	profile := flag.String("profile", "", "a folder for CPU profiles of the server, one for each measurement of the first round")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	b := &bench{rounds: *rounds, length: 2 * time.Second, streams: 2000, profile: *profile}
+	if *quick {
+		b.rounds, b.length, b.streams = 1, 300*time.Millisecond, 200
+	}
+	err := b.run(ctx, *quick, *soak)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// connections is how many there are where nothing else is said.
+const connections = 32
+
+// bench is a run of this command.
+type bench struct {
+	rounds  int
+	length  time.Duration // of one measurement
+	streams int           // that are open at once
+	profile string
+
+	folder  string
+	program string // the server's
+	up      *upstream
+	got     measures
+	pace    float64 // requests a second that are half of what the machine can do
+}
+
+func (b *bench) run(ctx context.Context, quick bool, soak time.Duration) (err error) {
+	if b.folder, err = os.MkdirTemp("", "continue-auth-load-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
+	if b.program, err = build(ctx, filepath.Join(b.folder, "caddy")); err != nil {
+		return err
+	}
+	if b.up, err = listen(ctx); err != nil {
+		return err
+	}
+	defer b.up.close()
+	if soak > 0 {
+		return b.soak(ctx, soak)
+	}
+	b.got = make(measures)
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	fmt.Println(machine())
+	fmt.Println()
+	b.got.print(os.Stdout)
+	if quick {
+		return b.soak(ctx, 6*time.Second)
+	}
+	return nil
+}
+
+// measure does all rounds. Within a round the servers take turns at each measurement, so that what
+// else the machine does meets them alike.
+func (b *bench) measure(ctx context.Context) error {
+	bare, err := b.start(ctx, "bare", bareSite(b.up.address))
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	site, err := b.fileSite()
+	if err != nil {
+		return err
+	}
+	ours, err := b.start(ctx, "ours", site)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	variants := []variant{{"bare", bare, passing, &b.up.served}, {"ours", ours, passing, &b.up.served}, {"gemini", ours, translated, &b.up.served}}
+	for round := range b.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
+		for _, m := range b.measurements() {
+			for _, v := range inTurn(variants, round) {
+				if err := b.profiled(ctx, v, m, round == 0); err != nil {
+					return fmt.Errorf("%s, %s: %w", m.name, v.name, err)
+				}
+			}
+		}
+	}
+	for _, s := range []*server{bare, ours} {
+		b.got.add("peak", s.name, float64(s.memory("VmHWM"))/(1<<20))
+	}
+	for round := range min(b.rounds, 3) {
+		if err := b.openStreams(ctx, round); err != nil {
+			return err
+		}
+	}
+	return b.flood(ctx)
+}
+
+// inTurn has each of them be the first in some rounds.
+func inTurn(variants []variant, round int) []variant {
+	n := round % len(variants)
+	return append(append([]variant{}, variants[n:]...), variants[:n]...)
+}

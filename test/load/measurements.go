@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// measurement is what is done with each variant in a round.
+type measurement struct {
+	name string
+	do   func(ctx context.Context, v variant) error
+}
+
+func (b *bench) measurements() []measurement {
+	return []measurement{
+		b.throughput("4 KB", 4<<10),
+		b.throughput("200 KB", 200<<10),
+		b.throughput("1 MB", 1<<20),
+		b.latency("one", 1),
+		b.latency("paced", connections),
+		b.pacedStreams(),
+		b.streamThroughput("one by one"),
+		b.streamThroughput("at once"),
+	}
+}
+
+// throughput is how many requests a second get through when each is sent as soon as the one before
+// is answered, what each takes of the processor, and how long they wait for each other.
+func (b *bench) throughput(name string, size int) measurement {
+	return measurement{"throughput " + name, func(ctx context.Context, v variant) error {
+		b.up.script.Store(&script{})
+		r, err := loop(ctx, v, plan{connections: connections, size: size}, b.length)
+		if err != nil {
+			return err
+		}
+		if b.pace == 0 {
+			b.pace = r.perSecond() / 2
+		}
+		b.got.add("rate "+name, v.name, r.perSecond())
+		b.got.add("cpu "+name, v.name, float64(r.cpu.Microseconds())/float64(r.requests))
+		waits := r.gather(func(w *worker) []int64 { return w.waits })
+		b.got.add("full p50 "+name, v.name, percentile(waits, 50))
+		b.got.add("full p99 "+name, v.name, percentile(waits, 99))
+		return nil
+	}}
+}
+
+// latency is how long requests take while the machine is not full: by one connection, or by many at
+// half of the rate that it can do.
+func (b *bench) latency(name string, connections int) measurement {
+	return measurement{"latency " + name, func(ctx context.Context, v variant) error {
+		b.up.script.Store(&script{})
+		p := plan{connections: connections, size: 4 << 10}
+		if connections > 1 {
+			p.rate = b.pace
+		}
+		r, err := loop(ctx, v, p, b.length)
+		if err != nil {
+			return err
+		}
+		waits := r.gather(func(w *worker) []int64 { return w.waits })
+		b.got.add(name+" p50", v.name, percentile(waits, 50))
+		b.got.add(name+" p99", v.name, percentile(waits, 99))
+		return nil
+	}}
+}
+
+// pacedStreams are streams as models write them: 20 events, one every 10 ms.
+func (b *bench) pacedStreams() measurement {
+	const events, pause = 20, 10 * time.Millisecond
+	return measurement{"paced streams", func(ctx context.Context, v variant) error {
+		b.up.script.Store(&script{next: func(_, event int) int64 {
+			switch event {
+			case 0:
+			case events:
+				return -1
+			default:
+				time.Sleep(pause)
+			}
+			return now()
+		}})
+		p := plan{connections: connections, size: 4 << 10, streamed: true, rate: connections / (events * pause.Seconds() * 1.25)}
+		p.each = func(w *worker, piece []byte) {
+			stamp, n := stampOf(piece)
+			at := now()
+			switch {
+			case n == 0:
+				return
+			case w.events == 0:
+				w.firsts = append(w.firsts, at-w.sent)
+			default:
+				w.delays = append(w.delays, at-stamp)
+			}
+			w.events += n
+			w.chunks++
+			if n == 1 {
+				w.single++
+			}
+		}
+		p.done = complete(events)
+		r, err := loop(ctx, v, p, b.length)
+		if err != nil {
+			return err
+		}
+		b.note(v, r)
+		return nil
+	}}
+}
+
+func (b *bench) note(v variant, r *result) {
+	firsts := r.gather(func(w *worker) []int64 { return w.firsts })
+	delays := r.gather(func(w *worker) []int64 { return w.delays })
+	b.got.add("first p50", v.name, percentile(firsts, 50))
+	b.got.add("first p99", v.name, percentile(firsts, 99))
+	b.got.add("delay p50", v.name, percentile(delays, 50))
+	b.got.add("delay p99", v.name, percentile(delays, 99))
+	chunks, single := 0, 0
+	for _, w := range r.workers {
+		chunks, single = chunks+w.chunks, single+w.single
+	}
+	b.got.add("single", v.name, 100*float64(single)/float64(max(1, chunks)))
+}
+
+// complete refuses an answer that lacks events.
+func complete(events int) func(*worker) error {
+	return func(w *worker) error {
+		if w.events != events {
+			return fmt.Errorf("%d events of %d have come", w.events, events)
+		}
+		return w.wrong
+	}
+}
+
+// streamThroughput is how many streams of 50 events a second get through. Either all events of a
+// stream are sent at once, or each once the client has the one before: then a server that held one
+// back for the next would get nowhere, and each must come as it was sent, in a chunk of its own.
+func (b *bench) streamThroughput(name string) measurement {
+	const events = 50
+	return measurement{"streams " + name, func(ctx context.Context, v variant) error {
+		p := plan{connections: connections, size: 4 << 10, streamed: true, done: complete(events)}
+		if name == "one by one" {
+			p.each = b.oneByOne(events)
+		} else {
+			b.up.script.Store(&script{next: func(_, event int) int64 { return endAt(event, events) }})
+			p.each = func(w *worker, piece []byte) {
+				_, n := stampOf(piece)
+				w.events += n
+			}
+		}
+		r, err := loop(ctx, v, p, b.length)
+		if err != nil {
+			return err
+		}
+		b.got.add("streams "+name, v.name, r.perSecond())
+		b.got.add("streams cpu "+name, v.name, float64(r.cpu.Microseconds())/float64(r.requests))
+		return nil
+	}}
+}
+
+// oneByOne has the upstream wait for the client after each event, and returns the client's part.
+func (b *bench) oneByOne(events int) func(w *worker, piece []byte) {
+	came := make([]chan struct{}, connections)
+	for i := range came {
+		came[i] = make(chan struct{}, 1)
+	}
+	b.up.script.Store(&script{next: func(connection, event int) int64 {
+		if event > 0 {
+			select {
+			case <-came[connection]:
+			case <-time.After(10 * time.Second): // the stream ends too early, which the client finds
+				return -1
+			}
+		}
+		return endAt(event, events)
+	}})
+	buffers := make([][]byte, connections)
+	return func(w *worker, piece []byte) {
+		stamp, n := stampOf(piece)
+		if n == 0 {
+			return
+		}
+		if int(stamp) != w.events || n != 1 || !bytes.HasSuffix(piece, []byte("\n\n")) {
+			w.wrong = fmt.Errorf("a chunk has come that is not event %d alone: %q", w.events, piece)
+		}
+		if !strings.HasPrefix(w.model, "google") {
+			if buffers[w.number] = openAI.appendEvent(buffers[w.number][:0], stamp); !bytes.Equal(piece, buffers[w.number]) {
+				w.wrong = fmt.Errorf("a chunk has not come as it was sent: %q", piece)
+			}
+		}
+		w.events += n
+		came[w.number] <- struct{}{}
+	}
+}
+
+// endAt numbers a stream's events, and ends it after that many.
+func endAt(event, events int) int64 {
+	if event == events {
+		return -1
+	}
+	return int64(event)
+}
+
+// profiled is a measurement with a profile of it, if one is wanted. Those of the first second of it
+// are then worse than they would be.
+func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) error {
+	if b.profile == "" || !wanted {
+		return m.do(ctx, v)
+	}
+	done := make(chan error, 1)
+	go func() {
+		name := strings.ReplaceAll(m.name+" "+v.name, " ", "-") + ".pprof"
+		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, b.length.Seconds())))
+	}()
+	if err := m.do(ctx, v); err != nil {
+		return err
+	}
+	return <-done
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	key          = "cca_key-of-all-users"
+	knownUser    = "dev@example.com"
+	passing      = "groq/llama-3.3-70b-versatile"
+	translated   = "google-ai-studio/gemini-2.5-flash"
+	startsWithin = 20 * time.Second
+)
+
+// build makes the server's program.
+func build(ctx context.Context, path string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/continue-auth/caddy-continue-auth/cmd/caddy")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return path, cmd.Run()
+}
+
+// server is Caddy as a process.
+type server struct {
+	name    string
+	address string
+	admin   string // URL
+	config  string
+	cmd     *exec.Cmd
+}
+
+// bareSite is Caddy without us.
+func bareSite(upstream string) string { return "reverse_proxy " + upstream }
+
+// site is Caddy with us, and a keystore of that Caddyfile.
+func (b *bench) site(keystore string) string {
+	return `continue_auth {
+		account_id account
+		gateway gateway
+		gateway_token a-token-of-the-gateway
+		` + keystore + `
+	}
+	reverse_proxy ` + b.up.address + ` {
+		transport continue_auth
+	}`
+}
+
+// fileSite is Caddy with us and the keystore in files.
+func (b *bench) fileSite() (string, error) {
+	keys, providers := filepath.Join(b.folder, "keys.json"), filepath.Join(b.folder, "providers.json")
+	if err := writeEntries(keys, map[string]string{knownUser: userEntry()}); err != nil {
+		return "", err
+	}
+	if err := writeEntries(providers, providerEntries()); err != nil {
+		return "", err
+	}
+	return b.site(fmt.Sprintf("keystore file {\napi_keys %q\nprovider_settings %q\n}", keys, providers)), nil
+}
+
+func userEntry() string {
+	return fmt.Sprintf(`{"apiKeyHash":"sha256:%x","status":"Enabled"}`, sha256.Sum256([]byte(key)))
+}
+
+func providerEntries() map[string]string {
+	return map[string]string{
+		"groq":             `{"headers":{"Authorization":"Bearer a-key-of-groq"}}`,
+		"google-ai-studio": `{"headers":{"x-goog-api-key":"a-key-of-google"}}`,
+	}
+}
+
+func writeEntries(path string, entries map[string]string) error {
+	var list []map[string]string
+	for name, value := range entries {
+		list = append(list, map[string]string{"key": name, "value": value})
+	}
+	content, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o600)
+}
+
+// start runs Caddy with that site, over plain HTTP/1.1. All that the servers are to have in common
+// is here.
+func (b *bench) start(ctx context.Context, name, site string) (*server, error) {
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	home := filepath.Join(b.folder, name)
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return nil, err
+	}
+	s := &server{name: name, address: ports[0], admin: "http://" + ports[1]}
+	s.config = fmt.Sprintf(`{
+	admin %s
+	persist_config off
+	storage file_system %q
+	log {
+		level ERROR
+	}
+	servers {
+		protocols h1
+		trusted_proxies static 127.0.0.1
+	}
+}
+http://%s {
+	bind 127.0.0.1
+	%s
+}
+`, ports[1], home, s.address, site)
+	path := filepath.Join(home, "Caddyfile")
+	if err := os.WriteFile(path, []byte(s.config), 0o600); err != nil {
+		return nil, err
+	}
+	s.cmd = exec.CommandContext(ctx, b.program, "run", "--config", path, "--adapter", "caddyfile")
+	s.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
+	s.cmd.WaitDelay = 10 * time.Second
+	return s, s.up(ctx, filepath.Join(home, "log"))
+}
+
+// up starts the process and waits until it answers.
+func (s *server) up(ctx context.Context, logPath string) error {
+	log, err := os.Create(logPath)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(startsWithin); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if _, err = s.ask(ctx, http.MethodGet, "/config/", ""); err == nil {
+			return nil
+		}
+	}
+	s.stop()
+	said, _ := os.ReadFile(logPath)
+	return fmt.Errorf("%s does not start: %w\n%s", s.name, err, said)
+}
+
+func (s *server) stop() {
+	_ = s.cmd.Process.Signal(os.Interrupt)
+	_ = s.cmd.Wait()
+}
+
+// reload loads the configuration again, although it has not changed.
+func (s *server) reload(ctx context.Context) error {
+	_, err := s.ask(ctx, http.MethodPost, "/load", s.config)
+	return err
+}
+
+// ask asks the admin endpoint.
+func (s *server) ask(ctx context.Context, method, path, body string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, s.admin+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "text/caddyfile")
+	req.Header.Set("Cache-Control", "must-revalidate") // which makes it load what it has
+	req.Close = true                                   // a reload ends the admin endpoint's connections
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	var text bytes.Buffer
+	if _, err := io.Copy(&text, res.Body); err != nil {
+		return "", err
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s %s: %s: %s", method, path, res.Status, text.String())
+	}
+	return text.String(), nil
+}
+
+func freePorts(ctx context.Context, n int) ([]string, error) {
+	var addresses []string
+	for range n {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = listener.Close() }()
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses, nil
+}

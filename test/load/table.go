@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// measures are figures of all rounds, by name and variant.
+type measures map[[2]string][]float64
+
+func (m measures) add(name, variant string, value float64) {
+	at := [2]string{name, variant}
+	m[at] = append(m[at], value)
+}
+
+// row is a line of the table: what of one variant is set against what of another, round by round.
+type row struct {
+	title    string
+	name     string
+	ours     string // a variant
+	base     string // a variant; "": none, the figure stands alone
+	baseName string // of the figure, where it is another
+	unit     string
+	added    bool // the difference counts, not the ratio
+	goal     float64
+	hasGoal  bool
+	atMost   bool
+}
+
+func ratio(title, name, ours, base, unit string) row {
+	return row{title: title, name: name, ours: ours, base: base, unit: unit}
+}
+
+func added(title, name, ours, unit string) row {
+	return row{title: title, name: name, ours: ours, base: "bare", unit: unit, added: true}
+}
+
+func (r row) atLeastOf(goal float64) row { r.goal, r.hasGoal = goal, true; return r }
+func (r row) atMostOf(goal float64) row  { r.goal, r.hasGoal, r.atMost = goal, true, true; return r }
+
+var rows = []row{
+	ratio("requests/s, 4 KB", "rate 4 KB", "ours", "bare", "").atLeastOf(0.95),
+	ratio("requests/s, 200 KB", "rate 200 KB", "ours", "bare", "").atLeastOf(0.90),
+	ratio("requests/s, 1 MB", "rate 1 MB", "ours", "bare", ""),
+	ratio("requests/s, 4 KB, Gemini", "rate 4 KB", "gemini", "bare", ""),
+	ratio("requests/s, 200 KB, Gemini", "rate 200 KB", "gemini", "bare", ""),
+	ratio("requests/s, 1 MB, Gemini", "rate 1 MB", "gemini", "bare", ""),
+	ratio("server's CPU a request, 4 KB", "cpu 4 KB", "ours", "bare", "µs"),
+	ratio("server's CPU a request, 200 KB", "cpu 200 KB", "ours", "bare", "µs"),
+	ratio("server's CPU a request, 1 MB", "cpu 1 MB", "ours", "bare", "µs"),
+	added("latency p50, 1 connection", "one p50", "ours", "µs"),
+	added("latency p99, 1 connection", "one p99", "ours", "µs"),
+	added("latency p50, 32 connections, half load", "paced p50", "ours", "µs").atMostOf(60),
+	added("latency p99, 32 connections, half load", "paced p99", "ours", "µs").atMostOf(300),
+	added("latency p50, 32 connections, full load", "full p50 4 KB", "ours", "µs"),
+	added("latency p99, 32 connections, full load", "full p99 4 KB", "ours", "µs"),
+	added("time to first chunk p50", "first p50", "ours", "µs").atMostOf(50),
+	added("time to first chunk p99", "first p99", "ours", "µs"),
+	added("time to first chunk p50, Gemini", "first p50", "gemini", "µs"),
+	added("a chunk's delay p50", "delay p50", "ours", "µs"),
+	added("a chunk's delay p99", "delay p99", "ours", "µs"),
+	added("a chunk's delay p50, Gemini", "delay p50", "gemini", "µs"),
+	added("chunks that arrived alone", "single", "ours", "%"),
+	added("chunks that arrived alone, Gemini", "single", "gemini", "%"),
+	ratio("streams/s, chunk by chunk", "streams one by one", "ours", "bare", ""),
+	ratio("streams/s, chunk by chunk, Gemini to pass-through", "streams one by one", "gemini", "ours", "").atLeastOf(0.85),
+	ratio("streams/s, all chunks at once", "streams at once", "ours", "bare", ""),
+	ratio("streams/s, all chunks at once, Gemini to pass-through", "streams at once", "gemini", "ours", "").atLeastOf(0.85),
+	added("memory an open stream", "open memory", "ours", "KB").atMostOf(16),
+	added("memory an open stream, Gemini", "open memory", "gemini", "KB").atMostOf(16),
+	added("the same after a garbage collection", "open live", "ours", "KB"),
+	added("the same after a garbage collection, Gemini", "open live", "gemini", "KB"),
+	added("chunks of open streams that were late", "open late", "ours", "").atMostOf(0),
+	added("a chunk's delay p99, open streams", "open p99", "ours", "µs"),
+	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
+	{title: "made-up keys refused/s", name: "flood rate", ours: "ours"},
+	{title: "a known user's p50 in that flood, to before", name: "flood p50 during", ours: "ours", base: "ours", baseName: "flood p50 before", unit: "µs"},
+	{title: "a known user's p99 in that flood, to before", name: "flood p99 during", ours: "ours", base: "ours", baseName: "flood p99 before", unit: "µs"},
+}
+
+// print writes the table in Markdown.
+func (m measures) print(out io.Writer) {
+	cells := [][]string{{"", "base", "with us", "ratio or added", "spread", "goal", "met"}, nil}
+	for _, r := range rows {
+		cells = append(cells, m.cells(r))
+	}
+	widths := make([]int, len(cells[0]))
+	for i := range cells[0] {
+		for _, line := range cells {
+			if line != nil {
+				widths[i] = max(widths[i], utf8.RuneCountInString(line[i]))
+			}
+		}
+	}
+	for _, line := range cells {
+		fmt.Fprint(out, "|")
+		for i, width := range widths {
+			if line == nil {
+				fmt.Fprint(out, " ", strings.Repeat("-", width), " |")
+				continue
+			}
+			fmt.Fprint(out, " ", line[i], strings.Repeat(" ", width-utf8.RuneCountInString(line[i])), " |")
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func (m measures) cells(r row) []string {
+	ours := m[[2]string{r.name, r.ours}]
+	if r.base == "" {
+		low, high := slices.Min(ours), slices.Max(ours)
+		return []string{r.title, "", figure(median(ours), r.unit), "", figure(low, "") + " to " + figure(high, ""), "", ""}
+	}
+	name := r.name
+	if r.baseName != "" {
+		name = r.baseName
+	}
+	base := m[[2]string{name, r.base}]
+	compared := make([]float64, len(ours))
+	for i := range ours {
+		if compared[i] = ours[i] / base[i]; r.added {
+			compared[i] = ours[i] - base[i]
+		}
+	}
+	show := func(v float64) string {
+		if r.added {
+			return signed(v)
+		}
+		return fmt.Sprintf("%.2f", v)
+	}
+	middle := median(compared)
+	line := []string{r.title, figure(median(base), r.unit), figure(median(ours), r.unit), show(middle), show(slices.Min(compared)) + " to " + show(slices.Max(compared)), "", ""}
+	if r.hasGoal {
+		line[5], line[6] = "≥ "+fmt.Sprintf("%.2f", r.goal), "no"
+		if r.atMost {
+			line[5] = "≤ " + signed(r.goal)
+		}
+		if r.atMost && middle <= r.goal || !r.atMost && middle >= r.goal {
+			line[6] = "yes"
+		}
+	}
+	return line
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+func figure(v float64, unit string) string {
+	text := fmt.Sprintf("%.0f", v)
+	if math.Abs(v) < 100 && v != math.Trunc(v) {
+		text = fmt.Sprintf("%.1f", v)
+	}
+	return strings.TrimSpace(text + " " + unit)
+}
+
+func signed(v float64) string {
+	if v > 0 {
+		return "+" + figure(v, "")
+	}
+	return figure(v, "")
+}
+
+// machine says when and on what the table was made.
+func machine() string {
+	model := runtime.GOARCH
+	if info, err := os.Open("/proc/cpuinfo"); err == nil {
+		defer func() { _ = info.Close() }()
+		for lines := bufio.NewScanner(info); lines.Scan(); {
+			if name, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %s, %d cores of %s, shared by clients, upstream and server", time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model)
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// upstream answers like OpenAI, or like Gemini where the path is Google's, as fast as can be: it
+// reads no more of a request than it must, and has its answers ready. That leaves the machine to the
+// servers that are measured.
+type upstream struct {
+	address  string
+	listener net.Listener
+	script   atomic.Pointer[script]
+	served   atomic.Int64 // requests
+}
+
+// script is how the next requests are answered.
+type script struct {
+	// next is called before each event of a stream, with the number of the client's connection and of
+	// the event. It waits until the event is due and returns its stamp; a negative one ends the stream,
+	// or has the answer be one object if it is the first. So is it without next.
+	next func(connection, event int) (stamp int64)
+}
+
+func listen(ctx context.Context) (*upstream, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{address: listener.Addr().String(), listener: listener}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go u.serve(conn)
+		}
+	}()
+	return u, nil
+}
+
+func (u *upstream) close() { _ = u.listener.Close() }
+
+// serve answers the requests of a connection until it ends.
+func (u *upstream) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	reader := bufio.NewReaderSize(conn, 64<<10)
+	var buffer []byte
+	for {
+		gemini, connection, err := request(reader)
+		if err != nil {
+			return
+		}
+		u.served.Add(1)
+		dialect := &openAI
+		if gemini {
+			dialect = &google
+		}
+		next := u.script.Load().next
+		if next == nil {
+			_, err = conn.Write(dialect.whole)
+		} else {
+			err = dialect.stream(conn, &buffer, func(event int) int64 { return next(connection, event) })
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// request reads a request: whose format its path asks for, and which connection of the client's it
+// came by, which its User-Agent says.
+func request(reader *bufio.Reader) (gemini bool, connection int, err error) {
+	length := 0
+	for first := true; ; first = false {
+		line, err := reader.ReadSlice('\n')
+		if err != nil {
+			return false, 0, err
+		}
+		if first {
+			gemini = bytes.Contains(line, []byte("/google-ai-studio/"))
+			continue
+		}
+		if len(line) == 2 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		} else if value, ok := bytes.CutPrefix(line, []byte("User-Agent: load/")); ok {
+			connection, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		}
+	}
+	_, err = reader.Discard(length)
+	return gemini, connection, err
+}
+
+// dialect is an API's format.
+type dialect struct {
+	whole []byte
+	event string // with the place of the stamp
+	last  string
+}
+
+// A stamp has as many digits as its place, so that all events are of one length.
+const (
+	stampMark   = "stamp "
+	stampDigits = 16
+	stampPlace  = stampMark + "0000000000000000"
+)
+
+var openAI = dialect{
+	whole: object(`{"id":"chatcmpl-load","object":"chat.completion","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
+		`"message":{"role":"assistant","content":"` + answerText + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
+		`"usage":{"prompt_tokens":1000,"completion_tokens":120,"total_tokens":1120}}`),
+	event: `data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
+		`"delta":{"content":" ` + stampPlace + `"},"logprobs":null,"finish_reason":null}]}` + "\n\n",
+	last: `data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
+		`"delta":{},"logprobs":null,"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n",
+}
+
+var google = dialect{
+	whole: object(`{"candidates":[{"content":{"role":"model","parts":[{"text":"` + answerText + `"}]},"finishReason":"STOP","index":0}],` +
+		`"usageMetadata":{"promptTokenCount":1000,"candidatesTokenCount":120,"totalTokenCount":1120},"modelVersion":"gemini-2.5-flash","responseId":"load"}`),
+	event: `data: {"candidates": [{"content": {"parts": [{"text": " ` + stampPlace + `"}],"role": "model"},"index": 0}],` +
+		`"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 10,"totalTokenCount": 1010},"modelVersion": "gemini-2.5-flash","responseId": "load"}` + "\r\n\r\n",
+	last: `data: {"candidates": [{"content": {"parts": [{"text": ""}],"role": "model"},"finishReason": "STOP","index": 0}],` +
+		`"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 120,"totalTokenCount": 1120},"modelVersion": "gemini-2.5-flash","responseId": "load"}` + "\r\n\r\n",
+}
+
+var answerText = strings.Repeat("The loop ends one element early. ", 15)
+
+func object(json string) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(json), json)
+}
+
+// stream sends events, each in one write and one chunk, until next ends them.
+func (d *dialect) stream(conn net.Conn, buffer *[]byte, next func(event int) int64) error {
+	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for event := 0; ; event++ {
+		stamp := next(event)
+		switch {
+		case stamp < 0 && event == 0:
+			_, err := conn.Write(d.whole)
+			return err
+		case stamp < 0:
+			_, err := fmt.Fprintf(conn, "%x\r\n%s\r\n0\r\n\r\n", len(d.last), d.last)
+			return err
+		}
+		out := append((*buffer)[:0], head...)
+		head = ""
+		out = append(strconv.AppendInt(out, int64(len(d.event)), 16), "\r\n"...)
+		out = d.appendEvent(out, stamp)
+		out = append(out, "\r\n"...)
+		*buffer = out
+		if _, err := conn.Write(out); err != nil {
+			return err
+		}
+	}
+}
+
+// appendEvent appends the event with that stamp.
+func (d *dialect) appendEvent(out []byte, stamp int64) []byte {
+	at := len(out) + strings.Index(d.event, stampMark) + len(stampMark)
+	out = append(out, d.event...)
+	for i := at + stampDigits - 1; i >= at; i-- {
+		out[i] = byte('0' + stamp%10)
+		stamp /= 10
+	}
+	return out
+}
+
+// stampOf returns the stamp in a piece of an answer, and how many there are.
+func stampOf(piece []byte) (stamp int64, n int) {
+	if n = bytes.Count(piece, []byte(stampMark)); n == 0 {
+		return 0, 0
+	}
+	at := bytes.Index(piece, []byte(stampMark)) + len(stampMark)
+	stamp, _ = strconv.ParseInt(string(piece[at:at+stampDigits]), 10, 64)
+	return stamp, n
+}
+
+var began = time.Now()
+
+// now is the time as a stamp: nanoseconds since the program began.
+func now() int64 { return int64(time.Since(began)) }
