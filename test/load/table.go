@@ -139,15 +139,28 @@ func (m measures) cells(r row) []string {
 	middle := median(compared)
 	line := []string{r.title, figure(median(base), r.unit), figure(median(ours), r.unit), show(middle), show(slices.Min(compared)) + " to " + show(slices.Max(compared)), "", ""}
 	if r.hasGoal {
-		line[5], line[6] = "≥ "+fmt.Sprintf("%.2f", r.goal), "no"
+		line[5], line[6] = "≥ "+fmt.Sprintf("%.2f", r.goal), r.met(slices.Min(compared), slices.Max(compared))
 		if r.atMost {
 			line[5] = "≤ " + signed(r.goal)
 		}
-		if r.atMost && middle <= r.goal || !r.atMost && middle >= r.goal {
-			line[6] = "yes"
-		}
 	}
 	return line
+}
+
+// met says whether the goal is met in all rounds or in none. Anything else decides nothing: a median
+// on the right side of the goal can be chance.
+func (r row) met(low, high float64) string {
+	if r.atMost {
+		low, high = -high, -low
+		r.goal = -r.goal
+	}
+	switch {
+	case low >= r.goal:
+		return "yes"
+	case high < r.goal:
+		return "no"
+	}
+	return "unclear"
 }
 
 func median(values []float64) float64 {
