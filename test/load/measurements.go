@@ -37,7 +37,7 @@ func (b *bench) throughput(name string, size int) measurement {
 		if err != nil {
 			return err
 		}
-		if b.pace == 0 {
+		if v.name == "bare" && size == 4<<10 { // of this round: what else the machine does changes
 			b.pace = r.perSecond() / 2
 		}
 		b.got.add("rate "+name, v.name, r.perSecond())
