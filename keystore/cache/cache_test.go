@@ -231,9 +231,9 @@ func TestAStoreThatHangsIsWaitedForOnce(t *testing.T) {
 		if got := waited(); got != 5*time.Second {
 			t.Errorf("the first request waits for %v", got)
 		}
-		for range 5 {
-			if got := waited(); got != patienceWhileDown {
-				t.Errorf("a request after it waits for %v", got)
+		for i, want := range []time.Duration{patienceWhileDown, 0, 0, 0} {
+			if got := waited(); got != want {
+				t.Errorf("request %d after it waits for %v, want %v", i, got, want)
 			}
 		}
 		time.Sleep(10 * time.Second)

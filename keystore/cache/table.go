@@ -20,9 +20,9 @@ var ErrAbsent = errors.New("no such record")
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
 const (
-	// patienceWhileDown is how long who is known waits for the store while that is down: one that
-	// hangs would make every user wait for its time-out. It is asked all the same, so that it is
-	// noticed at once when it is back.
+	// patienceWhileDown is how long a look-up makes those wait who are known, while the store is down:
+	// one that hangs would make every request wait for its time-out. It is asked all the same, so that
+	// it is noticed at once when it is back.
 	patienceWhileDown = time.Second
 
 	// downFor is how long a failure says that the store is down, unless it answers.
@@ -55,6 +55,7 @@ type entry[V any] struct {
 // call is one look-up under way, for all who wait for it.
 type call[V any] struct {
 	pending[V]
+	began time.Time
 	done  chan struct{}
 	entry *entry[V] // nil if the store could not answer
 	err   error     // why it could not
@@ -134,19 +135,12 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 		urgency = acquainted
 	}
 	usable := ok && time.Since(known.asked) <= ages.StaleIfError
-	var enough <-chan time.Time
-	if usable && t.down() {
-		timer := time.NewTimer(patienceWhileDown)
-		defer timer.Stop()
-		enough = timer.C
-	}
 	c := t.ask(name, urgency, 0)
-	select {
-	case <-c.done:
-	case <-enough:
+	if !c.ends(ctx, usable && t.down()) {
+		if ctx.Err() != nil {
+			return none, NotAsked, ctx.Err()
+		}
 		return known.value, Stale, known.err
-	case <-ctx.Done():
-		return none, NotAsked, ctx.Err()
 	}
 	switch {
 	case c.entry != nil:
@@ -155,6 +149,24 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 		return known.value, Stale, known.err
 	}
 	return none, Failed, c.err
+}
+
+// ends waits until c has ended, and reports whether it has. Of a store that is down, who is known waits
+// for the first patienceWhileDown of c alone.
+func (c *call[V]) ends(ctx context.Context, down bool) (ended bool) {
+	var enough <-chan time.Time
+	if down {
+		timer := time.NewTimer(patienceWhileDown - time.Since(c.began))
+		defer timer.Stop()
+		enough = timer.C
+	}
+	select {
+	case <-c.done:
+		return true
+	case <-enough:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // down reports whether the store could not answer when it was last asked, a moment ago.
@@ -173,7 +185,7 @@ func (t *Table[V]) ask(name string, urgency class, patience time.Duration) *call
 		}
 		return c
 	}
-	c := &call[V]{pending: t.load(name, urgency, patience), done: make(chan struct{})}
+	c := &call[V]{pending: t.load(name, urgency, patience), began: time.Now(), done: make(chan struct{})}
 	t.calls[name] = c
 	go t.answer(c, name)
 	return c
