@@ -241,6 +241,21 @@ func FuzzParseRequest(f *testing.F) {
 	})
 }
 
+// Strings are looked at many bytes at a time: what is in one must be found wherever it stands.
+func TestAStringIsJSONOrNotWhereverItsCharactersStand(t *testing.T) {
+	for _, odd := range []string{"\x00", "\n", "\x1f", " ", "\x7f", "\x80", "\xff", `\`, `\\`, `\"`, `"`, `\n\t`, `\u00e9`, `\u00g9`, `\x`} {
+		for length := range 100 {
+			for at := range length + 1 {
+				text := strings.Repeat("é", length/2) + strings.Repeat("x", length%2)
+				body := []byte(`{"a":"` + text[:at] + odd + text[at:] + `","b":1}`)
+				if got, want := ValidObject(body), json.Valid(body); got != want {
+					t.Fatalf("ValidObject(%q) is %v, encoding/json says %v", body, got, want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzScan holds our scanner against encoding/json.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,2.5e10,"x\n"],"b":{"c":null}}`, `{"a":01}`, `{"a":"` + "\x1f" + `"}`, `{"é":"\u00e9\ud800"}`} {

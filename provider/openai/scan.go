@@ -1,9 +1,9 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"math/bits"
 )
 
 // maxDepth bounds the nesting of a request's JSON. gjson and most upstreams recurse once a
@@ -197,67 +197,60 @@ func (s *scanner) digits() bool {
 	return s.i > start
 }
 
+// string leaves the search to bytes.IndexByte, which compares many bytes at a time where the processor
+// can: prompts are long strings, and here is where a request's time goes.
 func (s *scanner) string() error {
-	b := s.b
-	for i := s.i + 1; i < len(b); {
-		i += plain(b[i:])
-		if i >= len(b) {
-			break
+	b, start := s.b, s.i+1
+	for i := start; ; {
+		length := bytes.IndexByte(b[i:], '"')
+		if length < 0 {
+			return errNotJSON
 		}
-		switch b[i] {
-		case '"':
-			s.i = i + 1
-			return nil
-		case '\\':
+		end := i + length
+		for i < end {
+			if b[i] != '\\' { // escapes come in runs, as indented code has them
+				plain := bytes.IndexByte(b[i:end], '\\')
+				if plain < 0 {
+					i = end
+					break
+				}
+				i += plain
+			}
 			n := escape(b[i:])
 			if n == 0 {
 				return errNotJSON
 			}
 			i += n
-		default: // a control character
+		}
+		switch {
+		case i > end: // the quote is escaped
+			continue
+		case hasControl(b[start:end]):
 			return errNotJSON
 		}
+		s.i = end + 1
+		return nil
 	}
-	return errNotJSON
 }
 
-// plain counts the bytes before the first quote, backslash or control character, eight at a
-// time, and 32 where there have been many already: prompts are long strings, and here is where a
-// request's time goes.
-func plain(b []byte) int {
-	i := 0
-	for ; len(b)-i >= 8 && i < 128; i += 8 {
-		if hit := special(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
-			return i + bits.TrailingZeros64(hit)/8
+// hasControl reports whether one of the bytes is a control character. It subtracts a space from eight
+// bytes at once: one that is below sets its top bit. It then borrows of the next, so that which others
+// are below cannot be told, but that does not matter.
+func hasControl(b []byte) bool {
+	const spaces, tops = 0x2020202020202020, 0x8080808080808080
+	var below uint64
+	for ; len(b) >= 32; b = b[32:] {
+		w := (*[32]byte)(b)
+		x0, x1 := binary.LittleEndian.Uint64(w[:]), binary.LittleEndian.Uint64(w[8:])
+		x2, x3 := binary.LittleEndian.Uint64(w[16:]), binary.LittleEndian.Uint64(w[24:])
+		below |= (x0-spaces)&^x0 | (x1-spaces)&^x1 | (x2-spaces)&^x2 | (x3-spaces)&^x3
+	}
+	for _, c := range b {
+		if c < ' ' {
+			return true
 		}
 	}
-	for ; len(b)-i >= 32; i += 32 {
-		w := b[i : i+32 : i+32]
-		if special(binary.LittleEndian.Uint64(w))|special(binary.LittleEndian.Uint64(w[8:]))|
-			special(binary.LittleEndian.Uint64(w[16:]))|special(binary.LittleEndian.Uint64(w[24:])) != 0 {
-			break
-		}
-	}
-	for ; len(b)-i >= 8; i += 8 {
-		if hit := special(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
-			return i + bits.TrailingZeros64(hit)/8
-		}
-	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c == '"' || c == '\\' || c < ' ' {
-			break
-		}
-	}
-	return i
-}
-
-// special has a byte's top bit set where the byte of x is a quote, a backslash or a control
-// character. Borrows can only spoil bytes behind the first of these.
-func special(x uint64) uint64 {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	quote := x ^ ones*'"'
-	slash := x ^ ones*'\\'
-	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops
+	return below&tops != 0
 }
 
 // escape returns the length of the escape sequence at the start of b, 0 if it is none.
