@@ -21,10 +21,11 @@ import (
 )
 
 // bare is the rest of the chain, with the shortest of streams for an answer. It does what the
-// transport would to show that it was there.
+// transport would: it shows that it was there, and closes the body.
 var bare = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 	if carried, ok := r.Context().Value(handoffKey{}).(*handoff); ok {
 		carried.sent = true
+		_ = r.Body.Close()
 	}
 	w.Header()["Content-Type"] = eventStream
 	w.WriteHeader(http.StatusOK)

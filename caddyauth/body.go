@@ -3,37 +3,137 @@ package caddyauth
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"net/http"
+	"sync"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// readBody reads the whole request body, in one buffer of its very size where the client has said
-// it.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// requestBody is a request's body: as the client has sent it, and then as it goes upstream. What is
+// read into is used for one request after the other, since making 200 KB anew for each costs more than
+// all else that is done with them.
+//
+// The handler holds it until upstream answers, and each reader until it is closed.
+type requestBody struct {
+	mu      sync.Mutex
+	content []byte
+	memory  *[]byte // what content is in, if that is of a pool
+	held    bool    // by the handler
+	readers int     // that are open
+}
+
+// release ends the handler's hold. It may be called again.
+func (b *requestBody) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held = false
+	b.free()
+}
+
+// free lets other requests have the memory, once nobody holds it.
+func (b *requestBody) free() {
+	if b.held || b.readers > 0 {
+		return
+	}
+	if b.memory != nil {
+		pools[sizeClass(len(*b.memory))].Put(b.memory)
+	}
+	b.content, b.memory = nil, nil
+}
+
+// open returns a reader of the content, from which nothing comes if the handler has released it.
+func (b *requestBody) open() io.ReadCloser {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held {
+		b.readers++
+	}
+	return &bodyReader{body: b, closed: !b.held}
+}
+
+// bodyReader copies under the body's lock, since a transport may close a body while another of its
+// goroutines reads it: then the memory is another request's at once.
+type bodyReader struct {
+	body   *requestBody
+	at     int
+	closed bool
+}
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	switch {
+	case r.closed:
+		return 0, http.ErrBodyReadAfterClose
+	case r.at == len(r.body.content):
+		return 0, io.EOF
+	}
+	n := copy(p, r.body.content[r.at:])
+	r.at += n
+	return n, nil
+}
+
+func (r *bodyReader) Close() error {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	if !r.closed {
+		r.closed = true
+		r.body.readers--
+		r.body.free()
+	}
+	return nil
+}
+
+// pools keep memory by its size: of a pool, none is more than twice as large as another.
+var pools [maxSizeClass + 1]sync.Pool
+
+// maxSizeClass is that of 2 MB. What is larger is rare, and made anew.
+const maxSizeClass = 21
+
+func sizeClass(size int) int { return bits.Len(uint(max(size, 4<<10) - 1)) }
+
+// newRequestBody returns a body of that size, which the caller holds. Memory that is too small for it
+// is not put back, so that a pool's grows to what is asked of it.
+func newRequestBody(size int) *requestBody {
+	class := sizeClass(size)
+	if class > maxSizeClass {
+		return &requestBody{content: make([]byte, size), held: true}
+	}
+	memory, ok := pools[class].Get().(*[]byte)
+	if !ok || len(*memory) < size {
+		made := make([]byte, max(size, 4<<10))
+		memory = &made
+	}
+	return &requestBody{content: (*memory)[:size], memory: memory, held: true}
+}
+
+// readBody reads the whole request body, which the caller has to release.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody, error) {
 	limit := h.settings.maxBodySize
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	var read []byte
+	body := newRequestBody(int(max(0, r.ContentLength)))
 	var err error
 	if r.ContentLength >= 0 {
-		read = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(r.Body, read)
+		_, err = io.ReadFull(r.Body, body.content)
 	} else {
-		read, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		body.content, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	}
+	if err == nil {
+		return body, nil
+	}
+	body.release()
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, tooLarge(limit)
 	case r.Context().Err() != nil:
 		return nil, clientGone(r.Context())
-	case err != nil:
-		return nil, openai.BadRequest("", "Send the request again: its body could not be read to the end.")
 	}
-	return read, nil
+	return nil, openai.BadRequest("", "Send the request again: its body could not be read to the end.")
 }
 
 func tooLarge(limit int64) *openai.Error {

@@ -169,7 +169,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	request, err := openai.ParseRequest(to.endpoint, body)
+	defer body.release()
+	request, err := openai.ParseRequest(to.endpoint, body.content)
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	rec.endpoint, rec.provider, rec.model = to.endpoint, request.Provider, request.Model
 	rec.listed = slices.Contains(settings.Models, request.Model)
-	return h.proxy(w, r, next, user, request, settings, rec)
+	return h.proxy(w, r, next, user, request, body, settings, rec)
 }
 
 // writeError answers with e. What a retry cannot mend says so, to spare the upstream and the user.

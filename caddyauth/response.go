@@ -51,6 +51,7 @@ func (w *response) WriteHeader(status int) {
 		return // informational answers are about the upstream's own connection
 	}
 	w.status = status
+	w.carried.body.release()
 	header := w.Header()
 	w.rec.upstream(header)
 	contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))

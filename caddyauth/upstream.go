@@ -29,6 +29,9 @@ type handoff struct {
 
 	gatewayToken string
 
+	// body is the request's, which nobody needs any more once upstream has answered.
+	body *requestBody
+
 	// decode asks the transport for an answer without content encoding.
 	decode bool
 
@@ -77,7 +80,7 @@ func (c *handoff) secrets() []string {
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
-func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, s *keystore.Settings, rec *record) error {
+func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, body *requestBody, s *keystore.Settings, rec *record) error {
 	request.User, request.AskUsage = u.email, h.AskUsage
 	call, err := h.providers.For(request.Provider).Call(request)
 	if err != nil {
@@ -95,8 +98,11 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		header:       s.Header,
 		query:        query,
 		gatewayToken: h.settings.gatewayToken,
+		body:         body,
 		decode:       call.Translate != nil,
 	}
+	body.content = call.Body
+	request.Body, call.Body = nil, nil // what they are in may be another request's before this one ends
 	out := h.upstreamRequest(r, carried, call, u)
 	return h.relay(w, out, next, carried, call, rec)
 }
@@ -111,10 +117,10 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 	out.Header = h.upstreamHeader(r.Header, u)
 	out.Trailer = nil
 	out.TransferEncoding = nil
-	out.ContentLength = int64(len(call.Body))
-	out.Body = io.NopCloser(bytes.NewReader(call.Body))
+	out.ContentLength = int64(len(carried.body.content))
+	out.Body = carried.body.open()
 	// The transport sends the request again on a new connection if a kept one turns out dead.
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(call.Body)), nil }
+	out.GetBody = func() (io.ReadCloser, error) { return carried.body.open(), nil }
 	return out
 }
 

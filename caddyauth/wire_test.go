@@ -106,8 +106,9 @@ func TestAClientThatHangsUpWhileTheKeystoreIsAsked(t *testing.T) {
 // have the body again.
 func TestARequestCanBeSentAgain(t *testing.T) {
 	h := &Handler{}
-	call := &openai.Call{Path: "x", Body: []byte("body")}
-	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), &handoff{}, call, user{testEmail, &keystore.APIKey{}})
+	carried := &handoff{body: newRequestBody(4)}
+	copy(carried.body.content, "body")
+	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"}, user{testEmail, &keystore.APIKey{}})
 	for range 2 {
 		body, err := out.GetBody()
 		if err != nil {

@@ -1,0 +1,185 @@
+package caddyauth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
+	b := newRequestBody(5000)
+	copy(b.content, "mine")
+	memory := b.memory
+	first, second := b.open(), b.open()
+	b.release()
+	b.release()
+	if _, err := io.CopyN(io.Discard, first, 1000); err != nil {
+		t.Errorf("an open reader fails once the handler has let go: %v", err)
+	}
+	_ = first.Close()
+	_ = first.Close()
+	if b.memory == nil {
+		t.Error("the memory is free while a reader is open")
+	}
+	if start := make([]byte, 4); !readsFully(second, start) || string(start) != "mine" {
+		t.Errorf("the second reader gives %q", start)
+	}
+	_ = second.Close()
+	if b.memory != nil || b.content != nil {
+		t.Error("the memory is held although nobody reads it")
+	}
+	copy(*memory, "someone else's")
+	for name, reader := range map[string]io.Reader{"a closed reader": first, "one that is opened too late": b.open()} {
+		if n, err := reader.Read(make([]byte, 10)); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
+			t.Errorf("%s gives %d bytes, error %v", name, n, err)
+		}
+	}
+}
+
+func readsFully(r io.Reader, p []byte) bool {
+	_, err := io.ReadFull(r, p)
+	return err == nil
+}
+
+func TestBodiesOfAllSizes(t *testing.T) {
+	for _, size := range []int{0, 1, 4 << 10, 4<<10 + 1, 200 << 10, 2 << 20, 2<<20 + 1} {
+		for range 3 {
+			b := newRequestBody(size)
+			if len(b.content) != size {
+				t.Errorf("a body of %d bytes has %d", size, len(b.content))
+			}
+			if pooled := b.memory != nil; pooled != (size <= 2<<20) {
+				t.Errorf("a body of %d bytes is of a pool: %t", size, pooled)
+			}
+			b.release()
+		}
+	}
+}
+
+// Upstreams that answer, or hang up, before they have read a request leave a transport that reads the
+// body while it is closed. Nothing of it may be another's.
+func TestNoBodyIsMixedUpWithAnother(t *testing.T) {
+	for name, versions := range map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "h2c 2"} {
+		t.Run(name, func(t *testing.T) {
+			u := &impatient{t: t, arrived: make(chan struct{})}
+			server := httptest.NewUnstartedServer(u)
+			server.Listener = smallWindows{server.Listener}
+			server.Config.Protocols = new(http.Protocols)
+			server.Config.Protocols.SetHTTP1(true)
+			server.Config.Protocols.SetUnencryptedHTTP2(true)
+			server.Start()
+			t.Cleanup(server.Close)
+			p := start(t, setup{upstream: server.URL, proxy: "transport continue_auth {\nversions " + versions + "\n}"})
+			var clients sync.WaitGroup
+			rounds := 20
+			if testing.Short() {
+				rounds = 4
+			}
+			for client := range 16 {
+				clients.Go(func() {
+					for n := range rounds {
+						p.sendLetters(byte('a'+client), (client+n)%len(patience))
+					}
+				})
+			}
+			clients.Wait()
+			for i, kind := range patience {
+				if u.seen[i].Load() == 0 {
+					t.Errorf("no request was answered %s", kind)
+				}
+			}
+		})
+	}
+}
+
+// smallWindows has what a client sends wait at the client, rather than in the system's buffers.
+type smallWindows struct{ net.Listener }
+
+func (l smallWindows) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	}
+	return conn, err
+}
+
+// patience is how much of a request's body an upstream reads.
+var patience = []string{"at its end", "in its middle", "at once", "by hanging up"}
+
+// sendLetters sends a long request of one letter, which its User-Agent names.
+func (p *proxy) sendLetters(letter byte, kind int) {
+	text := strings.Repeat(string(letter), 1<<20+int(letter)*100)
+	body := `{"model":"` + groq + `","messages":[{"role":"user","content":"` + text + `"}]}`
+	req, err := http.NewRequest(http.MethodPost, p.url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+testEmail+":"+testKey)
+	req.Header.Set("User-Agent", fmt.Sprintf("%c%d", letter, kind))
+	if res, err := http.DefaultClient.Do(req); err == nil { // a client whose upstream hangs up may get anything
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+	}
+}
+
+// impatient is an upstream that looks for letters that are not of the request.
+type impatient struct {
+	t    *testing.T
+	seen    [4]atomic.Int64
+	arrived chan struct{} // is sent to at each request, if somebody waits
+}
+
+func (u *impatient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	letter, kind := r.UserAgent()[0], int(r.UserAgent()[1]-'0')
+	u.seen[kind].Add(1)
+	select {
+	case u.arrived <- struct{}{}:
+	default:
+	}
+	answer := func() {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, chatAnswer)
+		_ = http.NewResponseController(w).Flush()
+	}
+	switch kind {
+	case 1:
+		u.look(letter, io.LimitReader(r.Body, 100<<10))
+		answer()
+	case 2:
+		answer()
+		select { // so that another request gets the memory, were it free
+		case <-u.arrived:
+		case <-time.After(50 * time.Millisecond):
+		}
+	case 3:
+		u.look(letter, io.LimitReader(r.Body, 50<<10))
+		panic(http.ErrAbortHandler)
+	}
+	u.look(letter, r.Body)
+	if kind == 0 {
+		answer()
+	}
+}
+
+func (u *impatient) look(letter byte, body io.Reader) {
+	got, _ := io.ReadAll(body)
+	_, text, found := bytes.Cut(got, []byte(`"content":"`))
+	if !found {
+		text = got
+	}
+	text = bytes.TrimRight(text, `"}]`)
+	if rest := bytes.Trim(text, string(letter)); len(rest) > 0 {
+		u.t.Errorf("a request of %q has %d bytes of another: %.50q", letter, len(rest), rest)
+	}
+}
