@@ -1,6 +1,8 @@
 package caddyauth
 
 import (
+	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -21,6 +23,8 @@ func init() {
 // Transport is Caddy's own `http` transport, with all its options, which puts the secrets of
 // `continue_auth` on a request as it leaves: the gateway's token, and the provider's headers and
 // query string. Before that, they are nowhere in the request, where a log could show them.
+//
+// Default of `write_buffer`: 8 KiB.
 type Transport struct {
 	reverseproxy.HTTPTransport
 }
@@ -31,6 +35,16 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 		ID:  "http.reverse_proxy.transport.continue_auth",
 		New: func() caddy.Module { return new(Transport) },
 	}
+}
+
+// maxShort is the length of a short request's header and body. An editor sends those most often, for
+// the completion of a line with some 4 KB around it.
+const maxShort = 8 << 10
+
+// Provision sets up the transport, with a buffer that a short request fits into.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, maxShort)
+	return t.HTTPTransport.Provision(ctx)
 }
 
 // RoundTrip sends req with the secrets. A client's request that has not come through the handler is
@@ -50,6 +64,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	*out.URL = *req.URL
 	if query := carried.query.Encode(); query != "" {
 		out.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+query, "&")
+	}
+	if err := carried.gather(out); err != nil {
+		return nil, err
 	}
 	carried.sent = true
 	res, err := t.HTTPTransport.RoundTrip(out)
@@ -73,6 +90,27 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 		out[name] = values
 	}
 	return out
+}
+
+// gather puts a short body into memory of its own, in a type that net/http knows. Go sends the header
+// ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
+// is read here so that what handlers between have made of it counts.
+func (c *handoff) gather(out *http.Request) error {
+	if out.Body == nil || out.ContentLength <= 0 || out.ContentLength > maxShort-1<<10 {
+		return nil
+	}
+	if c.short == nil { // not of an attempt before, which has found no upstream
+		short := make([]byte, out.ContentLength+1)
+		n, err := io.ReadFull(out.Body, short)
+		_ = out.Body.Close()
+		if err != io.ErrUnexpectedEOF || int64(n) != out.ContentLength {
+			return errors.New("the request's body is not as long as it says")
+		}
+		c.short = short[:n]
+	}
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.short)), nil }
+	out.Body, _ = out.GetBody()
+	return nil
 }
 
 // upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.

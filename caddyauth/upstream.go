@@ -32,6 +32,9 @@ type handoff struct {
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
+	// short is a copy of it, if it is short and an attempt to send it has been made.
+	short []byte
+
 	// decode asks the transport for an answer without content encoding.
 	decode bool
 

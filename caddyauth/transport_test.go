@@ -1,0 +1,120 @@
+package caddyauth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// countedConn counts what is written to a connection.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// transportOf provisions the transport, which counts its writes.
+func transportOf(t *testing.T) (transport *Transport, writes *atomic.Int64) {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	transport, writes = new(Transport), new(atomic.Int64)
+	if err := transport.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = transport.Cleanup() })
+	transport.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return countedConn{conn, writes}, err
+	}
+	return transport, writes
+}
+
+// carrying is a request as it comes from the handler, by way of reverse_proxy.
+func carrying(t *testing.T, url, body string) *http.Request {
+	t.Helper()
+	carried := &handoff{gatewayToken: testToken}
+	ctx := context.WithValue(t.Context(), handoffKey{}, carried)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, io.NopCloser(struct{ io.Reader }{strings.NewReader(body)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = int64(len(body))
+	return r
+}
+
+func TestAShortRequestLeavesInOneWrite(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShort - 1<<10: 1, maxShort: 2} {
+		transport, writes := transportOf(t)
+		body := strings.Repeat("x", size)
+		res, err := transport.RoundTrip(carrying(t, u.URL, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := writes.Load(); got != want {
+			t.Errorf("a request of %d bytes has left in %d writes, want %d", size, got, want)
+		}
+		if _, seen := u.seen(); seen != body {
+			t.Errorf("of %d bytes, %d have arrived", size, len(seen))
+		}
+	}
+}
+
+func TestAShortBodyThatIsNotAsLongAsItSaysIsNotSent(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	transport, _ := transportOf(t)
+	for _, more := range []int64{-1, 1} {
+		r := carrying(t, u.URL, "short")
+		r.ContentLength += more
+		if res, err := transport.RoundTrip(r); err == nil {
+			t.Errorf("%d bytes more: status %d", more, res.StatusCode)
+		}
+	}
+	if seen, _ := u.seen(); seen != nil {
+		t.Error("the request reached the upstream")
+	}
+}
+
+func TestWhatAHandlerBetweenMakesOfABodyIsSent(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	p := start(t, setup{upstream: u.URL, global: "order request_body after continue_auth", before: "request_body {\nset `{\"another\":1}`\n}"})
+	if res := p.do(request{path: "/v1/chat/completions", body: chatBody(groq)}); res.StatusCode != 200 {
+		t.Errorf("status %d: %s", res.StatusCode, read(t, res))
+	}
+	if _, body := u.seen(); body != `{"another":1}` {
+		t.Errorf("the upstream got %s", body)
+	}
+}
+
+func TestAnotherUpstreamGetsTheBodyIfTheFirstCannotBeReached(t *testing.T) {
+	for name, size := range map[string]int{"short": 10, "long": 100 << 10} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, answerChat)
+			p := start(t, setup{
+				upstream: fmt.Sprintf("127.0.0.1:%d %s", freePort(t), strings.TrimPrefix(u.URL, "http://")),
+				proxy:    "lb_policy first\nlb_retries 1\nlb_try_interval 1ms\nfail_duration 1m\ntransport continue_auth",
+			})
+			body := `{"model":"` + groq + `","messages":[{"role":"user","content":"` + strings.Repeat("x", size) + `"}]}`
+			if res := p.do(request{path: "/v1/chat/completions", body: body}); res.StatusCode != 200 {
+				t.Errorf("status %d: %s", res.StatusCode, read(t, res))
+			}
+			if _, seen := u.seen(); seen != body {
+				t.Errorf("of a body of %d bytes, %d have arrived", len(body), len(seen))
+			}
+			p.log.waitFor(t, "connection refused")
+		})
+	}
+}
