@@ -172,11 +172,10 @@ func (s *UsageScanner) Usage() (u openai.Usage, ok bool) {
 	if len(s.last) == 0 {
 		return openai.Usage{}, false
 	}
-	found := gjson.ParseBytes(s.last)
 	if bytes.Contains(s.last, []byte(`TokenCount"`)) {
-		u = googleaistudio.ParseUsage(found)
+		u = googleaistudio.ParseUsage(s.last)
 	} else {
-		u = openai.ParseUsage(found)
+		u = openai.ParseUsage(gjson.ParseBytes(s.last))
 	}
 	return u, u != (openai.Usage{})
 }

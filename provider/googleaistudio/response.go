@@ -12,40 +12,48 @@ type decoder struct {
 	answered bool            // whether there has been a candidate
 	choices  []choice        // by a candidate's index
 	ids      map[string]bool // the ids of calls so far
+	frame    frame
 }
 
 // choice is what a candidate has said so far.
 type choice struct{ text, calls, broken bool }
 
-var errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+var (
+	errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+	errOutOfRange = openai.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
+)
 
-// decode reads one frame of a stream, or the whole answer, which are alike.
+// decode says what one frame of a stream says, or the whole answer.
 func (d *decoder) decode(message []byte, a *openai.Answer) error {
-	if !openai.ValidObject(message) {
+	f := &d.frame
+	if f.read(message) != nil {
 		return errUnreadable
 	}
-	m := gjson.ParseBytes(message)
-	if e := openai.Reported(m); e != nil {
-		return e
-	}
-	var candidates, usage, feedback gjson.Result
-	m.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "responseId":
-			a.SetID(value.Str)
-		case "candidates":
-			candidates = value
-		case "usageMetadata":
-			usage = value
-		case "promptFeedback":
-			feedback = value
+	if f.reports {
+		if e := openai.Reported(gjson.ParseBytes(message)); e != nil {
+			return e
 		}
-		return true
-	})
-	if err := d.candidates(candidates, a); err != nil {
-		return err
 	}
-	decodeUsage(usage, a)
+	a.SetID(f.id)
+	for i := range f.candidates {
+		if err := d.candidate(&f.candidates[i], a); err != nil {
+			return err
+		}
+	}
+	if len(f.candidates) > maxChoices {
+		return errOutOfRange
+	}
+	if f.counts {
+		a.Usage(f.usage)
+	}
+	if len(f.feedback) > 0 {
+		d.feedback(gjson.ParseBytes(f.feedback), a)
+	}
+	return nil
+}
+
+// feedback says what Google's filters think of the prompt.
+func (d *decoder) feedback(feedback gjson.Result, a *openai.Answer) {
 	reason := feedback.Get("blockReason").Str
 	switch {
 	case reason == "":
@@ -58,106 +66,55 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", feedback.Get("blockReasonMessage").Str))
 		a.Finish(0, openai.FinishContentFilter)
 	}
-	return nil
 }
 
-func (d *decoder) candidates(all gjson.Result, a *openai.Answer) error {
-	if !all.IsArray() {
-		return nil
+func (d *decoder) candidate(c *candidate, a *openai.Answer) error {
+	if !c.object {
+		return errUnreadable
 	}
-	var err error
-	all.ForEach(func(_, candidate gjson.Result) bool {
-		if !candidate.IsObject() {
-			err = errUnreadable
-			return false
-		}
-		d.answered = true
-		err = d.candidate(candidate, a)
-		return err == nil
-	})
-	return err
-}
-
-func (d *decoder) candidate(candidate gjson.Result, a *openai.Answer) error {
-	var index int
-	var reason, message string
-	var parts, probabilities gjson.Result
-	candidate.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "index":
-			index = int(value.Int())
-		case "finishReason":
-			reason = value.Str
-		case "finishMessage":
-			message = value.Str
-		case "content":
-			parts = value.Get("parts")
-		case "logprobsResult":
-			probabilities = value
-		}
-		return true
-	})
-	if index < 0 || index >= maxChoices {
-		return openai.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
+	d.answered = true
+	if c.index < 0 || c.index >= maxChoices {
+		return errOutOfRange
 	}
-	for len(d.choices) <= index {
+	for len(d.choices) <= c.index {
 		d.choices = append(d.choices, choice{})
 	}
-	said := &d.choices[index]
-	said.broken = said.broken || brokenCall(reason)
+	said := &d.choices[c.index]
+	said.broken = said.broken || brokenCall(c.reason)
 
-	var err error
-	parts.ForEach(func(_, part gjson.Result) bool {
-		err = d.part(index, said, part, a)
-		return err == nil
-	})
-	if err != nil {
-		return err
+	for i := range c.parts {
+		if err := d.part(c.index, said, &c.parts[i], a); err != nil {
+			return err
+		}
 	}
-	a.Logprobs(index, logprobs(probabilities))
-	if brokenCall(reason) && (said.calls || !said.text) {
+	a.Logprobs(c.index, logprobs(c.logprobs))
+	if brokenCall(c.reason) && (said.calls || !said.text) {
 		// Clients run what calls they have got unless the answer fails.
-		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+reason+").", message))
+		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
 	}
-	if reason != "" {
-		a.FinishLast(index, finishReason(reason))
+	if c.reason != "" {
+		a.FinishLast(c.index, finishReason(c.reason))
 	}
 	return nil
 }
 
 // part says one part of a candidate's content. Kinds that OpenAI has no place for are left out.
-func (d *decoder) part(index int, said *choice, part gjson.Result, a *openai.Answer) error {
-	var text, signature string
-	var thought bool
-	var function gjson.Result
-	part.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "text":
-			text = value.Str
-		case "thought":
-			thought = value.Type == gjson.True
-		case "thoughtSignature":
-			signature = value.Str
-		case "functionCall":
-			function = value
-		}
-		return true
-	})
+func (d *decoder) part(index int, said *choice, part *piece, a *openai.Answer) error {
 	switch {
-	case function.IsObject():
+	case len(part.function) > 0 && part.function[0] == '{':
 		if said.broken {
 			return nil
 		}
 		said.calls = true
-		return d.call(index, function, signature, a)
-	case thought:
-		a.Reasoning(index, text)
+		return d.call(index, gjson.ParseBytes(part.function), part.signature, a)
+	case part.thought:
+		a.Reasoning(index, part.text)
 		return nil
 	}
-	said.text = said.text || text != ""
-	a.Text(index, text)
-	if signature != "" {
-		a.Extra(index, extraContent(signature))
+	said.text = said.text || part.text != ""
+	a.Text(index, part.text)
+	if part.signature != "" {
+		a.Extra(index, extraContent(part.signature))
 	}
 	return nil
 }
@@ -220,39 +177,12 @@ func finishReason(reason string) string {
 	return openai.FinishStop
 }
 
-// decodeUsage notes the token counts, which every frame may have, for all that came so far.
-// Gemini counts thoughts apart from the answer; OpenAI counts them in.
-func decodeUsage(usage gjson.Result, a *openai.Answer) {
-	if usage.IsObject() {
-		a.Usage(ParseUsage(usage))
+func logprobs(raw []byte) []openai.TokenLogprob {
+	if len(raw) == 0 {
+		return nil
 	}
-}
-
-// ParseUsage reads Gemini's usageMetadata
-// (https://ai.google.dev/api/generate-content#UsageMetadata).
-func ParseUsage(usage gjson.Result) openai.Usage {
-	var u openai.Usage
-	usage.ForEach(func(name, count gjson.Result) bool {
-		switch name.Str {
-		case "promptTokenCount", "toolUsePromptTokenCount":
-			u.Prompt += count.Int()
-		case "candidatesTokenCount":
-			u.Completion += count.Int()
-		case "thoughtsTokenCount":
-			u.Reasoning = count.Int()
-			u.Completion += u.Reasoning
-		case "totalTokenCount":
-			u.Total = count.Int()
-		case "cachedContentTokenCount":
-			u.Cached = count.Int()
-		}
-		return true
-	})
-	return u
-}
-
-func logprobs(result gjson.Result) []openai.TokenLogprob {
 	var tokens []openai.TokenLogprob
+	result := gjson.ParseBytes(raw)
 	top := result.Get("topCandidates").Array()
 	for i, chosen := range result.Get("chosenCandidates").Array() {
 		token := tokenLogprob(chosen)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -249,6 +250,9 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	t.Run("of an object", func(t *testing.T) { check(t, wholeAnswer(t, last).Usage) })
+	t.Run("written as strings", func(t *testing.T) {
+		check(t, wholeAnswer(t, regexp.MustCompile(`(Count":)(\d+)`).ReplaceAllString(last, `$1"$2"`)).Usage)
+	})
 	t.Run("of a stream, the last numbers and once", func(t *testing.T) { check(t, streamedAnswer(t, frames(first, first, last)).Usage) })
 	t.Run("in a frame of its own", func(t *testing.T) {
 		check(t, streamedAnswer(t, frames(first, `{"candidates":[{"finishReason":"STOP"}]}`, last)).Usage)

@@ -1,6 +1,11 @@
 package openai
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
 
 // AppendString appends s as a JSON string. Characters beyond ASCII stay as they are; what is no
 // valid UTF-8 becomes U+FFFD.
@@ -63,4 +68,60 @@ func appendStrings(b []byte, all []string) []byte {
 		b = AppendString(b, s)
 	}
 	return append(b, ']')
+}
+
+// AppendUnquoted appends the text of a valid JSON string; raw includes its quotes. Half a surrogate
+// pair becomes U+FFFD; what is no valid UTF-8 stays.
+func AppendUnquoted(b, raw []byte) []byte {
+	for raw = raw[1 : len(raw)-1]; ; {
+		plain := bytes.IndexByte(raw, '\\')
+		if plain < 0 {
+			return append(b, raw...)
+		}
+		b = append(b, raw[:plain]...)
+		raw = raw[plain:]
+		if raw[1] == 'u' {
+			r, n := unescapeRune(raw)
+			b, raw = utf8.AppendRune(b, r), raw[n:]
+			continue
+		}
+		b, raw = append(b, unescape(raw[1])), raw[2:]
+	}
+}
+
+// unescape is the character that a letter behind a backslash stands for.
+func unescape(letter byte) byte {
+	switch letter {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return letter
+}
+
+// unescapeRune reads an escape of the form \uXXXX, or a surrogate pair of two.
+func unescapeRune(raw []byte) (r rune, n int) {
+	r = hexRune(raw)
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(raw) >= 12 && raw[6] == '\\' && raw[7] == 'u' {
+		if r := utf16.DecodeRune(r, hexRune(raw[6:])); r != utf8.RuneError {
+			return r, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+// hexRune is the number of an escape.
+func hexRune(raw []byte) rune {
+	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16) // which is valid
+	return rune(n)
 }

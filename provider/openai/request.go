@@ -69,7 +69,7 @@ func unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	return []byte(gjson.ParseBytes(raw).String())
+	return AppendUnquoted(nil, raw)
 }
 
 // Stop reads `stop`, a string or an array of strings, without the empty ones.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 )
 
 // maxDepth bounds the nesting of a request's JSON. gjson and most upstreams recurse once a
@@ -47,15 +48,12 @@ type scanner struct {
 }
 
 func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
-		case ' ', '\n', '\r', '\t':
-			s.i++
-		default:
-			return
-		}
+	for s.i < len(s.b) && isSpace(s.b[s.i]) {
+		s.i++
 	}
 }
+
+func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
 
 // next skips white space and takes c.
 func (s *scanner) next(c byte) bool {
@@ -74,7 +72,7 @@ func (s *scanner) value(depth int) error {
 	}
 	switch c := s.b[s.i]; {
 	case c == '"':
-		return s.string()
+		return s.text()
 	case c == '{':
 		return s.object(depth+1, nil)
 	case c == '[':
@@ -106,7 +104,7 @@ func (s *scanner) object(depth int, visit func(m member) error) error {
 		if s.i >= len(s.b) || s.b[s.i] != '"' {
 			return errNotJSON
 		}
-		if err := s.string(); err != nil {
+		if err := s.text(); err != nil {
 			return err
 		}
 		m.keyEnd = s.i
@@ -195,6 +193,36 @@ func (s *scanner) digits() bool {
 		s.i++
 	}
 	return s.i > start
+}
+
+// text takes a string, which is mostly a short one: answers are made of names.
+func (s *scanner) text() error {
+	if s.plain() {
+		return nil
+	}
+	return s.string()
+}
+
+// plain takes a string of up to 32 characters without escapes, and reports whether there is one. It
+// looks at eight bytes at once: each of the three differences sets the top bit of a byte that is a
+// quote, a backslash or a control character, and may set it falsely only behind such a byte.
+func (s *scanner) plain() bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for i := s.i + 1; i <= s.i+25 && i+8 <= len(s.b); i += 8 {
+		x := binary.LittleEndian.Uint64(s.b[i:])
+		quote, backslash := x^'"'*ones, x^'\\'*ones
+		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (x-' '*ones)&^x) & tops
+		if found == 0 {
+			continue
+		}
+		i += bits.TrailingZeros64(found) / 8
+		if s.b[i] != '"' {
+			return false
+		}
+		s.i = i + 1
+		return true
+	}
+	return false
 }
 
 // string leaves the search to bytes.IndexByte, which compares many bytes at a time where the processor

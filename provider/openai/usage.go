@@ -20,7 +20,10 @@ func (a *Answer) Usage(u Usage) {
 	if u.Total == 0 {
 		u.Total = u.Prompt + u.Completion
 	}
-	a.usage = &u
+	if a.usage == nil {
+		a.usage = new(Usage)
+	}
+	*a.usage = u
 }
 
 func (u *Usage) append(b []byte) []byte {
