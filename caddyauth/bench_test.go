@@ -115,12 +115,15 @@ func TestABodyOf1MBCostsOneCopy(t *testing.T) {
 	}
 }
 
+// BenchmarkHandler is a request of a user who is in the cache, with the handler and without.
 func BenchmarkHandler(b *testing.B) {
-	h := withUs(b)
-	for _, size := range []int{4 << 10, 200 << 10, 1 << 20} {
-		for name, next := range map[string]caddyhttp.Handler{"with": h, "without": bare} {
-			b.Run(fmt.Sprintf("size=%dKB/%s", size>>10, name), func(b *testing.B) {
-				send := sending(chatOf(groq, size), next)
+	for _, chain := range []struct {
+		name string
+		next caddyhttp.Handler
+	}{{"with", withUs(b)}, {"without", bare}} {
+		for _, size := range []int{4 << 10, 200 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("handler=%s/size=%dKB", chain.name, size>>10), func(b *testing.B) {
+				send := sending(chatOf(groq, size), chain.next)
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := send(); err != nil {

@@ -459,9 +459,12 @@ func BenchmarkGet(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for name, age := range map[string]time.Duration{"settled": time.Hour, "just written": -time.Second} {
-		b.Run(name, func(b *testing.B) {
-			modified := time.Now().Add(-age)
+	for _, file := range []struct {
+		name string
+		age  time.Duration
+	}{{"settled", time.Hour}, {"just-written", -time.Second}} {
+		b.Run("file="+file.name, func(b *testing.B) {
+			modified := time.Now().Add(-file.age)
 			if err := os.Chtimes(keys, modified, modified); err != nil {
 				b.Fatal(err)
 			}
