@@ -1,7 +1,7 @@
 package googleaistudio
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/tidwall/gjson"
 
@@ -12,24 +12,47 @@ import (
 type call struct {
 	turn     *turn
 	id, name string
-	result   string // a JSON object, empty until it is known
+	result   []byte // an object, or a string that is to be put in one; nil until it is known
+}
+
+// toolCall is a call as a message has it. Values that may be of several types stay JSON.
+type toolCall struct {
+	id                    string
+	kind, function, extra []byte
+}
+
+func readToolCall(r *openai.Reader) (t toolCall) {
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "id":
+			t.id = r.String()
+		case "type":
+			t.kind = r.Raw()
+		case "function":
+			t.function = r.Raw()
+		case "extra_content":
+			t.extra = r.Raw()
+		}
+	})
+	return t
 }
 
 // assistantCalls reads the calls of an assistant's message into t.
-func (c *conversation) assistantCalls(t *turn, at string, m gjson.Result) error {
-	if calls := m.Get("tool_calls"); calls.IsArray() && calls.Raw != "[]" {
-		return each(at+".tool_calls", calls, func(at string, toolCall gjson.Result) error {
-			if kind := toolCall.Get("type"); kind.Type != gjson.Null && kind.Str != "function" {
+func (c *conversation) assistantCalls(t *turn, at string, m *message) error {
+	switch of := kind(m.toolCalls); {
+	case of == '[' && string(m.toolCalls) != "[]":
+		return each(at+".tool_calls", m.toolCalls, func(at string, r *openai.Reader) error {
+			made := readToolCall(r)
+			if kind(made.kind) != 'n' && gjson.ParseBytes(made.kind).Str != "function" {
 				return openai.BadRequest(at+".type", "Send tool calls of type function.")
 			}
-			id := toolCall.Get("id").Str
-			return c.call(t, at+".function", id, toolCall.Get("function"), signature(toolCall))
+			return c.call(t, at+".function", made.id, made.function, signature(made.extra))
 		})
-	} else if calls.Type != gjson.Null && !calls.IsArray() {
+	case of != '[' && of != 'n':
 		return openai.BadRequest(at+".tool_calls", "Send `tool_calls` as an array.")
 	}
-	if function := m.Get("function_call"); function.IsObject() {
-		return c.call(t, at+".function_call", "", function, "")
+	if kind(m.function) == '{' {
+		return c.call(t, at+".function_call", "", m.function, "")
 	}
 	return nil
 }
@@ -38,19 +61,31 @@ func (c *conversation) assistantCalls(t *turn, at string, m gjson.Result) error 
 // made (https://ai.google.dev/gemini-api/docs/thought-signatures).
 const anySignature = "skip_thought_signature_validator"
 
-// signature is the thought signature that came with a tool call, as Google's own OpenAI dialect
-// carries it. It stays the text that it was: decoding it could change it.
-func signature(toolCall gjson.Result) string {
-	extra := toolCall.Get("extra_content")
-	if s := extra.Get("google.thought_signature").Str; s != "" {
+// signature is the thought signature that came with a tool call or a text, as Google's own OpenAI
+// dialect carries it in `extra_content`. It stays the text that it was: decoding it could change it.
+func signature(extra []byte) string {
+	if len(extra) == 0 {
+		return ""
+	}
+	if s := gjson.GetBytes(extra, "google.thought_signature").Str; s != "" {
 		return s
 	}
-	return extra.Get("vertex.thought_signature").Str
+	return gjson.GetBytes(extra, "vertex.thought_signature").Str
 }
 
 // call adds a call of function, {"name","arguments"}, to t.
-func (c *conversation) call(t *turn, at, id string, function gjson.Result, signature string) error {
-	name := function.Get("name").Str
+func (c *conversation) call(t *turn, at, id string, function []byte, signature string) error {
+	var name string
+	var arguments []byte
+	r := openai.NewReader(function)
+	r.Object(func(field []byte) {
+		switch string(field) {
+		case "name":
+			name = r.String()
+		case "arguments":
+			arguments = r.Raw()
+		}
+	})
 	if name == "" {
 		return openai.BadRequest(at+".name", "Send the called function's `name`.")
 	}
@@ -62,7 +97,7 @@ func (c *conversation) call(t *turn, at, id string, function gjson.Result, signa
 	}
 	called := &call{turn: t, id: id, name: name}
 	t.calls = append(t.calls, called)
-	t.parts = called.append(separate(t.parts), arguments(function.Get("arguments")), signature)
+	t.parts = called.append(separate(t.parts), arguments, signature)
 
 	wait(c.byID, id, called)
 	wait(c.byName, name, called)
@@ -82,29 +117,31 @@ func wait(waiting map[string][]*call, key string, called *call) {
 // firstWaiting returns the first call of a key that waits for its result, nil if none does.
 func firstWaiting(waiting map[string][]*call, key string) *call {
 	for _, called := range waiting[key] {
-		if called.result == "" {
+		if called.result == nil {
 			return called
 		}
 	}
 	return nil
 }
 
-// arguments are a call's as an object. Models write them, so that they need not be JSON.
-func arguments(value gjson.Result) string {
-	object := value.Raw
-	if value.Type == gjson.String {
-		object = value.Str
+// appendArguments appends a call's as an object. Models write them, so that they need not be JSON.
+func appendArguments(b, arguments []byte) []byte {
+	start := len(b)
+	if kind(arguments) == '"' {
+		b = openai.AppendUnquoted(b, arguments)
+	} else {
+		b = append(b, arguments...)
 	}
-	if !openai.ValidObject([]byte(object)) {
-		return "{}"
+	if !openai.ValidObject(b[start:]) {
+		return append(b[:start], "{}"...)
 	}
-	return strings.TrimSpace(object)
+	return append(b[:start], bytes.TrimSpace(b[start:])...)
 }
 
 // append appends the part that calls the function.
-func (f *call) append(b []byte, arguments, signature string) []byte {
+func (f *call) append(b, arguments []byte, signature string) []byte {
 	b = f.appendName(append(b, `{"functionCall":{`...))
-	b = append(append(b, `,"args":`...), arguments...)
+	b = appendArguments(append(b, `,"args":`...), arguments)
 	b = append(b, '}')
 	if signature != "" {
 		b = openai.AppendString(append(b, `,"thoughtSignature":`...), signature)
@@ -125,25 +162,28 @@ const noResult = `{"error":"no result"}`
 
 // appendResult appends the part with the function's result.
 func (f *call) appendResult(b []byte) []byte {
-	result := f.result
-	if result == "" {
-		result = noResult
+	b = append(f.appendName(append(b, `{"functionResponse":{`...)), `,"response":`...)
+	switch kind(f.result) {
+	case '{':
+		b = append(b, f.result...)
+	case '"':
+		b = append(append(append(b, `{"output":`...), f.result...), '}')
+	default:
+		b = append(b, noResult...)
 	}
-	b = f.appendName(append(b, `{"functionResponse":{`...))
-	return append(append(append(b, `,"response":`...), result...), "}}"...)
+	return append(b, "}}"...)
 }
 
 // result notes the result that a message holds. The field names the call: its id, or as in the
 // deprecated kind the function's name, which serves where an id is not there too.
-func (c *conversation) result(at, field string, m gjson.Result) error {
-	output, err := text(at+".content", m.Get("content"))
+func (c *conversation) result(at, field string, m *message) error {
+	output, err := text(at+".content", m.content)
 	if err != nil {
 		return err
 	}
-	id := m.Get("tool_call_id").Str
-	called := firstWaiting(c.byID, id)
-	if id == "" || field == "name" {
-		called = firstWaiting(c.byName, m.Get("name").Str)
+	called := firstWaiting(c.byID, m.callID)
+	if m.callID == "" || field == "name" {
+		called = firstWaiting(c.byName, m.name)
 	}
 	if called == nil {
 		return openai.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
@@ -155,16 +195,24 @@ func (c *conversation) result(at, field string, m gjson.Result) error {
 	return nil
 }
 
-// response is the object that Gemini wants for a function's output: the output itself where it is
-// one, unless Gemini could take something in it for a reference.
-func response(output string) string {
-	if openai.ValidObject([]byte(output)) && !refers(output) {
-		return strings.TrimSpace(output)
+// response is a function's output, a JSON string, or the object that it is the text of, unless Gemini
+// could take something in that for a reference. Gemini wants an object.
+func response(output []byte) []byte {
+	if output == nil {
+		return []byte(`""`)
 	}
-	return string(append(openai.AppendString([]byte(`{"output":`), output), '}'))
+	start := bytes.TrimLeft(output[1:], ` nrt\`) // white space may be escaped
+	if start[0] != '{' && start[0] != 'u' {
+		return output
+	}
+	object := openai.AppendUnquoted(make([]byte, 0, len(output)), output)
+	if openai.ValidObject(object) && !refers(object) {
+		return bytes.TrimSpace(object)
+	}
+	return output
 }
 
 // refers reports whether JSON could have a key `$ref` or `$defs`, however it is escaped.
-func refers(json string) bool {
-	return strings.Contains(json, `"$ref"`) || strings.Contains(json, `"$defs"`) || strings.Contains(json, `\u0`)
+func refers(json []byte) bool {
+	return bytes.Contains(json, []byte(`"$ref"`)) || bytes.Contains(json, []byte(`"$defs"`)) || bytes.Contains(json, []byte(`\u0`))
 }

@@ -1,10 +1,7 @@
 package googleaistudio
 
 import (
-	"fmt"
-	"strings"
-
-	"github.com/tidwall/gjson"
+	"strconv"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
@@ -36,8 +33,8 @@ type turn struct {
 }
 
 // readMessages reads `messages`.
-func readMessages(messages gjson.Result, recall func(id string) string) (*conversation, error) {
-	if !messages.IsArray() {
+func readMessages(messages []byte, recall func(id string) string) (*conversation, error) {
+	if kind(messages) != '[' {
 		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
 	}
 	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, recall: recall}
@@ -55,59 +52,101 @@ func readMessages(messages gjson.Result, recall func(id string) string) (*conver
 	return c, nil
 }
 
-// each calls visit with the elements of array, which is at a field of the request, until one of
-// them is refused.
-func each(at string, array gjson.Result, visit func(at string, element gjson.Result) error) error {
+// each calls visit with a Reader at each element of an array, which is at a field of the request,
+// until one of them is refused.
+func each(at string, array []byte, visit func(at string, r *openai.Reader) error) error {
 	var err error
 	i := 0
-	array.ForEach(func(_, element gjson.Result) bool {
-		err = visit(fmt.Sprintf("%s[%d]", at, i), element)
+	r := openai.NewReader(array)
+	r.Array(func() {
+		if err == nil {
+			err = visit(at+"["+strconv.Itoa(i)+"]", &r)
+		}
 		i++
-		return err == nil
 	})
 	return err
 }
 
-func (c *conversation) message(at string, m gjson.Result) error {
-	if !m.IsObject() {
+// kind tells the type of a JSON value by its first character. That of none is null's.
+func kind(value []byte) byte {
+	if len(value) == 0 {
+		return 'n'
+	}
+	return value[0]
+}
+
+// message is a message of a chat. Values that may be long, or of several types, stay JSON.
+type message struct {
+	role, name, callID string
+
+	content, refusal    []byte
+	toolCalls, function []byte
+	extra               []byte
+}
+
+func readMessage(r *openai.Reader) (m message, ok bool) {
+	ok = r.Object(func(name []byte) {
+		switch string(name) {
+		case "role":
+			m.role = r.String()
+		case "name":
+			m.name = r.String()
+		case "tool_call_id":
+			m.callID = r.String()
+		case "content":
+			m.content = r.Raw()
+		case "refusal":
+			m.refusal = r.Raw()
+		case "tool_calls":
+			m.toolCalls = r.Raw()
+		case "function_call":
+			m.function = r.Raw()
+		case "extra_content":
+			m.extra = r.Raw()
+		}
+	})
+	return m, ok
+}
+
+func (c *conversation) message(at string, r *openai.Reader) error {
+	m, ok := readMessage(r)
+	if !ok {
 		return openai.BadRequest(at, "Send each message as an object with `role` and `content`.")
 	}
-	content := m.Get("content")
-	switch m.Get("role").Str {
+	switch m.role {
 	case "system", "developer":
-		said, err := text(at+".content", content)
-		if said != "" {
-			c.system = appendText(c.system, said)
-		}
+		said, err := text(at+".content", m.content)
+		c.system = appendQuoted(c.system, said)
 		return err
 	case "user":
 		t := c.turn(user)
-		parts, err := appendParts(t.parts, at+".content", content)
+		parts, err := appendParts(t.parts, at+".content", m.content)
 		t.parts = parts
 		c.keep(t)
 		return err
 	case "assistant":
-		return c.assistant(at, m, content)
+		return c.assistant(at, &m)
 	case "tool":
-		return c.result(at, "tool_call_id", m)
+		return c.result(at, "tool_call_id", &m)
 	case "function":
-		return c.result(at, "name", m)
+		return c.result(at, "name", &m)
 	}
 	return openai.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
 }
 
-func (c *conversation) assistant(at string, m, content gjson.Result) error {
-	said, err := text(at+".content", content)
+func (c *conversation) assistant(at string, m *message) error {
+	said, err := text(at+".content", m.content)
 	if err != nil {
 		return err
 	}
-	if strings.TrimSpace(said) == "" { // Continue sends " " beside tool calls
-		said = m.Get("refusal").Str
+	if blank(said) { // Continue sends " " beside tool calls
+		said = nil
+		if kind(m.refusal) == '"' {
+			said = openai.CleanString(m.refusal)
+		}
 	}
 	t := c.turn(model)
-	if said != "" {
-		t.parts = appendSigned(t.parts, said, signature(m))
-	}
+	t.parts = appendSigned(t.parts, said, signature(m.extra))
 	if err := c.assistantCalls(t, at, m); err != nil {
 		return err
 	}

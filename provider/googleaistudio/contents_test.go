@@ -72,6 +72,26 @@ func TestMessages(t *testing.T) {
 			`{"role":"user","content":"\u00e9\ud83d\ude00\u0001\"\\\/\ud800"}`,
 			`"contents":[{"role":"user","parts":[{"text":"é😀\u0001\"\\/` + "\ufffd" + `"}]}]`,
 		},
+		"escapes stay as they are where any reader takes them": {
+			`{"role":"user","content":"\u00e9\/\b\n"},{"role":"user","content":[{"type":"text","text":"\u003cb\u003e"}]}`,
+			`"contents":[{"role":"user","parts":[{"text":"\u00e9\/\b\n"},{"text":"\u003cb\u003e"}]}]`,
+		},
+		"halves of a pair of surrogates in two parts do not become one character": {
+			`{"role":"system","content":[{"type":"text","text":"a\ud83d"},{"type":"text","text":"\ude00b"}]},` + hi,
+			`"systemInstruction":{"parts":[{"text":"a` + "\ufffd\ufffd" + `b"}]},"contents":[{"role":"user","parts":[{"text":"hi"}]}]`,
+		},
+		"what is no UTF-8": {
+			"{\"role\":\"user\",\"content\":\"a\xff\"}",
+			`"contents":[{"role":"user","parts":[{"text":"a` + "\ufffd" + `"}]}]`,
+		},
+		"white space of all kinds is no text either": {
+			hi + `,{"role":"assistant","content":"\u00a0\t` + "\u3000" + `","refusal":"no"},` + hi,
+			`"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"no"}]},{"role":"user","parts":[{"text":"hi"}]}]`,
+		},
+		"text behind white space": {
+			hi + `,{"role":"assistant","content":"\n é"},` + hi,
+			`"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"\n é"}]},{"role":"user","parts":[{"text":"hi"}]}]`,
+		},
 		"names and unknown fields are left out": {
 			`{"role":"user","name":"dev","content":"hi","cache_control":{}}`,
 			`"contents":[{"role":"user","parts":[{"text":"hi"}]}]`,
@@ -247,6 +267,8 @@ func TestWhatAToolSaid(t *testing.T) {
 		"null":                              {`null`, `{"output":""}`},
 		"parts":                             {`[{"type":"text","text":"a"},{"type":"text","text":"b"}]`, `{"output":"ab"}`},
 		"an object":                         {`" {\"a\":[1,{\"b\":null}]}\n"`, `{"a":[1,{"b":null}]}`},
+		"an object behind escapes":          {`"\n\u0009\u007b\"a\":1}"`, `{"a":1}`},
+		"text that begins like an escape":   {`"nrt \\{}"`, `{"output":"nrt \\{}"}`},
 		"an array":                          {`"[1]"`, `{"output":"[1]"}`},
 		"half an object":                    {`"{\"a\":"`, `{"output":"{\"a\":"}`},
 		"two objects":                       {`"{}{}"`, `{"output":"{}{}"}`},

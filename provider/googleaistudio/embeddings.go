@@ -12,7 +12,7 @@ import (
 )
 
 func embeddings(r *openai.Request) (*openai.Call, error) {
-	f := readFields(r.Body)
+	f := readFields(r)
 	inputs, err := readInput(f["input"])
 	if err != nil {
 		return nil, err

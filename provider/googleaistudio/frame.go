@@ -29,12 +29,12 @@ type piece struct {
 	function        []byte // JSON
 }
 
-// read reads a frame in the place of the one before, whose memory it takes over. Only the first id of
-// a stream is wanted.
-func (f *frame) read(message []byte) error {
+// read reads a frame in the place of the one before, whose memory it takes over, and reports whether it
+// is JSON. Only the first id of a stream is wanted.
+func (f *frame) read(message []byte) bool {
 	*f = frame{id: f.id, candidates: f.candidates[:0]}
 	r := openai.NewReader(message)
-	r.Object(func(name []byte) {
+	object := r.Object(func(name []byte) {
 		switch string(name) {
 		case "responseId":
 			if f.id == "" {
@@ -51,7 +51,7 @@ func (f *frame) read(message []byte) error {
 			f.reports = true
 		}
 	})
-	return r.Close()
+	return object && r.Close() == nil
 }
 
 func (f *frame) readCandidate(r *openai.Reader) {

@@ -53,18 +53,21 @@ func method(model, name string) string {
 // fields are the members of a request, of several of one name the last, as encoding/json has it.
 type fields map[string]gjson.Result
 
-func readFields(body []byte) fields {
+// readFields reads all of a valid request but its messages and prompt, which are long.
+func readFields(request *openai.Request) fields {
 	f := make(fields)
-	gjson.ParseBytes(body).ForEach(func(name, value gjson.Result) bool {
-		f[name.Str] = value
-		return true
+	r := openai.NewReader(request.Rest())
+	r.Object(func(name []byte) {
+		if string(name) != "prompt" {
+			f[string(name)] = gjson.ParseBytes(r.Raw())
+		}
 	})
 	return f
 }
 
 func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
-	f := readFields(r.Body)
-	conversation, err := p.converse(r, f)
+	f := readFields(r)
+	conversation, err := p.converse(r)
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +98,9 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 }
 
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
-func (p Provider) converse(r *openai.Request, f fields) (*conversation, error) {
+func (p Provider) converse(r *openai.Request) (*conversation, error) {
 	if r.Endpoint == openai.Chat {
-		return readMessages(f["messages"], func(id string) string { return p.Signatures.recall(r.User, id) })
+		return readMessages(r.Messages(), func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
 	if err != nil {

@@ -1,56 +1,112 @@
 package googleaistudio
 
 import (
+	"bytes"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// text is the text of a content at a field of the request: a string, or an array of text parts.
-func text(at string, content gjson.Result) (string, error) {
-	switch {
-	case content.Type == gjson.Null:
-		return "", nil
-	case content.Type == gjson.String:
-		return content.Str, nil
-	case !content.IsArray():
-		return "", errContent(at)
+// text is the text of a content at a field of the request, a string or an array of text parts. It is a
+// JSON string, since most texts go on as they came.
+func text(at string, content []byte) ([]byte, error) {
+	switch kind(content) {
+	case 'n':
+		return nil, nil
+	case '"':
+		return openai.CleanString(content), nil
+	case '[':
+	default:
+		return nil, errContent(at)
 	}
-	var all strings.Builder
-	err := each(at, content, func(at string, part gjson.Result) error {
-		kind := part.Get("type").Str
-		if kind != "text" && kind != "refusal" {
+	var all []byte
+	err := each(at, content, func(at string, r *openai.Reader) error {
+		part := readContentPart(r)
+		value := part.text
+		if part.kind == "refusal" {
+			value = part.refusal
+		} else if part.kind != "text" {
 			return openai.BadRequest(at+".type", "Send this role's content as text: of other parts, Gemini takes only the user's.")
 		}
-		value := part.Get(kind)
-		if value.Type != gjson.String {
-			return openai.BadRequest(at+"."+kind, "Send `"+kind+"` as a string.")
+		if kind(value) != '"' {
+			return openai.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
 		}
-		all.WriteString(value.Str)
+		all = join(all, openai.CleanString(value))
 		return nil
 	})
-	return all.String(), err
+	return all, err
 }
+
+// join appends a JSON string to another, which may be nil.
+func join(all, more []byte) []byte {
+	if all == nil {
+		return append(all, more...)
+	}
+	return append(all[:len(all)-1], more[1:]...)
+}
+
+// blank reports whether a JSON string has nothing but white space in it. What it begins with tells
+// of most that they have.
+func blank(quoted []byte) bool {
+	if isEmpty(quoted) {
+		return true
+	}
+	if c := quoted[1]; c > ' ' && c < utf8.RuneSelf && c != '\\' {
+		return false
+	}
+	return len(bytes.TrimSpace(openai.AppendUnquoted(nil, quoted))) == 0
+}
+
+func isEmpty(quoted []byte) bool { return len(quoted) <= len(`""`) }
 
 func errContent(at string) error {
 	return openai.BadRequest(at, "Send `content` as a string or an array of parts.")
 }
 
+// contentPart is a part of a message's content. Its values stay JSON.
+type contentPart struct {
+	kind               string
+	text, refusal      []byte
+	image, audio, file []byte
+}
+
+func readContentPart(r *openai.Reader) (p contentPart) {
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "type":
+			p.kind = r.String()
+		case "text":
+			p.text = r.Raw()
+		case "refusal":
+			p.refusal = r.Raw()
+		case "image_url":
+			p.image = r.Raw()
+		case "input_audio":
+			p.audio = r.Raw()
+		case "file":
+			p.file = r.Raw()
+		}
+	})
+	return p
+}
+
 // appendParts appends the content of a user's message to Gemini's parts.
-func appendParts(b []byte, at string, content gjson.Result) ([]byte, error) {
-	switch {
-	case content.Type == gjson.Null:
+func appendParts(b []byte, at string, content []byte) ([]byte, error) {
+	switch kind(content) {
+	case 'n':
 		return b, nil
-	case content.Type == gjson.String:
-		return appendText(b, content.Str), nil
-	case !content.IsArray():
+	case '"':
+		return appendQuoted(b, openai.CleanString(content)), nil
+	case '[':
+	default:
 		return b, errContent(at)
 	}
-	err := each(at, content, func(at string, part gjson.Result) (err error) {
-		b, err = appendPart(b, at, part)
+	err := each(at, content, func(at string, r *openai.Reader) (err error) {
+		b, err = appendPart(b, at, readContentPart(r))
 		return err
 	})
 	return b, err
@@ -65,9 +121,21 @@ func appendText(b []byte, text string) []byte {
 	return append(openai.AppendString(b, text), '}')
 }
 
+// appendQuoted is appendText for a text that is a JSON string.
+func appendQuoted(b, text []byte) []byte {
+	if isEmpty(text) {
+		return b
+	}
+	b = append(separate(b), `{"text":`...)
+	return append(append(b, text...), '}')
+}
+
 // appendSigned appends what the model said, with the thought signature that came with it.
-func appendSigned(b []byte, text, signature string) []byte {
-	b = appendText(b, text)
+func appendSigned(b, text []byte, signature string) []byte {
+	if isEmpty(text) {
+		return b
+	}
+	b = appendQuoted(b, text)
 	if signature == "" {
 		return b
 	}
@@ -75,20 +143,19 @@ func appendSigned(b []byte, text, signature string) []byte {
 	return append(b, '}')
 }
 
-func appendPart(b []byte, at string, part gjson.Result) ([]byte, error) {
-	switch part.Get("type").Str {
+func appendPart(b []byte, at string, part contentPart) ([]byte, error) {
+	switch part.kind {
 	case "text":
-		value := part.Get("text")
-		if value.Type != gjson.String {
+		if kind(part.text) != '"' {
 			return b, openai.BadRequest(at+".text", "Send `text` as a string.")
 		}
-		return appendText(b, value.Str), nil
+		return appendQuoted(b, openai.CleanString(part.text)), nil
 	case "image_url":
-		return appendImage(b, at+".image_url.url", part.Get("image_url.url").Str)
+		return appendImage(b, at+".image_url.url", gjson.GetBytes(part.image, "url").Str)
 	case "input_audio":
-		return appendAudio(b, at+".input_audio", part.Get("input_audio"))
+		return appendAudio(b, at+".input_audio", gjson.ParseBytes(part.audio))
 	case "file":
-		if data, ok := parseData(part.Get("file.file_data").Str); ok {
+		if data, ok := parseData(gjson.GetBytes(part.file, "file_data").Str); ok {
 			return data.append(b), nil
 		}
 		return b, openai.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")

@@ -26,7 +26,7 @@ var (
 // decode says what one frame of a stream says, or the whole answer.
 func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	f := &d.frame
-	if f.read(message) != nil {
+	if !f.read(message) {
 		return errUnreadable
 	}
 	if f.reports {

@@ -30,7 +30,8 @@ func declare(f fields) ([]byte, error) {
 	var err error
 	switch tools, functions := f["tools"], f["functions"]; {
 	case tools.IsArray() && len(tools.Array()) > 0:
-		err = each("tools", tools, func(at string, tool gjson.Result) error {
+		err = each("tools", []byte(tools.Raw), func(at string, r *openai.Reader) error {
+			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
 				return openai.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
 			}
@@ -40,8 +41,8 @@ func declare(f fields) ([]byte, error) {
 	case tools.Type != gjson.Null && !tools.IsArray():
 		err = openai.BadRequest("tools", "Send `tools` as an array.")
 	case functions.IsArray():
-		err = each("functions", functions, func(at string, function gjson.Result) error {
-			b, err = appendDeclaration(b, at, function)
+		err = each("functions", []byte(functions.Raw), func(at string, r *openai.Reader) error {
+			b, err = appendDeclaration(b, at, gjson.ParseBytes(r.Raw()))
 			return err
 		})
 	case functions.Type != gjson.Null:
@@ -146,8 +147,8 @@ func allowedTools(allowed gjson.Result) ([]byte, error) {
 		return nil, openai.BadRequest(at+".mode", "Send the mode of the allowed tools as auto or required.")
 	}
 	var names []string
-	err := each(at+".tools", allowed.Get("tools"), func(at string, tool gjson.Result) error {
-		name := tool.Get("function.name").Str
+	err := each(at+".tools", []byte(allowed.Get("tools").Raw), func(at string, r *openai.Reader) error {
+		name := gjson.GetBytes(r.Raw(), "function.name").Str
 		if name == "" {
 			return openai.BadRequest(at, "Send each allowed tool as a function with its name.")
 		}

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -10,14 +11,33 @@ import (
 // AppendString appends s as a JSON string. Characters beyond ASCII stay as they are; what is no
 // valid UTF-8 becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return appendEscaped(b, s, i)
-		}
+	if i := plainLength(s); i < len(s) {
+		return appendEscaped(b, s, i)
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// plainLength is how many bytes s begins with that are ASCII and need no escape. It looks at eight at
+// once, since files are long.
+func plainLength(s string) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := s[i : i+8]
+		x := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
+			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
+		quote, backslash := x^'"'*ones, x^'\\'*ones
+		if ((quote-ones)|(backslash-ones)|(x-' '*ones)|x)&tops != 0 {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
 }
 
 // appendEscaped is AppendString for an s whose first i bytes need no escape.
@@ -87,6 +107,33 @@ func AppendUnquoted(b, raw []byte) []byte {
 		}
 		b, raw = append(b, unescape(raw[1])), raw[2:]
 	}
+}
+
+// CleanString returns a valid JSON string as it is, unless readers could disagree on it: half a
+// surrogate pair and what is no valid UTF-8 become U+FFFD. raw includes the quotes.
+func CleanString(raw []byte) []byte {
+	if utf8.Valid(raw) && !mayHaveSurrogates(raw) {
+		return raw
+	}
+	text := AppendUnquoted(make([]byte, 0, len(raw)), raw)
+	return AppendString(make([]byte, 0, len(raw)), string(text))
+}
+
+// mayHaveSurrogates reports whether a JSON string may have an escape of the form \uDXXX. Eight bytes and
+// the eight behind each of them are first compared at once: code is full of backslashes, but has few
+// that a u follows.
+func mayHaveSurrogates(raw []byte) bool {
+	var found uint64
+	i := 0
+	for ; i+9 <= len(raw); i += 8 {
+		x := binary.LittleEndian.Uint64(raw[i:]) ^ '\\'*ones
+		y := binary.LittleEndian.Uint64(raw[i+1:]) ^ 'u'*ones
+		found |= ((x | y) - ones) &^ (x | y)
+	}
+	if found&tops == 0 {
+		raw = raw[i:]
+	}
+	return bytes.Contains(raw, []byte(`\ud`)) || bytes.Contains(raw, []byte(`\uD`))
 }
 
 // unescape is the character that a letter behind a backslash stands for.

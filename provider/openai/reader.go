@@ -6,8 +6,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Reader reads a JSON object and checks it in the same pass. What it has handed out counts only once
-// Close finds the object valid: collect first, act then.
+// Reader reads JSON and checks it in the same pass. What it has handed out counts only once Close finds
+// all of it valid: collect first, act then.
 //
 // Each value is read once, by the method for its type. One that is of another type, or that is not
 // read at all, is checked and passed over.
@@ -20,15 +20,12 @@ type Reader struct {
 
 // NewReader makes a Reader of b, of which the raw values that it hands out are part.
 func NewReader(b []byte) Reader {
-	r := Reader{s: scanner{b: b}}
+	r := Reader{s: scanner{b: b}, unread: true}
 	r.s.space()
-	if r.unread = r.at('{'); !r.unread {
-		r.err = errNotJSON
-	}
 	return r
 }
 
-// Close passes over what has not been read and reports whether all of b is one valid object.
+// Close passes over what has not been read and reports whether all of b is one valid value.
 func (r *Reader) Close() error {
 	r.pass()
 	r.s.space()

@@ -31,7 +31,10 @@ func readAll(r *Reader) any {
 func wellFormed(s string) string { return string([]rune(s)) }
 
 func TestAReaderReadsWhatIsThere(t *testing.T) {
-	for name, object := range map[string]string{
+	for name, value := range map[string]string{
+		"a string":                   ` "a" `,
+		"a number":                   `-5`,
+		"an array":                   `[[],{}]`,
 		"nothing":                    `{}`,
 		"every kind of value":        `{"a":"x","b":-1.5e3,"c":true,"d":false,"e":null,"f":{},"g":[]}`,
 		"white space":                " {\n\"a\" :\t[ 1 , {\r} ] , \"b\" : { } } \n",
@@ -45,10 +48,10 @@ func TestAReaderReadsWhatIsThere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want any
-			if err := json.Unmarshal([]byte(object), &want); err != nil {
+			if err := json.Unmarshal([]byte(value), &want); err != nil {
 				t.Fatal(err)
 			}
-			r := NewReader([]byte(object))
+			r := NewReader([]byte(value))
 			if got := readAll(&r); r.Close() != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("reads %#v (%v), want %#v", got, r.Close(), want)
 			}
@@ -60,9 +63,6 @@ func TestAReaderFindsWhatIsWrongAtTheEnd(t *testing.T) {
 	for name, broken := range map[string]string{
 		"nothing":                 ``,
 		"white space":             " \n",
-		"an array":                `[{}]`,
-		"a string":                `"{}"`,
-		"a number":                `5`,
 		"half an object":          `{"a":1`,
 		"half a name":             `{"a`,
 		"half a value":            `{"a":"b`,
@@ -133,15 +133,14 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("{\"a\xff\":\"\xc3(\"}"))
 	f.Add([]byte(`{"a":01}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var object map[string]json.RawMessage
-		valid := json.Unmarshal(b, &object) == nil && object != nil
+		valid := json.Valid(b)
 		var want any
 		r := NewReader(b)
 		got := readAll(&r)
 		if (r.Close() == nil) != valid {
 			t.Fatalf("%q: error %v, encoding/json says %v", b, r.Close(), valid)
 		}
-		if json.Unmarshal(b, &want) == nil && valid && !reflect.DeepEqual(got, want) { // 1e999 is JSON, but no number
+		if json.Unmarshal(b, &want) == nil && !reflect.DeepEqual(got, want) { // 1e999 is JSON, but no number
 			t.Fatalf("%q: reads %#v, want %#v", b, got, want)
 		}
 		r = NewReader(b)

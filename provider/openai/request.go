@@ -64,6 +64,24 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 	return r, nil
 }
 
+// Messages returns the JSON of `messages`, nil where there are none.
+func (r *Request) Messages() []byte {
+	if r.messages == (span{}) {
+		return nil
+	}
+	return r.Body[r.messages.start:r.messages.end]
+}
+
+// Rest returns the JSON of the request with null for its messages, which most of it is made of.
+func (r *Request) Rest() []byte {
+	if r.messages == (span{}) {
+		return r.Body
+	}
+	before, after := r.Body[:r.messages.start], r.Body[r.messages.end:]
+	rest := make([]byte, 0, len(before)+len("null")+len(after))
+	return append(append(append(rest, before...), "null"...), after...)
+}
+
 // unquote returns the text of a valid JSON string, quotes included in raw.
 func unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {

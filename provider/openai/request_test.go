@@ -222,6 +222,23 @@ func TestCompletionsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestARequestIsItsMessagesAndTheRest(t *testing.T) {
+	for body, want := range map[string][2]string{
+		`{"model":"m","messages": [ {} ],"n":1}`:           {`[ {} ]`, `{"model":"m","messages": null,"n":1}`},
+		`{"messages":"hi","model":"m"}`:                    {`"hi"`, `{"messages":null,"model":"m"}`},
+		`{"messages":[1],"model":"m","m\u0065ssages":[2]}`: {`[2]`, `{"messages":[1],"model":"m","m\u0065ssages":null}`},
+		`{"model":"m"}`: {``, `{"model":"m"}`},
+	} {
+		r, err := ParseRequest(Chat, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if messages, rest := string(r.Messages()), string(r.Rest()); messages != want[0] || rest != want[1] || string(r.Body) != body {
+			t.Errorf("%s: messages %s, rest %s", body, messages, rest)
+		}
+	}
+}
+
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"model":"a/b","stream":true,"stream_options":{"include_usage":true},"stop":["x"]}`))
 	f.Add([]byte(`{"mod\u0065l":"a","x":[1.5e-3,{"y":"\ud83d\ude00"}]}`))
@@ -271,9 +288,12 @@ func FuzzScan(f *testing.F) {
 }
 
 func BenchmarkParseRequest(b *testing.B) {
-	for name, size := range map[string]int{"4KB": 4 << 10, "200KB": 200 << 10, "1MB": 1 << 20} {
-		body := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(`    return self.values[index] + offset\n`, size/40) + `"}],"model":"workers-ai/@cf/a","stream":true}`)
-		b.Run(name, func(b *testing.B) {
+	for _, test := range []struct {
+		size  string
+		bytes int
+	}{{"4KB", 4 << 10}, {"200KB", 200 << 10}, {"1MB", 1 << 20}} {
+		body := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(`    return self.values[index] + offset\n`, test.bytes/40) + `"}],"model":"workers-ai/@cf/a","stream":true}`)
+		b.Run("size="+test.size, func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {

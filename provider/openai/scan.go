@@ -195,6 +195,10 @@ func (s *scanner) digits() bool {
 	return s.i > start
 }
 
+// Every byte's lowest bit and its highest, to look at eight bytes at once: (x-ones)&^x has the top bit
+// set of the first byte that is zero, and of none before it.
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
 // text takes a string, which is mostly a short one: answers are made of names.
 func (s *scanner) text() error {
 	if s.plain() {
@@ -203,11 +207,9 @@ func (s *scanner) text() error {
 	return s.string()
 }
 
-// plain takes a string of up to 32 characters without escapes, and reports whether there is one. It
-// looks at eight bytes at once: each of the three differences sets the top bit of a byte that is a
-// quote, a backslash or a control character, and may set it falsely only behind such a byte.
+// plain takes a string of up to 32 bytes without escapes, and reports whether there is one. It looks
+// for whatever comes first of a quote, a backslash and a control character.
 func (s *scanner) plain() bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for i := s.i + 1; i <= s.i+25 && i+8 <= len(s.b); i += 8 {
 		x := binary.LittleEndian.Uint64(s.b[i:])
 		quote, backslash := x^'"'*ones, x^'\\'*ones
