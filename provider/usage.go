@@ -130,33 +130,40 @@ func (s *UsageScanner) step(p []byte) (rest []byte) {
 	return p[1:]
 }
 
-// capture copies the object.
+// capture copies the object, as far as it is there.
 func (s *UsageScanner) capture(p []byte) (rest []byte) {
-	for i, c := range p {
+	room := p[:min(len(p), maxUsage-len(s.found))]
+	depth, text, escaped := s.depth, s.text, s.escaped
+	for i, c := range room {
 		switch {
-		case s.escaped:
-			s.escaped = false
-		case s.text && c == '\\':
-			s.escaped = true
+		case escaped:
+			escaped = false
 		case c == '"':
-			s.text = !s.text
-		case s.text:
+			text = !text
+		case c == '\\':
+			escaped = text
+		case text:
 		case c == '{':
-			s.depth++
+			depth++
 		case c == '}':
-			s.depth--
+			if depth--; depth == 0 {
+				s.keep(append(s.found, p[:i+1]...))
+				s.seekOn(c)
+				return p[i+1:]
+			}
 		}
-		if s.depth > 0 && len(s.found) < maxUsage {
-			s.found = append(s.found, c)
-			continue
-		}
-		if s.depth == 0 {
-			s.keep(append(s.found, c))
-		}
-		s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, c
-		return p[i+1:]
 	}
-	return nil
+	s.depth, s.text, s.escaped = depth, text, escaped
+	s.found = append(s.found, room...)
+	if len(s.found) == maxUsage {
+		s.seekOn(s.found[maxUsage-1])
+	}
+	return p[len(room):]
+}
+
+// seekOn looks for the name again, behind that byte.
+func (s *UsageScanner) seekOn(before byte) {
+	s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, before
 }
 
 // keep takes an object that counts something: some streams end with zeros.

@@ -49,13 +49,13 @@ func join(all, more []byte) []byte {
 	return append(all[:len(all)-1], more[1:]...)
 }
 
-// blank reports whether a JSON string has nothing but white space in it. What it begins with tells
-// of most that they have.
+// blank reports whether a JSON string has nothing but white space in it.
 func blank(quoted []byte) bool {
 	if isEmpty(quoted) {
 		return true
 	}
-	if c := quoted[1]; c > ' ' && c < utf8.RuneSelf && c != '\\' {
+	rest := bytes.TrimLeft(quoted[1:], " ")
+	if c := rest[0]; c < utf8.RuneSelf && c != '\\' && c != '"' {
 		return false
 	}
 	return len(bytes.TrimSpace(openai.AppendUnquoted(nil, quoted))) == 0

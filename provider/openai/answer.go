@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -16,8 +17,9 @@ type Answer struct {
 
 	id      string
 	created int64
-	head    []byte // the start of every chunk, up to its choices
-	buf     []byte // what is written but not flushed
+	head    []byte  // the start of every chunk, up to its choices
+	buf     []byte  // what is written but not flushed; nil: nothing
+	lent    *[]byte // of buffers, what buf began with
 
 	choices []*choice
 	usage   *Usage
@@ -189,9 +191,20 @@ func (a *Answer) Flush() error {
 	}
 	a.out = true
 	_, err := a.dst.Write(a.buf)
-	a.buf = a.buf[:0]
+	if a.lent != nil && cap(a.buf) <= maxLent {
+		*a.lent = a.buf[:0]
+		buffers.Put(a.lent)
+	}
+	a.buf, a.lent = nil, nil
 	return err
 }
+
+// buffers serve all streams, each from the first chunk that it writes to the next Flush: most of the
+// time, a stream waits for its model and needs none.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxLent bounds the memory that is kept.
+const maxLent = 64 << 10
 
 // Close ends the answer. Where the provider said less than a whole answer, a stream ends with an
 // error and a JSON object is not written at all: the error is returned.
@@ -261,6 +274,10 @@ func (a *Answer) start() []byte {
 		a.head = append(a.head, `,"model":`...)
 		a.head = AppendString(a.head, a.form.Model)
 		a.head = append(a.head, `,"choices":[`...)
+	}
+	if a.buf == nil {
+		a.lent = buffers.Get().(*[]byte)
+		a.buf = *a.lent
 	}
 	return append(a.buf, a.head...)
 }
