@@ -50,6 +50,14 @@ type result struct {
 	workers  []*worker
 }
 
+// add makes one result of two.
+func (r *result) add(more *result) {
+	r.requests += more.requests
+	r.seconds += more.seconds
+	r.cpu += more.cpu
+	r.workers = append(r.workers, more.workers...)
+}
+
 func (r *result) perSecond() float64 { return float64(r.requests) / r.seconds }
 
 // loop has clients carry out a plan for that long. Each has sent one request before that, which

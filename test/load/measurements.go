@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// measurement is what is done with each variant in a round.
+// measurement is what is done with each variant in a round: several times for a part of the time, and
+// then noted once.
 type measurement struct {
 	name string
-	do   func(ctx context.Context, v variant) error
+	do   func(ctx context.Context, v variant, length time.Duration) (*result, error)
+	note func(v variant, r *result)
 }
 
 func (b *bench) measurements() []measurement {
@@ -31,12 +33,11 @@ func (b *bench) measurements() []measurement {
 // throughput is how many requests a second get through when each is sent as soon as the one before
 // is answered, what each takes of the processor, and how long they wait for each other.
 func (b *bench) throughput(name string, size int) measurement {
-	return measurement{"throughput " + name, func(ctx context.Context, v variant) error {
+	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
 		b.up.script.Store(&script{})
-		r, err := loop(ctx, v, plan{connections: connections, size: size}, b.length)
-		if err != nil {
-			return err
-		}
+		return loop(ctx, v, plan{connections: connections, size: size}, length)
+	}
+	return measurement{"throughput " + name, do, func(v variant, r *result) {
 		if v.name == "bare" && size == 4<<10 { // of this round: what else the machine does changes
 			b.pace = r.perSecond() / 2
 		}
@@ -45,34 +46,31 @@ func (b *bench) throughput(name string, size int) measurement {
 		waits := r.gather(func(w *worker) []int64 { return w.waits })
 		b.got.add("full p50 "+name, v.name, percentile(waits, 50))
 		b.got.add("full p99 "+name, v.name, percentile(waits, 99))
-		return nil
 	}}
 }
 
 // latency is how long requests take while the machine is not full: by one connection, or by many at
 // half of the rate that it can do.
 func (b *bench) latency(name string, connections int) measurement {
-	return measurement{"latency " + name, func(ctx context.Context, v variant) error {
+	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
 		b.up.script.Store(&script{})
 		p := plan{connections: connections, size: 4 << 10}
 		if connections > 1 {
 			p.rate = b.pace
 		}
-		r, err := loop(ctx, v, p, b.length)
-		if err != nil {
-			return err
-		}
+		return loop(ctx, v, p, length)
+	}
+	return measurement{"latency " + name, do, func(v variant, r *result) {
 		waits := r.gather(func(w *worker) []int64 { return w.waits })
 		b.got.add(name+" p50", v.name, percentile(waits, 50))
 		b.got.add(name+" p99", v.name, percentile(waits, 99))
-		return nil
 	}}
 }
 
 // pacedStreams are streams as models write them: 20 events, one every 10 ms.
 func (b *bench) pacedStreams() measurement {
 	const events, pause = 20, 10 * time.Millisecond
-	return measurement{"paced streams", func(ctx context.Context, v variant) error {
+	return measurement{"paced streams", func(ctx context.Context, v variant, length time.Duration) (*result, error) {
 		b.up.script.Store(&script{next: func(_, event int) int64 {
 			switch event {
 			case 0:
@@ -102,16 +100,11 @@ func (b *bench) pacedStreams() measurement {
 			}
 		}
 		p.done = complete(events)
-		r, err := loop(ctx, v, p, b.length)
-		if err != nil {
-			return err
-		}
-		b.note(v, r)
-		return nil
-	}}
+		return loop(ctx, v, p, length)
+	}, b.notePaced}
 }
 
-func (b *bench) note(v variant, r *result) {
+func (b *bench) notePaced(v variant, r *result) {
 	firsts := r.gather(func(w *worker) []int64 { return w.firsts })
 	delays := r.gather(func(w *worker) []int64 { return w.delays })
 	b.got.add("first p50", v.name, percentile(firsts, 50))
@@ -140,7 +133,7 @@ func complete(events int) func(*worker) error {
 // back for the next would get nowhere, and each must come as it was sent, in a chunk of its own.
 func (b *bench) streamThroughput(name string) measurement {
 	const events = 50
-	return measurement{"streams " + name, func(ctx context.Context, v variant) error {
+	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
 		p := plan{connections: connections, size: 4 << 10, streamed: true, done: complete(events)}
 		if name == "one by one" {
 			p.each = b.oneByOne(events)
@@ -151,13 +144,11 @@ func (b *bench) streamThroughput(name string) measurement {
 				w.events += n
 			}
 		}
-		r, err := loop(ctx, v, p, b.length)
-		if err != nil {
-			return err
-		}
+		return loop(ctx, v, p, length)
+	}
+	return measurement{"streams " + name, do, func(v variant, r *result) {
 		b.got.add("streams "+name, v.name, r.perSecond())
 		b.got.add("streams cpu "+name, v.name, float64(r.cpu.Microseconds())/float64(r.requests))
-		return nil
 	}}
 }
 
@@ -204,19 +195,21 @@ func endAt(event, events int) int64 {
 	return int64(event)
 }
 
-// profiled is a measurement with a profile of it, if one is wanted. Those of the first second of it
-// are then worse than they would be.
-func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) error {
+// profiled is a turn of a measurement, with a profile of it if one is wanted. The first second of it
+// is then worse than it would be.
+func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) (*result, error) {
+	length := b.length / time.Duration(b.turns)
 	if b.profile == "" || !wanted {
-		return m.do(ctx, v)
+		return m.do(ctx, v, length)
 	}
 	done := make(chan error, 1)
 	go func() {
 		name := strings.ReplaceAll(m.name+" "+v.name, " ", "-") + ".pprof"
-		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, b.length.Seconds())))
+		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, length.Seconds())))
 	}()
-	if err := m.do(ctx, v); err != nil {
-		return err
+	r, err := m.do(ctx, v, length)
+	if err != nil {
+		return nil, err
 	}
-	return <-done
+	return r, <-done
 }

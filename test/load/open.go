@@ -19,7 +19,7 @@ func (b *bench) openStreams(ctx context.Context, round int) error {
 		return err
 	}
 	all := []variant{{"bare", nil, passing, &b.up.served}, {"ours", nil, passing, &b.up.served}, {"gemini", nil, translated, &b.up.served}}
-	for _, v := range inTurn(all, round) {
+	for _, v := range rotated(all, round) {
 		if v.server, err = b.start(ctx, v.name+"-open", map[bool]string{true: bareSite(b.up.address), false: site}[v.name == "bare"]); err != nil {
 			return err
 		}
