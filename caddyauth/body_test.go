@@ -134,7 +134,7 @@ func (p *proxy) sendLetters(letter byte, kind int) {
 
 // impatient is an upstream that looks for letters that are not of the request.
 type impatient struct {
-	t    *testing.T
+	t       *testing.T
 	seen    [4]atomic.Int64
 	arrived chan struct{} // is sent to at each request, if somebody waits
 }

@@ -136,6 +136,7 @@ func (s *UsageScanner) capture(p []byte) (rest []byte) {
 	depth, text, escaped := s.depth, s.text, s.escaped
 	for i, c := range room {
 		switch {
+		case !structural[c] && !escaped: // as almost all are
 		case escaped:
 			escaped = false
 		case c == '"':
@@ -160,6 +161,9 @@ func (s *UsageScanner) capture(p []byte) (rest []byte) {
 	}
 	return p[len(room):]
 }
+
+// structural are the characters that tell where an object ends.
+var structural = [256]bool{'"': true, '\\': true, '{': true, '}': true}
 
 // seekOn looks for the name again, behind that byte.
 func (s *UsageScanner) seekOn(before byte) {

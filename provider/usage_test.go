@@ -99,11 +99,18 @@ func FuzzUsageScanner(f *testing.F) {
 }
 
 func BenchmarkUsageScanner(b *testing.B) {
-	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"finish_reason":null}],"usage":null}` + "\n\n")
-	var s UsageScanner
-	b.SetBytes(int64(len(chunk)))
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Write(chunk)
+	for _, chunk := range []struct{ of, text string }{
+		{"openai", `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"finish_reason":null}],"usage":null}` + "\n\n"},
+		{"gemini", `data: {"candidates": [{"content": {"parts": [{"text": " the"}],"role": "model"},"index": 0}],"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 10,"totalTokenCount": 1010,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 1000}]},"modelVersion": "gemini-2.5-flash"}` + "\r\n\r\n"},
+	} {
+		b.Run("chunk="+chunk.of, func(b *testing.B) {
+			var s UsageScanner
+			text := []byte(chunk.text)
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Write(text)
+			}
+		})
 	}
 }
