@@ -14,7 +14,7 @@ import (
 
 // requestBody is a request's body: as the client has sent it, and then as it goes upstream. What is
 // read into is used for one request after the other, since making 200 KB anew for each costs more than
-// all else that is done with them.
+// to check that they are JSON.
 //
 // The handler holds it until upstream answers, and each reader until it is closed.
 type requestBody struct {

@@ -37,13 +37,16 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// maxShort is the length of a short request's header and body. An editor sends those most often, for
-// the completion of a line with some 4 KB around it.
-const maxShort = 8 << 10
+// A short request fits into the write buffer, its header with its body. An editor sends those most
+// often, for the completion of a line with some 4 KB around it.
+const (
+	writeBuffer  = 8 << 10
+	maxShortBody = 7 << 10
+)
 
 // Provision sets up the transport, with a buffer that a short request fits into.
 func (t *Transport) Provision(ctx caddy.Context) error {
-	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, maxShort)
+	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, writeBuffer)
 	return t.HTTPTransport.Provision(ctx)
 }
 
@@ -96,7 +99,7 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
 // is read here so that what handlers between have made of it counts.
 func (c *handoff) gather(out *http.Request) error {
-	if out.Body == nil || out.ContentLength <= 0 || out.ContentLength > maxShort-1<<10 {
+	if out.Body == nil || out.ContentLength <= 0 || out.ContentLength > maxShortBody {
 		return nil
 	}
 	if c.short == nil { // not of an attempt before, which has found no upstream

@@ -56,7 +56,7 @@ func carrying(t *testing.T, url, body string) *http.Request {
 
 func TestAShortRequestLeavesInOneWrite(t *testing.T) {
 	u := newUpstream(t, answerChat)
-	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShort - 1<<10: 1, maxShort: 2} {
+	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2} {
 		transport, writes := transportOf(t)
 		body := strings.Repeat("x", size)
 		res, err := transport.RoundTrip(carrying(t, u.URL, body))

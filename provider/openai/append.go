@@ -2,7 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -119,20 +118,9 @@ func CleanString(raw []byte) []byte {
 	return AppendString(make([]byte, 0, len(raw)), string(text))
 }
 
-// mayHaveSurrogates reports whether a JSON string may have an escape of the form \uDXXX. Eight bytes and
-// the eight behind each of them are first compared at once: code is full of backslashes, but has few
-// that a u follows.
+// mayHaveSurrogates reports whether a JSON string may have an escape of half a surrogate pair, which
+// are those from \ud800 to \udfff.
 func mayHaveSurrogates(raw []byte) bool {
-	var found uint64
-	i := 0
-	for ; i+9 <= len(raw); i += 8 {
-		x := binary.LittleEndian.Uint64(raw[i:]) ^ '\\'*ones
-		y := binary.LittleEndian.Uint64(raw[i+1:]) ^ 'u'*ones
-		found |= ((x | y) - ones) &^ (x | y)
-	}
-	if found&tops == 0 {
-		raw = raw[i:]
-	}
 	return bytes.Contains(raw, []byte(`\ud`)) || bytes.Contains(raw, []byte(`\uD`))
 }
 
@@ -153,7 +141,7 @@ func unescape(letter byte) byte {
 	return letter
 }
 
-// unescapeRune reads an escape of the form \uXXXX, or a surrogate pair of two.
+// unescapeRune reads an escape by number such as \u00e9, or a surrogate pair of two.
 func unescapeRune(raw []byte) (r rune, n int) {
 	r = hexRune(raw)
 	if !utf16.IsSurrogate(r) {

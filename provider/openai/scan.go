@@ -267,7 +267,7 @@ func (s *scanner) string() error {
 // bytes at once: one that is below sets its top bit. It then borrows of the next, so that which others
 // are below cannot be told, but that does not matter.
 func hasControl(b []byte) bool {
-	const spaces, tops = 0x2020202020202020, 0x8080808080808080
+	const spaces = ' ' * ones
 	var below uint64
 	for ; len(b) >= 32; b = b[32:] {
 		w := (*[32]byte)(b)
