@@ -1,8 +1,6 @@
 package azureopenai
 
 import (
-	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -55,62 +53,5 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		if call, err := callFor(t, test.endpoint, test.members); err == nil {
 			t.Errorf("%s: sent %s", name, call.Body)
 		}
-	}
-}
-
-// request reads a client's request, as all of them are.
-func request(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
-	b.Helper()
-	r, err := openai.ParseRequest(endpoint, body)
-	if err != nil {
-		b.Fatal(err)
-	}
-	r.Provider, r.Model, _ = strings.Cut(r.Name, "/")
-	return r
-}
-
-// BenchmarkRequest is a chat with one long message.
-func BenchmarkRequest(b *testing.B) {
-	for _, test := range []struct {
-		size  string
-		lines int
-	}{{"4KB", 100}, {"200KB", 5000}} {
-		body := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(`    return self.values[index] + offset\n`, test.lines) + `"}],"model":"azure-openai/inst/dep","stream":true}`)
-		b.Run("size="+test.size, func(b *testing.B) {
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := (Provider{}).Call(request(b, openai.Chat, slices.Clone(body))); err != nil { // it is edited in place
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// BenchmarkStream is a chunk of a text completion, which is asked for as a chat, and of a chat from which
-// the token counts are taken that only the operator wants. Other chats pass through.
-func BenchmarkStream(b *testing.B) {
-	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n")
-	for _, test := range []struct {
-		way      string
-		endpoint openai.Endpoint
-	}{{"translated", openai.Completions}, {"uncounted", openai.Chat}} {
-		b.Run("way="+test.way, func(b *testing.B) {
-			r := request(b, test.endpoint, []byte(`{"model":"azure-openai/inst/dep","messages":[],"prompt":"x","stream":true}`))
-			r.AskUsage = true
-			call, err := Provider{}.Call(r)
-			if err != nil {
-				b.Fatal(err)
-			}
-			translator := call.Translate(io.Discard, true)
-			b.SetBytes(int64(len(chunk)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := translator.Write(chunk); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

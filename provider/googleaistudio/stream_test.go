@@ -344,25 +344,6 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
-// BenchmarkRequest is a chat with one long message.
-func BenchmarkRequest(b *testing.B) {
-	for _, test := range []struct {
-		size  string
-		lines int
-	}{{"4KB", 100}, {"200KB", 5000}} {
-		body := `{"messages":[{"role":"user","content":"` + strings.Repeat(`    return self.values[index] + offset\n`, test.lines) + `"}],"model":"google-ai-studio/gemini-2.5-flash","stream":true}`
-		b.Run("size="+test.size, func(b *testing.B) {
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := (Provider{}).Call(parseBody(b, openai.Chat, body)); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkConversation is the request of an agent that has read and edited files for a while.
 func BenchmarkConversation(b *testing.B) {
 	file := strings.Repeat(`    return self.values[index] + offset  # \"é\"\n`, 200)

@@ -3,8 +3,6 @@ package workersai
 import (
 	"bytes"
 	"encoding/json"
-	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -159,62 +157,4 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%q became %s (%v)", message, out.String(), err)
 		}
 	})
-}
-
-// request reads a client's request, as all of them are.
-func request(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
-	b.Helper()
-	r, err := openai.ParseRequest(endpoint, body)
-	if err != nil {
-		b.Fatal(err)
-	}
-	r.Provider, r.Model, _ = strings.Cut(r.Name, "/")
-	return r
-}
-
-// BenchmarkRequest is a chat with one long message.
-func BenchmarkRequest(b *testing.B) {
-	for _, test := range []struct {
-		size  string
-		lines int
-	}{{"4KB", 100}, {"200KB", 5000}} {
-		body := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(`    return self.values[index] + offset\n`, test.lines) + `"}],"model":"workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct","stream":true}`)
-		b.Run("size="+test.size, func(b *testing.B) {
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := (Provider{}).Call(request(b, openai.Chat, slices.Clone(body))); err != nil { // it is edited in place
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// BenchmarkStream is a chunk of a chat, in OpenAI's form, and of a text completion, in Workers AI's own.
-func BenchmarkStream(b *testing.B) {
-	for _, test := range []struct {
-		form     string
-		endpoint openai.Endpoint
-		chunk    string
-	}{
-		{"openai", openai.Chat, `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}],"usage":{"prompt_tokens":2048,"completion_tokens":17,"total_tokens":2065}}`},
-		{"native", openai.Completions, `{"response":" token","p":"abdefghijklmn","usage":{"prompt_tokens":2048,"completion_tokens":17,"total_tokens":2065}}`},
-	} {
-		b.Run("form="+test.form, func(b *testing.B) {
-			call, err := Provider{}.Call(request(b, test.endpoint, []byte(`{"model":"workers-ai/`+qwen+`","messages":[],"prompt":"x","stream":true}`)))
-			if err != nil {
-				b.Fatal(err)
-			}
-			chunk := []byte("data: " + test.chunk + "\n\n")
-			translator := call.Translate(io.Discard, true)
-			b.SetBytes(int64(len(chunk)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := translator.Write(chunk); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
