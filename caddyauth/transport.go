@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -97,9 +98,14 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 
 // gather puts a short body into memory of its own, in a type that net/http knows. Go sends the header
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
-// is read here so that what handlers between have made of it counts.
+// is read here so that what handlers between have made of it counts. A longer one stays as it is, but for
+// oneAtATime.
 func (c *handoff) gather(out *http.Request) error {
-	if out.Body == nil || out.ContentLength <= 0 || out.ContentLength > maxShortBody {
+	if out.Body == nil || out.ContentLength == 0 {
+		return nil
+	}
+	if out.ContentLength < 0 || out.ContentLength > maxShortBody {
+		out.Body = &oneAtATime{body: out.Body}
 		return nil
 	}
 	if c.short == nil { // not of an attempt before, which has found no upstream
@@ -114,6 +120,25 @@ func (c *handoff) gather(out *http.Request) error {
 	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.short)), nil }
 	out.Body, _ = out.GetBody()
 	return nil
+}
+
+// oneAtATime keeps Read and Close apart, which HTTP/2 calls on goroutines of their own: what
+// reverse_proxy wraps bodies in (bodyNopCloserIfNotRead) counts what is read, without a lock.
+type oneAtATime struct {
+	mu   sync.Mutex
+	body io.ReadCloser
+}
+
+func (b *oneAtATime) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.body.Read(p)
+}
+
+func (b *oneAtATime) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.body.Close()
 }
 
 // upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.
