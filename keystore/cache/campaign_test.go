@@ -114,10 +114,11 @@ func TestNothingThatGoesWrongLetsAnyoneInOrLocksAnyoneOut(t *testing.T) {
 		time.Sleep(time.Duration(random.IntN(int(300 * time.Millisecond))))
 	}
 
+	over.Store(true)
+	clients.Wait() // who expect every user to be let in
+
 	// KV is back: who is disabled now is out max_age later, and a second for the look-up.
 	kv.Put(kvtest.APIKeys, "user7@example.com", `{"apiKey":"key7","status":"Disabled"}`)
-	over.Store(true)
-	clients.Wait()
 	disabled := time.Now()
 	for in := true; in; {
 		in, _ = check(7, "key7")
