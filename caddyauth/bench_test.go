@@ -18,6 +18,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
 // bare is the rest of the chain, with the shortest of streams for an answer. It does what the
@@ -148,7 +149,9 @@ func BenchmarkRecord(b *testing.B) {
 		rec.email, rec.signedIn, rec.keyID, rec.lookup = testEmail, true, keystore.IDOf(testKey), cache.Fresh
 		keyLookupsTotal.WithLabelValues(string(rec.lookup)).Inc()
 		rec.provider, rec.model, rec.outcome = "groq", "llama-3.3-70b-versatile", outcomeOK
-		rec.scanner.Write(usageEvent)
+		var scanner provider.UsageScanner
+		scanner.Write(usageEvent)
+		rec.counter = &scanner
 		rec.wrote()
 		rec.end(ctx)
 	}

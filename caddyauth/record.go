@@ -13,7 +13,6 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -34,14 +33,19 @@ type record struct {
 	model    string // without the provider's name
 	listed   bool   // the model is in the provider's settings
 
-	scanner    provider.UsageScanner
-	usage      openai.Usage // what the scanner has found, once the answer has ended
+	counter    counter      // of the answer's tokens; nil: there is no answer
+	usage      openai.Usage // what has been counted, once the answer has ended
 	firstByte  time.Duration
 	logID      string // the AI Gateway's
 	upstreamID string // the provider's id of the request
 
 	refused *openai.Error
 	outcome string
+}
+
+// counter knows how many tokens an answer has taken so far; ok is false where the provider has not said.
+type counter interface {
+	Usage() (u openai.Usage, ok bool)
 }
 
 // Outcomes of requests beside the codes of our own errors.
@@ -121,7 +125,9 @@ func (rec *record) end(ctx context.Context) {
 	if rec.outcome == "" {
 		rec.outcome = outcomeCanceled
 	}
-	rec.usage, _ = rec.scanner.Usage()
+	if rec.counter != nil {
+		rec.usage, _ = rec.counter.Usage()
+	}
 	rec.count()
 	rec.trace(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -41,8 +42,9 @@ type response struct {
 	begun      bool // the client has the header
 	events     bool // the upstream's answer is a stream of events
 	translator openai.Translator
-	body       bytes.Buffer // of an error
-	tail       []byte       // the last bytes of a stream that has passed, 4 at most
+	scanner    provider.UsageScanner // of an answer that passes
+	body       bytes.Buffer          // of an error
+	tail       []byte                // the last bytes of a stream that has passed, 4 at most
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -72,6 +74,7 @@ func (w *response) pass(status int, header http.Header) {
 		w.translator = w.call.Translate(client{w}, w.events)
 	}
 	if w.translator == nil {
+		w.rec.counter = &w.scanner
 		w.begin(status)
 		return
 	}
@@ -80,6 +83,7 @@ func (w *response) pass(status int, header http.Header) {
 		return
 	}
 	w.mode = translating
+	w.rec.counter = w.translator
 	header.Del("Content-Length")
 	header.Del("Etag")
 	if !w.translator.Stream() {
@@ -132,7 +136,7 @@ func (w *response) Write(p []byte) (int, error) {
 	switch w.mode {
 	case passing:
 		w.rec.wrote()
-		w.rec.scanner.Write(p)
+		w.scanner.Write(p)
 		if bytes.Contains(p, errorMember) {
 			p = w.carried.mask(p)
 		}
@@ -142,7 +146,6 @@ func (w *response) Write(p []byte) (int, error) {
 		}
 		return w.ResponseWriter.Write(p)
 	case translating:
-		w.rec.scanner.Write(p)
 		n, err := w.translator.Write(p)
 		w.carried.done = w.translator.Done()
 		return n, err

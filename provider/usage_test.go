@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -81,6 +83,82 @@ func TestScanningAllocatesNothing(t *testing.T) {
 	s.Write(chunk)
 	if n := testing.AllocsPerRun(100, func() { s.Write(chunk) }); n != 0 {
 		t.Errorf("%v allocations a chunk", n)
+	}
+}
+
+// A translator counts in the scanner's place, for whichever provider.
+func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
+	const (
+		gemini  = `{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":1}}`
+		longer  = `{"candidates":[{"content":{"parts":[{"text":"b"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7,"thoughtsTokenCount":2,"cachedContentTokenCount":3}}`
+		workers = `{"response":"a","usage":{"prompt_tokens":5,"completion_tokens":1}}`
+		zeros   = `{"response":"","usage":{"prompt_tokens":0,"completion_tokens":0}}`
+		chunk   = `{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":null}`
+		counts  = `{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":3}}}`
+		none    = `{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`
+	)
+	chat, text := `"messages":[{"role":"user","content":"x"}]`, `"prompt":"x"`
+	for name, test := range map[string]struct {
+		endpoint openai.Endpoint
+		members  string
+		model    string
+		messages []string
+	}{
+		"Gemini, the last of several":         {openai.Chat, chat, "google-ai-studio/m", []string{gemini, longer}},
+		"Gemini, none at the end":             {openai.Chat, chat, "google-ai-studio/m", []string{longer, `{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, zeros at the end":            {openai.Chat, chat, "google-ai-studio/m", []string{longer, `{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, none at all":                 {openai.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, nothing but zeros":           {openai.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, a prompt that was refused":   {openai.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
+		"Gemini, an error behind some":        {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
+		"Gemini, a stream that breaks off":    {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
+		"Gemini, a completion":                {openai.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
+		"Workers AI, on every chunk":          {openai.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
+		"Workers AI, in the API's envelope":   {openai.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
+		"Workers AI, a chat":                  {openai.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
+		"OpenAI, a completion made of a chat": {openai.Completions, text, "openai/m", []string{chunk, counts}},
+		"OpenAI, none at all":                 {openai.Completions, text, "openai/m", []string{none}},
+		"OpenAI, counts taken out again":      {openai.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
+		"OpenAI, a response for a stream":     {openai.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
+		"Gemini, which counts no embeddings":  {openai.Embeddings, `"input":"x"`, "google-ai-studio/m", []string{`{"embedding":{"values":[1]}}`}},
+	} {
+		for _, sse := range []bool{true, false} {
+			if sse && (test.endpoint == openai.Responses || test.endpoint == openai.Embeddings) || !sse && len(test.messages) > 1 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, events: %t", name, sse), func(t *testing.T) {
+				r, err := openai.ParseRequest(test.endpoint, fmt.Appendf(nil, `{"model":"%s","stream":%t,%s}`, test.model, test.endpoint != openai.Embeddings, test.members))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.AskUsage = strings.Contains(test.members, "ask")
+				if r.Provider, r.Model, err = Split(r.Name); err != nil {
+					t.Fatal(err)
+				}
+				call, err := New().For(r.Provider).Call(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				translator := call.Translate(io.Discard, sse)
+				var scanner UsageScanner
+				for _, message := range test.messages {
+					if sse {
+						message = "data: " + message + "\r\n\r\n"
+					}
+					scanner.Write([]byte(message))
+					_, _ = translator.Write([]byte(message))
+				}
+				_ = translator.Close()
+				want, counted := scanner.Usage()
+				got, ok := translator.Usage()
+				if want.Total == 0 { // which the translator adds up
+					got.Total = 0
+				}
+				if got != want || ok != counted {
+					t.Errorf("counts %+v (%t), the scanner %+v (%t)", got, ok, want, counted)
+				}
+			})
+		}
 	}
 }
 

@@ -39,10 +39,13 @@ type usageRemover struct {
 	out      []byte
 	dropping bool // the end of the event whose data has been dropped
 	within   bool // an event, of which the client has seen a part
+	usage    Usage
 }
 
 func (*usageRemover) Stream() bool { return true }
 func (*usageRemover) Done() bool   { return false }
+
+func (t *usageRemover) Usage() (Usage, bool) { return t.usage, t.usage != Usage{} }
 
 func (t *usageRemover) Write(p []byte) (int, error) {
 	t.out = t.out[:0]
@@ -79,6 +82,9 @@ func (t *usageRemover) pass(line []byte) {
 	data, ok := bytes.CutPrefix(content, []byte("data:"))
 	if ok && bytes.Contains(data, []byte(`"usage"`)) && ValidObject(bytes.TrimSpace(data)) {
 		usage := gjson.GetBytes(data, "usage")
+		if u := ParseUsage(usage); u != (Usage{}) {
+			t.usage = u
+		}
 		choices := gjson.GetBytes(data, "choices")
 		if usage.IsObject() && choices.IsArray() && len(choices.Array()) == 0 {
 			t.dropping = true

@@ -84,6 +84,10 @@ type Translator interface {
 	// Done reports that the answer is complete and nothing more of the upstream is wanted.
 	Done() bool
 
+	// Usage is how many tokens the answer has taken, as far as it has been read; ok is false where the
+	// provider has not said.
+	Usage() (u Usage, ok bool)
+
 	// Close writes what is left, after the upstream's body has ended as it should. Where nothing
 	// has come out yet, a fault of the answer is returned as *Error and nothing is written.
 	Close() error

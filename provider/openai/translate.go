@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/tidwall/gjson"
 )
 
 // maxObject bounds a JSON object that is translated as a whole.
@@ -69,6 +71,13 @@ func (t *answerTranslator) Done() bool {
 		return true
 	}
 	return t.answer.stopped()
+}
+
+func (t *answerTranslator) Usage() (Usage, bool) {
+	if t.answer.usage == nil {
+		return Usage{}, false
+	}
+	return *t.answer.usage, *t.answer.usage != Usage{}
 }
 
 func (t *answerTranslator) Write(p []byte) (int, error) {
@@ -182,6 +191,11 @@ type bodyTranslator struct {
 func (t *bodyTranslator) Stream() bool { return false }
 
 func (t *bodyTranslator) Done() bool { return t.body.Len() > maxObject }
+
+func (t *bodyTranslator) Usage() (Usage, bool) {
+	u := ParseUsage(gjson.GetBytes(t.body.Bytes(), "usage"))
+	return u, u != Usage{}
+}
 
 func (t *bodyTranslator) Write(p []byte) (int, error) { return t.body.Write(p) }
 
