@@ -42,7 +42,7 @@ func embeddings(r *openai.Request) (*openai.Call, error) {
 	call.Path = method(r.Model, "batchEmbedContents")
 	body := append(make([]byte, 0, len(r.Body)+len(inputs)*128), `{"requests":[`...)
 	for _, input := range inputs {
-		body = append(separate(body), `{"model":"models/`+r.Model+`",`...)
+		body = append(openai.AppendString(append(separate(body), `{"model":`...), "models/"+r.Model), ',')
 		body = append(appendInput(body, input, options), '}')
 	}
 	call.Body = append(body, "]}"...)

@@ -236,6 +236,7 @@ func FuzzCall(f *testing.F) {
 	f.Add(uint8(0), []byte(`{"model":"google-ai-studio/gemini-2.5-pro","messages":[{"role":"assistant","function_call":{"name":"f","arguments":"x"}},{"role":"function","name":"f","content":"r"},{"role":"assistant","content":"end"}],"functions":[{"name":"f"}],"function_call":{"name":"f"},"seed":-5,"logprobs":true,"top_logprobs":2}`))
 	f.Add(uint8(1), []byte(`{"model":"google-ai-studio/gemini-flash-latest","prompt":"<fim_prefix>a","suffix":"b","stop":["1","2","3","4","5","6"],"stream":true}`))
 	f.Add(uint8(3), []byte(`{"model":"google-ai-studio/gemini-embedding-001","input":["a","b"],"dimensions":256,"encoding_format":"base64"}`))
+	f.Add(uint8(3), []byte(`{"model":"google-ai-studio/gem\ni-embedding-001","input":["a","b"]}`))
 	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
 		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
 		if err != nil {
