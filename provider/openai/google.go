@@ -34,7 +34,6 @@ func googleError(status int, said gjson.Result) *Error {
 	if e.Message == "" {
 		e.Message = "Try again: the provider reported an error without a message."
 	}
-	e.Final = e.Status < 500 && e.Code != "rate_limit_exceeded"
 	return e
 }
 

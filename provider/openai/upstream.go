@@ -89,7 +89,7 @@ func (e *Error) read(m gjson.Result) {
 	case said.IsObject():
 		providerError(e, said)
 	default:
-		e.Message = first(said.Str, m.Get("message").Str)
+		bareError(e, m)
 	}
 }
 
@@ -98,7 +98,7 @@ func (e *Error) complete() *Error {
 	switch {
 	case e.Status < 400:
 		*e = *UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired:
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired || e.refusesKey():
 		*e = *UpstreamRefused()
 	case e.Status == http.StatusTooManyRequests:
 		e.Message = first(e.Message, "Wait before you try again: the provider has had too many requests.")
@@ -116,6 +116,15 @@ func (e *Error) complete() *Error {
 		e.Final = true
 	}
 	return e
+}
+
+// refusesKey reports whether a provider refuses its key with another status than 401, as xAI does.
+func (e *Error) refusesKey() bool {
+	if e.Status != http.StatusBadRequest && e.Status != http.StatusForbidden {
+		return false
+	}
+	message := strings.ToLower(e.Message)
+	return e.Code == "invalid_api_key" || strings.Contains(message, "incorrect api key") || strings.Contains(message, "invalid api key")
 }
 
 // gatewayError reads an error of the AI Gateway itself. Its codes are gathered from Cloudflare's
@@ -174,7 +183,7 @@ func cloudflareError(e *Error, item gjson.Result) {
 
 // providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
 func providerError(e *Error, said gjson.Result) {
-	if said.Get("status").Type == gjson.String || said.Get("code").Type == gjson.Number { // Google's alone
+	if said.Get("status").Type == gjson.String || said.Get("code").Type == gjson.Number && !said.Get("metadata").Exists() { // Google's, but for OpenRouter's
 		retryAfter := e.RetryAfter
 		*e = *googleError(e.Status, said)
 		e.RetryAfter = first(retryAfter, e.RetryAfter)
@@ -186,6 +195,32 @@ func providerError(e *Error, said gjson.Result) {
 	if e.Code == "DeploymentNotFound" {
 		e.Code, e.Param = "model_not_found", "model"
 	}
+}
+
+// bareError reads an error whose members stand outside of an object `error`, as Cerebras and xAI have
+// them, or that is FastAPI's list of what is wrong with a request, as Mistral's is.
+func bareError(e *Error, m gjson.Result) {
+	e.Message = first(m.Get("error").Str, m.Get("message").Str, m.Get("detail").Str, invalidField(m.Get("detail.0")), invalidField(m.Get("message.detail.0")))
+	e.Param = m.Get("param").Str
+	if code := m.Get("code").Str; !strings.Contains(code, " ") { // xAI's is a sentence
+		e.Code = code
+	}
+}
+
+// invalidField is what FastAPI says of a field, behind the field's place in the body
+// (https://fastapi.tiangolo.com/tutorial/handling-errors/).
+func invalidField(item gjson.Result) string {
+	message := item.Get("msg").Str
+	var place []string
+	for _, name := range item.Get("loc").Array() {
+		if name.Str != "body" {
+			place = append(place, name.String())
+		}
+	}
+	if message == "" || len(place) == 0 {
+		return message
+	}
+	return strings.Join(place, ".") + ": " + message
 }
 
 // first returns the first text that is not empty.
