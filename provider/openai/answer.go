@@ -135,6 +135,9 @@ func (a *Answer) Finish(index int, reason string) {
 		return
 	}
 	a.release(index, c)
+	if c.stop.stopped {
+		reason = FinishStop
+	}
 	a.sayCalls(index, c, true)
 	c.finish = a.finishReason(c, reason)
 	reason = c.finish

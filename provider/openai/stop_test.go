@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -71,4 +72,31 @@ func FuzzStopper(f *testing.F) {
 			t.Errorf("said %q of %q, want %q", got.String(), text, want)
 		}
 	})
+}
+
+// TestAStopWordInWhatIsHeldBackEndsTheChoice: "bc" is there, but "abcd" may have begun before it.
+func TestAStopWordInWhatIsHeldBackEndsTheChoice(t *testing.T) {
+	form := Form{Model: "p/m", Stop: []string{"bc", "abcd"}}
+	for name, then := range map[string]func(a *Answer){
+		"before the upstream's reason": func(a *Answer) { a.Finish(0, FinishLength) },
+		"before a call": func(a *Answer) {
+			a.ToolCallPart(0, 0, ToolCall{ID: "1", Name: "f", Arguments: `{"a"`}, false)
+			a.ToolCallPart(0, 0, ToolCall{Arguments: `:1}`}, false)
+			a.Finish(0, FinishToolCalls)
+		},
+	} {
+		for _, form.Stream = range []bool{true, false} {
+			var out bytes.Buffer
+			a := NewAnswer(&out, form)
+			a.Text(0, "xabc")
+			then(a)
+			if err := a.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got := out.String()
+			if strings.Contains(got, "bc") || strings.Contains(got, "arguments") || !strings.Contains(got, `"finish_reason":"stop"`) || strings.Contains(got, `"error"`) {
+				t.Errorf("%s, stream %t: %s", name, form.Stream, got)
+			}
+		}
+	}
 }

@@ -152,9 +152,13 @@ func (a *Answer) sayCall(index int, c *choice, t *call, end bool) {
 }
 
 // beginCall gives a call that has a name its place among those that the client knows of. The
-// deprecated form has place for one.
+// deprecated form has place for one, and behind a stop word there is none.
 func (a *Answer) beginCall(index int, c *choice, t *call) bool {
 	if a.form.Functions && c.ncalls > 0 {
+		return false
+	}
+	a.release(index, c)
+	if c.stop.stopped { // in what was held back
 		return false
 	}
 	t.id = t.theirID
@@ -164,7 +168,6 @@ func (a *Answer) beginCall(index int, c *choice, t *call) bool {
 	t.begun, t.position = true, c.ncalls
 	c.ncalls++
 	if a.form.Stream {
-		a.release(index, c)
 		a.begin(index, c)
 	}
 	return true
