@@ -29,7 +29,7 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 		return unreachable(failed.StatusCode)
 	case err != nil:
 		return err
-	case cut:
+	case cut && !answer.complete():
 		h.logger.Warn("answer from upstream was cut off", zap.String("request_id", rec.id[0]))
 		rec.outcome = outcomeCut
 		err = answer.abort()

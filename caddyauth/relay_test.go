@@ -127,6 +127,26 @@ func TestAStreamThatIsCutOffEndsWithOneErrorAndNeverPretendsToBeComplete(t *test
 	}
 }
 
+func TestAStreamThatIsCompleteIsNotCutOff(t *testing.T) {
+	for _, path := range []string{"/v1/chat/completions", "/v1/completions"} {
+		for _, end := range []string{"\n\n", "\r\n\r\n"} {
+			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+				events(w)
+				send(w, `data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`+end+"data: [DONE]"+end)
+				cutOff(w)
+			})
+			p := start(t, setup{upstream: u.URL})
+			body := streamBody("groq/llama")
+			if path == "/v1/completions" {
+				body = completionBody("groq/llama")
+			}
+			if got := read(t, p.do(request{path: path, body: body})); strings.Contains(got, `"error"`) || !strings.HasSuffix(strings.TrimSpace(got), "data: [DONE]") {
+				t.Errorf("stream %q", got)
+			}
+		}
+	}
+}
+
 func TestAnUpstreamThatEndsTooEarlyIsReportedWhereWeTranslate(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		events(w)

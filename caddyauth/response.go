@@ -44,7 +44,7 @@ type response struct {
 	translator openai.Translator
 	scanner    provider.UsageScanner // of an answer that passes
 	body       bytes.Buffer          // of an error
-	tail       []byte                // the last bytes of a stream that has passed, 4 at most
+	tail       []byte                // the last bytes of a stream that has passed
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -141,8 +141,8 @@ func (w *response) Write(p []byte) (int, error) {
 			p = w.carried.mask(p)
 		}
 		if w.events {
-			w.tail = append(w.tail, p[max(0, len(p)-4):]...)
-			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-4):]...)
+			w.tail = append(w.tail, p[max(0, len(p)-tailLength):]...)
+			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-tailLength):]...)
 		}
 		return w.ResponseWriter.Write(p)
 	case translating:
@@ -203,6 +203,15 @@ func (w *response) abort() error {
 		return err
 	}
 	return w.FlushError()
+}
+
+// tailLength is what the last event of OpenAI's streams takes.
+const tailLength = len("data: [DONE]\r\n\r\n")
+
+// complete reports whether a stream that has passed came to its end, whatever the connection does then.
+func (w *response) complete() bool {
+	end := bytes.TrimRight(w.tail, "\r\n")
+	return w.mode == passing && (bytes.HasSuffix(end, []byte("data: [DONE]")) || bytes.HasSuffix(end, []byte("data:[DONE]")))
 }
 
 // redacted is err without the secrets that a provider may have put into it.

@@ -39,6 +39,7 @@ type usageRemover struct {
 	out      []byte
 	dropping bool // the end of the event whose data has been dropped
 	within   bool // an event, of which the client has seen a part
+	complete bool
 	usage    Usage
 }
 
@@ -94,6 +95,7 @@ func (t *usageRemover) pass(line []byte) {
 	}
 	t.out = append(t.out, line...)
 	t.within = !blank
+	t.complete = t.complete || ok && string(bytes.TrimSpace(data)) == "[DONE]"
 }
 
 // cutMember returns line without the member `usage` whose value stands at that place.
@@ -123,6 +125,9 @@ func (t *usageRemover) Close() error {
 }
 
 func (t *usageRemover) Abort(e *Error) error {
+	if t.complete {
+		return nil
+	}
 	var end []byte
 	if t.within {
 		end = []byte("\n")

@@ -101,6 +101,12 @@ func TestUsageThatTheClientDidNotAskForIsTakenOut(t *testing.T) {
 }
 
 func TestAStreamThatIsCutOffEndsWithAnError(t *testing.T) {
+	var complete bytes.Buffer
+	translator := TranslateOdd(Form{Stream: true, asked: true})(&complete, true)
+	_, _ = translator.Write([]byte("data: [DONE]\n\n"))
+	if err := translator.Abort(UpstreamBroken("cut")); err != nil || complete.String() != "data: [DONE]\n\n" {
+		t.Errorf("once it is complete: error %v, %q", err, complete.String())
+	}
 	for came, want := range map[string]string{
 		"data: {\"choices\":[1]}\n\ndata: {\"cho": "data: {\"choices\":[1]}\n\n",
 		"data: {\"choices\":[1]}\n":               "data: {\"choices\":[1]}\n\n",
