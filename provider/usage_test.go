@@ -111,12 +111,17 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 		"Gemini, nothing but zeros":           {openai.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
 		"Gemini, a prompt that was refused":   {openai.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
 		"Gemini, an error behind some":        {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
+		"Gemini, a call that makes no sense":  {openai.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":40}}`}},
+		"Gemini, an error that counts":        {openai.Chat, chat, "google-ai-studio/m", []string{`{"error":{"code":503},"usageMetadata":{"promptTokenCount":900}}`}},
 		"Gemini, a stream that breaks off":    {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
 		"Gemini, a completion":                {openai.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
 		"Workers AI, on every chunk":          {openai.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
 		"Workers AI, in the API's envelope":   {openai.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
 		"Workers AI, a chat":                  {openai.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
 		"OpenAI, a completion made of a chat": {openai.Completions, text, "openai/m", []string{chunk, counts}},
+		"OpenAI, an error that counts":        {openai.Completions, text, "openai/m", []string{chunk, `{"error":{"message":"x"},"usage":{"prompt_tokens":5}}`}},
+		"OpenAI, behind a stop word of ours":  {openai.Completions, text + `,"stop":["1","2","3","4","a"]`, "openai/m", []string{chunk, counts}},
+		"Groq, beside what is asked for":      {openai.Completions, text, "groq/m", []string{chunk, `{"choices":[],"x_groq":{"id":"x","usage":{"prompt_tokens":23,"completion_tokens":19}}}`}},
 		"OpenAI, none at all":                 {openai.Completions, text, "openai/m", []string{none}},
 		"OpenAI, counts taken out again":      {openai.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
 		"OpenAI, a response for a stream":     {openai.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
@@ -140,14 +145,13 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 					t.Fatal(err)
 				}
 				translator := call.Translate(io.Discard, sse)
-				var scanner UsageScanner
-				for _, message := range test.messages {
-					if sse {
-						message = "data: " + message + "\r\n\r\n"
-					}
-					scanner.Write([]byte(message))
-					_, _ = translator.Write([]byte(message))
+				answer := strings.Join(test.messages, "")
+				if sse {
+					answer = "data: " + strings.Join(test.messages, "\r\n\r\ndata: ") + "\r\n\r\n"
 				}
+				var scanner UsageScanner
+				scanner.Write([]byte(answer))
+				_, _ = translator.Write([]byte(answer))
 				_ = translator.Close()
 				want, counted := scanner.Usage()
 				got, ok := translator.Usage()

@@ -29,6 +29,9 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	if !f.read(message) {
 		return errUnreadable
 	}
+	if f.counts {
+		a.Usage(f.usage)
+	}
 	if f.reports {
 		if e := openai.Reported(gjson.ParseBytes(message)); e != nil {
 			return e
@@ -42,9 +45,6 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 	}
 	if len(f.candidates) > maxChoices {
 		return errOutOfRange
-	}
-	if f.counts {
-		a.Usage(f.usage)
 	}
 	if len(f.feedback) > 0 {
 		d.feedback(gjson.ParseBytes(f.feedback), a)

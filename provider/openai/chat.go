@@ -19,19 +19,24 @@ func DecodeChat(message []byte, a *Answer) error {
 
 // DecodeChatObject is DecodeChat for an object that is known to be valid.
 func DecodeChatObject(m gjson.Result, a *Answer) error {
+	DecodeUsage(m.Get("usage"), a)
+	DecodeUsage(m.Get("x_groq.usage"), a) // where the client has not asked for it
 	if e := Reported(m); e != nil {
 		return e
 	}
 	a.SetID(strings.TrimPrefix(m.Get("id").Str, "chatcmpl-"))
+	var err error
 	m.Get("choices").ForEach(func(_, c gjson.Result) bool {
 		index := int(c.Get("index").Int())
 		if index >= 0 && index < maxChoices {
 			decodeChoice(index, c, a)
 		}
-		return true
+		if reason := c.Get("finish_reason").Str; reason == "error" || reason == "insufficient_system_resource" { // Mistral's and DeepSeek's
+			err = UpstreamBroken("Try again: the provider broke its answer off.")
+		}
+		return err == nil
 	})
-	DecodeUsage(m.Get("usage"), a)
-	return nil
+	return err
 }
 
 // decodeChoice reads a choice. Nothing of it is missed because of what stands beside it.

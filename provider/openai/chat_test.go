@@ -144,7 +144,9 @@ func TestErrorsWithinAnAnswer(t *testing.T) {
 		"Cloudflare's, of capacity":     {cloudflare(3040, "Capacity"), 429, "rate_limit_exceeded", "Capacity"},
 		"Cloudflare's, without success": {`{"errors":[{"code":5007,"message":"No such model"}]}`, 404, "model_not_found", "No such model"},
 		"Google's":                      {google("UNAVAILABLE", ""), 400, "unavailable", "Google says so"},
-		"the event error":               {`{"message":"too bad","code":"x"}`, 502, "", "too bad"},
+		"the event error":               {`{"message":"too bad","code":"x"}`, 502, "x", "too bad"},
+		"Mistral's finish reason":       {`{"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}`, 502, "upstream_invalid_response", "broke"},
+		"DeepSeek's finish reason":      {`{"choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}]}`, 502, "upstream_invalid_response", "broke"},
 		"no success":                    {`{"success":false}`, 502, "", "without a message"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,7 +111,10 @@ func (t *answerTranslator) note(err error) {
 func (t *answerTranslator) message(data []byte) error {
 	data = bytes.TrimSpace(data)
 	switch {
-	case t.complete || t.Done() || len(data) == 0:
+	case t.complete || t.err != nil || len(data) == 0:
+		return nil
+	case t.answer.stopped():
+		t.countOnly(data)
 		return nil
 	case string(data) == "[DONE]":
 		return t.end()
@@ -123,6 +126,14 @@ func (t *answerTranslator) message(data []byte) error {
 		return list.Close(nil)
 	}
 	return t.decode(data, t.answer)
+}
+
+// countOnly reads the token counts alone, of what had come already when a stop word ended the answer.
+func (t *answerTranslator) countOnly(message []byte) {
+	rest := NewAnswer(io.Discard, Form{})
+	if t.decode(message, rest) == nil && rest.usage != nil {
+		t.answer.Usage(*rest.usage)
+	}
 }
 
 // end takes the provider's word that this is all. A stream ends with it, whenever the connection

@@ -126,6 +126,8 @@ func TestChatsInAllTheirShapes(t *testing.T) {
 		"an envelope":                            {false, `{"result":{"response":"a","tool_calls":[],` + usage + `},"success":true,"errors":[],"messages":[]}`, `"a" stop 7`},
 		"an envelope with calls":                 {false, `{"result":{"response":null,"tool_calls":[{"name":"f","arguments":{"a":1}}],` + usage + `},"success":true}`, `"" made:f({"a":1}) tool_calls 7`},
 		"an envelope with OpenAI's format":       {false, `{"result":{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}],` + usage + `},"success":true}`, `"a" stop 7`},
+		"a list that was asked for in JSON":      {false, `{"result":{"response":[{"type": "bug"}],` + usage + `},"success":true}`, `"[{\"type\":\"bug\"}]" stop 7`},
+		"an empty list":                          {false, `{"result":{"response":[],` + usage + `},"success":true}`, `"[]" stop 7`},
 		"an object that was asked for in JSON":   {false, `{"result":{"response":{"a": [1, 2]},` + usage + `},"success":true}`, `"{\"a\":[1,2]}" stop 7`},
 	} {
 		t.Run(name, func(t *testing.T) {

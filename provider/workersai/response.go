@@ -28,7 +28,11 @@ func decode(message []byte, a *openai.Answer) error {
 	if !response.Exists() && !calls.Exists() && !m.Get("finish_reason").Exists() {
 		return nil
 	}
-	a.Text(0, openai.Text(response))
+	if response.IsArray() { // an answer in JSON, whatever it looks like
+		a.Text(0, openai.Compact(response.Raw))
+	} else {
+		a.Text(0, openai.Text(response))
+	}
 	openai.DecodeCalls(0, calls, a)
 	if reason := m.Get("finish_reason").Str; reason != "" {
 		a.FinishLast(0, reason)
