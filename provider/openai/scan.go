@@ -246,6 +246,10 @@ func (s *scanner) string() error {
 				}
 				i += plain
 			}
+			if short[b[i+1]] { // there is the quote at least
+				i += 2
+				continue
+			}
 			n := escape(b[i:])
 			if n == 0 {
 				return errNotJSON
@@ -283,15 +287,18 @@ func hasControl(b []byte) bool {
 	return below&tops != 0
 }
 
+// short are the characters that make an escape sequence with a backslash alone.
+var short = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
 // escape returns the length of the escape sequence at the start of b, 0 if it is none.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0
 	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	switch {
+	case short[b[1]]:
 		return 2
-	case 'u':
+	case b[1] == 'u':
 		if len(b) < 6 {
 			return 0
 		}
