@@ -13,14 +13,16 @@ import (
 func (p *proxy) logged(id string) gjson.Result {
 	p.t.Helper()
 	mark := `"request_id":"` + id + `"`
-	p.log.waitFor(p.t, mark)
-	for line := range strings.Lines(p.log.String()) {
-		if strings.Contains(line, mark) && strings.Contains(line, `"handled request"`) {
-			return gjson.Parse(line)
+	var found string
+	p.log.wait(p.t, "access log of "+id, func(log string) bool {
+		for line := range strings.Lines(log) { // of the last one, half may have come so far
+			if strings.Contains(line, mark) && strings.Contains(line, `"handled request"`) && strings.HasSuffix(line, "\n") {
+				found = line
+			}
 		}
-	}
-	p.t.Fatalf("no access log of %s", id)
-	return gjson.Result{}
+		return found != ""
+	})
+	return gjson.Parse(found)
 }
 
 func wantFields(t *testing.T, line gjson.Result, want map[string]string) {

@@ -88,18 +88,23 @@ func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
 	}
 	began, calls := time.Now(), kv.Requests(kvtest.BulkRead)
 	var answers made
-	var all sync.WaitGroup
+	var sending, all sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	for i := range floods {
-		all.Go(func() {
-			for j := range flood / floods {
-				n := i*flood/floods + j
-				all.Go(func() { answers.count(signIn(ctx, h, n)) })
+		sending.Go(func() {
+			for j := 0; j < flood/floods || answers.unavailable.Load() == 0; j++ { // until the queue is full
+				n := j*floods + i
+				all.Go(func() {
+					if status := signIn(ctx, h, n); ctx.Err() == nil { // not those that stop finds in the queue
+						answers.count(status)
+					}
+				})
 				time.Sleep(time.Until(began.Add(time.Duration(j) * 8 * time.Second / time.Duration(flood/floods))))
 			}
 		})
 	}
 	during := work(func() bool { return time.Since(began) > 9*time.Second })
+	sending.Wait() // which can take longer on a busy machine
 	spent, seconds := kv.Requests(kvtest.BulkRead)-calls, time.Since(began).Seconds()
 	stop()
 	all.Wait()
@@ -111,10 +116,10 @@ func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
 	if float64(spent) > 60+3*seconds+1 {
 		t.Errorf("%d calls of KV in %.1f s, beyond the budget", spent, seconds)
 	}
-	if n := answers.other.Load(); n > 5000 { // those that stop found in the queue
+	if n := answers.other.Load(); n > 0 {
 		t.Errorf("%d made-up users have another answer", n)
 	}
-	if answers.unknown.Load() == 0 || answers.unavailable.Load() == 0 {
+	if answers.unknown.Load() == 0 {
 		t.Error("the flood was none")
 	}
 }

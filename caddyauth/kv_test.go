@@ -11,8 +11,14 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
+// Time-outs of a KV that is to answer, however busy the machine is, and of one that is to hang.
+const (
+	answersIn = "1m"
+	hangsFor  = "2s"
+)
+
 // startOnKV runs a proxy whose keystore is a simulated Cloudflare KV with the usual entries.
-func startOnKV(t *testing.T, cache string) (*proxy, *kvtest.Server) {
+func startOnKV(t *testing.T, cache, timeout string) (*proxy, *kvtest.Server) {
 	t.Helper()
 	kv := kvtest.NewServer(t)
 	for name, value := range defaultUsers() {
@@ -25,8 +31,8 @@ func startOnKV(t *testing.T, cache string) (*proxy, *kvtest.Server) {
 	p := start(t, setup{
 		upstream: newUpstream(t, answerChat).URL,
 		options:  cache,
-		keystore: fmt.Sprintf("keystore cloudflare_kv {\naccount_id %s\napi_token {env.TEST_KV_TOKEN}\napi_keys %s\nprovider_settings %s\nendpoint %s\ntimeout 500ms\n}",
-			kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, kv.URL),
+		keystore: fmt.Sprintf("keystore cloudflare_kv {\naccount_id %s\napi_token {env.TEST_KV_TOKEN}\napi_keys %s\nprovider_settings %s\nendpoint %s\ntimeout %s\n}",
+			kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, kv.URL, timeout),
 	})
 	return p, kv
 }
@@ -37,7 +43,7 @@ func (p *proxy) chat(email, key string) *http.Response {
 }
 
 func TestTheWholeWayOnCloudflareKV(t *testing.T) {
-	p, kv := startOnKV(t, "")
+	p, kv := startOnKV(t, "", answersIn)
 	for range 5 {
 		if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 			t.Fatalf("status %d: %s", res.StatusCode, read(t, res))
@@ -81,7 +87,7 @@ func TestKVThatCannotAnswer(t *testing.T) {
 		"no answer":         {kvtest.Hang, "5", "did not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, kv := startOnKV(t, "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\n}")
+			p, kv := startOnKV(t, "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\n}", hangsFor)
 			kv.FailAll(test.fault)
 			res := p.chat(testEmail, testKey)
 			if got := res.Header.Get("Retry-After"); got != test.retryAfter {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -255,8 +256,8 @@ func TestFailedAttemptsOfOneAddress(t *testing.T) {
 		}
 	}
 	res := from("192.0.2.1", "guess@example.com", "x")
-	if wait := res.Header.Get("Retry-After"); wait != "3600" && wait != "3599" {
-		t.Errorf("Retry-After is %q", wait)
+	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || wait > 3600 || wait < 3000 { // what is left of the hour
+		t.Errorf("Retry-After is %q", res.Header.Get("Retry-After"))
 	}
 	wantError(t, res, 429, "too_many_failed_attempts")
 	if res := from("192.0.2.1", testEmail, testKey); res.StatusCode != 200 {

@@ -65,7 +65,7 @@ func (m metrics) since(before metrics) map[string]float64 {
 func eventually(t *testing.T, before metrics, want map[string]float64, prefixes ...string) {
 	t.Helper()
 	var got map[string]float64
-	for range 500 {
+	for range 3000 {
 		got = scrape(t).since(before)
 		maps.DeleteFunc(got, func(name string, _ float64) bool {
 			return !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
@@ -234,7 +234,7 @@ func TestMetricsGoOnOverAReloadAndCountAllHandlers(t *testing.T) {
 }
 
 func TestRequestsToTheKeystoreAreCounted(t *testing.T) {
-	p, kv := startOnKV(t, "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\nstale_if_error 1h\n}")
+	p, kv := startOnKV(t, "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\nstale_if_error 1h\n}", hangsFor)
 	before := scrape(t)
 	read(t, p.chat(testEmail, testKey))
 	eventually(t, before, map[string]float64{

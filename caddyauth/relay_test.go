@@ -255,7 +255,7 @@ func TestAClientThatHangsUpCancelsTheUpstream(t *testing.T) {
 			hangUp()
 			select {
 			case <-cancelled:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the upstream was not cancelled")
 			}
 		})
@@ -283,7 +283,7 @@ func TestAStopWordEndsTheTextAndCancelsTheUpstream(t *testing.T) {
 	}
 	select {
 	case <-cancelled:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the upstream was not cancelled")
 	}
 	if strings.Contains(p.log.String(), "incomplete response") {
@@ -333,7 +333,7 @@ func TestTheTransportRefusesRequestsThatNobodyHasChecked(t *testing.T) {
 
 func TestNoAnswerFromUpstream(t *testing.T) {
 	t.Run("no connection", func(t *testing.T) {
-		p := start(t, setup{upstream: fmt.Sprintf("127.0.0.1:%d", freePort(t))})
+		p := start(t, setup{upstream: "127.0.0.1:1"}) // a free port could be somebody's by then
 		res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 		e := wantError(t, res, 502, "upstream_unreachable")
 		if strings.Contains(e.Raw, "127.0.0.1") {

@@ -128,8 +128,32 @@ func start(t *testing.T, s setup) *proxy {
 		s.admin = "off"
 	}
 	t.Setenv("TEST_GATEWAY_TOKEN", testToken)
-	port := freePort(t)
-	p.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	err := p.run(s, folder)
+	for range 5 {
+		if err == nil || !strings.Contains(err.Error(), "address already in use") {
+			break
+		}
+		err = p.run(s, folder) // somebody else has taken the free port meanwhile
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		for _, secret := range []string{testToken, testAzure, testKey, "workers-ai-canary", "google-canary", "openai-canary", "kvtest-"} {
+			if strings.Contains(p.log.String(), secret) {
+				t.Errorf("the log at level DEBUG has %q", secret)
+			}
+		}
+	})
+	return p
+}
+
+// run runs Caddy on a free port.
+func (p *proxy) run(s setup, folder string) error {
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", freePort(p.t))
 	p.config = fmt.Sprintf(`{
 		admin %s
 		persist_config off
@@ -161,20 +185,7 @@ func start(t *testing.T, s setup) *proxy {
 			%s
 		}
 	}`, s.admin, folder, p.log.address, s.global, p.url, p.log.address, s.before, s.matcher, s.keystore, s.options, s.upstream, s.proxy)
-	if err := p.load(p.config); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stopping: %v", err)
-		}
-		for _, secret := range []string{testToken, testAzure, testKey, "workers-ai-canary", "google-canary", "openai-canary", "kvtest-"} {
-			if strings.Contains(p.log.String(), secret) {
-				t.Errorf("the log at level DEBUG has %q", secret)
-			}
-		}
-	})
-	return p
+	return p.load(p.config)
 }
 
 // load makes a Caddyfile the running configuration.
@@ -195,7 +206,7 @@ func (p *proxy) waitForOneListener() {
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
 	number, _ := strconv.Atoi(port)
 	listening := fmt.Sprintf(":%04X 00000000000000000000000000000000:0000 0A", number)
-	for range 500 {
+	for range 3000 {
 		sockets, err := os.ReadFile("/proc/net/tcp6")
 		if err != nil || strings.Count(string(sockets), listening) <= 1 {
 			return
@@ -263,12 +274,18 @@ func (s *logSink) String() string {
 // waitFor waits until the log has the text.
 func (s *logSink) waitFor(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
-	for !strings.Contains(s.String(), text) {
+	s.wait(t, strconv.Quote(text), func(log string) bool { return strings.Contains(log, text) })
+}
+
+// wait waits until the log has what is wanted.
+func (s *logSink) wait(t *testing.T, what string, has func(log string) bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for !has(s.String()) {
 		select {
 		case <-s.changed:
 		case <-deadline:
-			t.Fatalf("the log has no %q:\n%s", text, s)
+			t.Fatalf("the log has no %s:\n%s", what, s)
 		}
 	}
 }

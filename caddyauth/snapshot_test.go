@@ -40,7 +40,7 @@ func (p *proxy) stop() {
 }
 
 func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
-	p, kv := startOnKV(t, withSnapshot)
+	p, kv := startOnKV(t, withSnapshot, answersIn)
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
@@ -76,7 +76,7 @@ func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
 }
 
 func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
-	p, kv := startOnKV(t, withSnapshot)
+	p, kv := startOnKV(t, withSnapshot, answersIn)
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
@@ -107,7 +107,7 @@ func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {
 		"it is not of here": func([]byte) []byte { return []byte(`{"api_keys":{"dev@example.com":{}}}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := startOnKV(t, withSnapshot)
+			p, _ := startOnKV(t, withSnapshot, answersIn)
 			_ = read(t, p.chat(testEmail, testKey))
 			p.stop()
 			file := p.snapshotFile()
@@ -130,7 +130,7 @@ func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {
 }
 
 func TestASnapshotThatCannotBeWrittenDisturbsNobody(t *testing.T) {
-	p, _ := startOnKV(t, withSnapshot)
+	p, _ := startOnKV(t, withSnapshot, answersIn)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(p.keys), "continue_auth"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestASnapshotThatCannotBeWrittenDisturbsNobody(t *testing.T) {
 }
 
 func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
-	p, kv := startOnKV(t, withSnapshot)
+	p, kv := startOnKV(t, withSnapshot, answersIn)
 	_ = read(t, p.chat(testEmail, testKey))
 	p.stop()
 	before := p.snapshotFile()
@@ -174,7 +174,7 @@ func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
 }
 
 func TestNoSnapshotUnlessAskedFor(t *testing.T) {
-	p, _ := startOnKV(t, "")
+	p, _ := startOnKV(t, "", answersIn)
 	_ = read(t, p.chat(testEmail, testKey))
 	p.stop()
 	if _, err := os.Stat(filepath.Join(filepath.Dir(p.keys), "continue_auth")); !os.IsNotExist(err) {

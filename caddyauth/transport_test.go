@@ -2,7 +2,6 @@ package caddyauth
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -104,7 +103,7 @@ func TestAnotherUpstreamGetsTheBodyIfTheFirstCannotBeReached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, answerChat)
 			p := start(t, setup{
-				upstream: fmt.Sprintf("127.0.0.1:%d %s", freePort(t), strings.TrimPrefix(u.URL, "http://")),
+				upstream: "127.0.0.1:1 " + strings.TrimPrefix(u.URL, "http://"),
 				proxy:    "lb_policy first\nlb_retries 1\nlb_try_interval 1ms\nfail_duration 1m\ntransport continue_auth",
 			})
 			body := `{"model":"` + groq + `","messages":[{"role":"user","content":"` + strings.Repeat("x", size) + `"}]}`

@@ -91,7 +91,7 @@ func TestABodyThatBreaksOff(t *testing.T) {
 }
 
 func TestAClientThatHangsUpWhileTheKeystoreIsAsked(t *testing.T) {
-	p, kv := startOnKV(t, "")
+	p, kv := startOnKV(t, "", answersIn)
 	kv.FailAll(kvtest.Hang)
 	conn := p.dial()
 	_, _ = io.WriteString(conn, strings.Replace(head(testKey), "POST /v1/chat/completions", "GET /v1/models", 1))

@@ -74,7 +74,7 @@ const canaryConfig = `{
 			api_keys           %s
 			provider_settings  %s
 			endpoint           %s
-			timeout            1s
+			timeout            5s
 		}
 		cache {
 			refresh_after 500ms

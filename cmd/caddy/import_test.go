@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
@@ -290,9 +291,14 @@ func TestAnImportThatIsInterrupted(t *testing.T) {
 	var interrupted sync.WaitGroup
 	interrupted.Add(1)
 	o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-		if r.Method == http.MethodPut && writes.Add(1) == 2 {
-			close(second)
-			interrupted.Wait()
+		if r.Method == http.MethodPut {
+			switch n := writes.Add(1); {
+			case n == 2:
+				close(second)
+				interrupted.Wait()
+			case n > 2: // what was sent may take a while to reach the program
+				time.Sleep(5 * time.Second)
+			}
 		}
 		next(w, r)
 	})

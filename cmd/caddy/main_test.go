@@ -69,7 +69,7 @@ func (o *output) String() string {
 
 func (o *output) waitFor(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !strings.Contains(o.String(), text) {
 		select {
 		case <-o.changed:

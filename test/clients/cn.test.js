@@ -93,5 +93,5 @@ test('the provider is left alone when the CLI is interrupted', limit, async () =
   const began = Date.now()
   const [request] = await sent()
   assert.ok(request.ClientGone)
-  assert.ok(Date.now() - began < 5_000)
+  assert.ok(Date.now() - began < 20_000)
 })

@@ -43,7 +43,7 @@ for (const { name, chat: model } of providers) {
     const began = Date.now()
     const requests = await sent()
     assert.deepEqual(requests.map(request => request.ClientGone), [true, true])
-    assert.ok(Date.now() - began < 5_000)
+    assert.ok(Date.now() - began < 20_000)
   })
 }
 

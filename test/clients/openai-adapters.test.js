@@ -65,7 +65,7 @@ for (const { name, chat: model, embed } of providers) {
     const began = Date.now()
     const [request] = await sent()
     assert.ok(request.ClientGone)
-    assert.ok(Date.now() - began < 5_000)
+    assert.ok(Date.now() - began < 20_000)
   })
 
   test(`${name}'s answer that is no stream, as guardrails make it, arrives all the same`, limit, async () => {

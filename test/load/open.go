@@ -37,6 +37,8 @@ type crowd struct {
 	variant
 	open    atomic.Int64
 	opened  chan struct{} // all are
+	going   atomic.Int64
+	goOn    chan struct{} // all have got a second event
 	release chan struct{} // they may end
 
 	mu     sync.Mutex
@@ -49,7 +51,7 @@ func (b *bench) hold(ctx context.Context, v variant) error {
 	if _, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length); err != nil { // what is made once does not count
 		return err
 	}
-	c := &crowd{variant: v, opened: make(chan struct{}), release: make(chan struct{})}
+	c := &crowd{variant: v, opened: make(chan struct{}), goOn: make(chan struct{}), release: make(chan struct{})}
 	b.up.script.Store(&script{next: c.next})
 	live, err := v.server.live(ctx)
 	if err != nil {
@@ -65,6 +67,10 @@ func (b *bench) hold(ctx context.Context, v variant) error {
 	select {
 	case <-c.opened:
 		time.Sleep(2*time.Second + b.length/2)
+		select {
+		case <-c.goOn:
+		case <-time.After(20 * time.Second):
+		}
 	case <-time.After(20 * time.Second):
 	}
 	memory := float64(v.server.memory("VmRSS")-rss) / float64(b.streams)
@@ -112,6 +118,9 @@ func (c *crowd) stream(ctx context.Context, number int, of int64) {
 			}
 			if events == 0 && n > 0 && c.open.Add(1) == of {
 				close(c.opened)
+			}
+			if events < 2 && events+n >= 2 && c.going.Add(1) == of {
+				close(c.goOn)
 			}
 			events += n
 		})

@@ -87,9 +87,17 @@ func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) e
 		}
 		return now()
 	}})
+	var all sync.WaitGroup
+	for i := range connections { // who is not known before the keystore fails is refused while it does
+		all.Go(func() {
+			if c := s.request(nil, usersChat(i), streams(i)); c != nil {
+				_ = c.Close()
+			}
+		})
+	}
+	all.Wait()
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	var all sync.WaitGroup
 	var failed error
 	all.Go(func() { failed = s.disturb(ctx, length) })
 	for i := range connections {
@@ -168,6 +176,18 @@ func (s *soaking) idle(ctx context.Context) (sample, error) {
 	return s.sample(ctx)
 }
 
+// streams reports whether a user has streams.
+func streams(number int) bool { return number >= connections-streaming }
+
+// usersChat is a user's request.
+func usersChat(number int) message {
+	model := passing
+	if number%4 == 1 {
+		model = translated
+	}
+	return chat(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
+}
+
 // user works until the soak is over.
 func (s *soaking) user(ctx context.Context, number int, rate float64) {
 	var c *conn
@@ -176,11 +196,7 @@ func (s *soaking) user(ctx context.Context, number int, rate float64) {
 			_ = c.Close()
 		}
 	}()
-	model, streamed := passing, number >= connections-streaming
-	if number%4 == 1 {
-		model = translated
-	}
-	m := chat(model, 4<<10, streamed, number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
+	m, streamed := usersChat(number), streams(number)
 	interval := time.Duration(float64(connections) / rate * 1e9)
 	for due := time.Now().Add(interval * time.Duration(number) / connections); ctx.Err() == nil; due = due.Add(interval) {
 		time.Sleep(time.Until(due))
