@@ -111,10 +111,10 @@ func (t *answerTranslator) note(err error) {
 func (t *answerTranslator) message(data []byte) error {
 	data = bytes.TrimSpace(data)
 	switch {
-	case t.complete || t.err != nil || len(data) == 0:
-		return nil
-	case t.answer.stopped():
+	case t.err == nil && t.answer.stopped():
 		t.countOnly(data)
+		return nil
+	case t.complete || t.Done() || len(data) == 0:
 		return nil
 	case string(data) == "[DONE]":
 		return t.end()
