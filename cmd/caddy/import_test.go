@@ -297,7 +297,7 @@ func TestAnImportThatIsInterrupted(t *testing.T) {
 				close(second)
 				interrupted.Wait()
 			case n > 2: // what was sent may take a while to reach the program
-				time.Sleep(5 * time.Second)
+				time.Sleep(time.Second)
 			}
 		}
 		next(w, r)
