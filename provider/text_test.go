@@ -46,7 +46,7 @@ func TestTextInIsTextOut(t *testing.T) {
 				}
 				stream.WriteString(test.end)
 				for _, streamed := range []bool{true, false} {
-					body := fmt.Sprintf(`{"messages":[{"role":"user","content":"x"}],"prompt":"x","stream":%v,"stop":["\u0001\u0002 never","\u0001\u0002\u0003","]]]]]","<<<<<","-----"]}`, streamed)
+					body := fmt.Sprintf(`{"messages":[{"role":"user","content":"x"}],"prompt":"x","stream":%v,"stop":["\u0001\u0002 never","\u0001\u0002\u0003","]]]]]!","<<<<<!","-----!"]}`, streamed)
 					made, err := call(test.endpoint, test.model, body)
 					if err != nil {
 						t.Fatal(err)
@@ -60,7 +60,7 @@ func TestTextInIsTextOut(t *testing.T) {
 	}
 }
 
-// randomText is made of what breaks translations.
+// randomText is made of what breaks translations, and of all stop words but their ends.
 func randomText(random *rand.Rand) string {
 	const characters = "ab \n\t\"\\{}[]:,'é\u2028😀\x00\x1f\x7f<>&\u0001\u0002]<-0"
 	all := []rune(characters)
