@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -56,8 +56,8 @@ func (w *response) WriteHeader(status int) {
 	w.carried.body.release()
 	header := w.Header()
 	w.rec.upstream(header)
-	contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	w.events = contentType == "text/event-stream"
+	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	w.events = strings.EqualFold(strings.TrimSpace(contentType), "text/event-stream")
 	switch {
 	case !w.carried.sent:
 		w.mode = misconfigured

@@ -64,9 +64,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := new(http.Request) // Caddy logs req once this returns
 	*out = *req
 	out.Header = carried.outgoing(req.Header)
-	out.URL = new(url.URL)
-	*out.URL = *req.URL
 	if query := carried.query.Encode(); query != "" {
+		out.URL = new(url.URL)
+		*out.URL = *req.URL
 		out.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+query, "&")
 	}
 	if err := carried.gather(out); err != nil {
@@ -83,7 +83,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // outgoing is header with the secrets, and without what reverse_proxy has added about the client.
 func (c *handoff) outgoing(header http.Header) http.Header {
-	out := make(http.Header, len(header)+len(c.header)+1)
+	out := make(http.Header) // not of a size: what has eight names at most, as mostly, Go keeps in less memory
 	for name, values := range header {
 		if name != "Via" && name != "Early-Data" && !strings.HasPrefix(name, "X-Forwarded-") {
 			out[name] = values
