@@ -45,10 +45,15 @@ const (
 	maxShortBody = 7 << 10
 )
 
-// Provision sets up the transport, with a buffer that a short request fits into.
+// Provision sets up the transport, with a buffer that a short request fits into, and connections that
+// take long ones in few pieces.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, writeBuffer)
-	return t.HTTPTransport.Provision(ctx)
+	if err := t.HTTPTransport.Provision(ctx); err != nil {
+		return err
+	}
+	t.Transport.DialContext = dialing(t.Transport.DialContext)
+	return nil
 }
 
 // RoundTrip sends req with the secrets. A client's request that has not come through the handler is

@@ -33,9 +33,13 @@ func transportOf(t *testing.T) (transport *Transport, writes *atomic.Int64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = transport.Cleanup() })
+	dial := transport.Transport.DialContext
 	transport.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return countedConn{conn, writes}, err
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return conn{countedConn{c.(conn).Conn, writes}}, nil
 	}
 	return transport, writes
 }
@@ -53,9 +57,9 @@ func carrying(t *testing.T, url, body string) *http.Request {
 	return r
 }
 
-func TestAShortRequestLeavesInOneWrite(t *testing.T) {
+func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
-	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2} {
+	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2, bodyPiece: 2, bodyPiece + 1: 3} {
 		transport, writes := transportOf(t)
 		body := strings.Repeat("x", size)
 		res, err := transport.RoundTrip(carrying(t, u.URL, body))
