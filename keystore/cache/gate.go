@@ -77,7 +77,9 @@ func (g *gate) learn(err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.closed = time.Now().Add(pause)
+	if until := time.Now().Add(pause); until.After(g.closed) { // reads that were under way may be told less
+		g.closed = until
+	}
 }
 
 // end has no call pass any more.

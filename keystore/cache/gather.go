@@ -31,6 +31,13 @@ const (
 	strangersRetry = 5 * time.Second
 )
 
+// crowdedError says that too many wait already. It says nothing of the store, which has not been asked.
+type crowdedError struct{ limit keystore.RateLimitError }
+
+func (e *crowdedError) Error() string { return e.limit.Error() }
+
+func (e *crowdedError) Unwrap() error { return &e.limit }
+
 // class is how urgent a look-up is. Reads take the classes in this order.
 type class int
 
@@ -76,7 +83,7 @@ func (g *gatherer) look(name string, c class, patience time.Duration) *lookup {
 	defer g.mu.Unlock()
 	l := &lookup{name: name, done: make(chan struct{})}
 	if c == stranger && len(g.waiting[stranger]) >= maxStrangers {
-		fail([]*lookup{l}, &keystore.RateLimitError{RetryAfter: strangersRetry})
+		fail([]*lookup{l}, &crowdedError{keystore.RateLimitError{RetryAfter: strangersRetry}})
 		return l
 	}
 	if c == renewal && (len(g.waiting[renewal]) == 0 || patience < g.window) {
@@ -108,6 +115,10 @@ func (g *gatherer) start() {
 		}
 		if !ok {
 			g.relieve()
+			if g.timer != nil { // of renewals, which may be far off
+				g.timer.Stop()
+				g.timer = nil
+			}
 			g.wake(wait)
 			return
 		}
@@ -128,7 +139,7 @@ func (g *gatherer) relieve() {
 		most = 0
 	}
 	if all := g.waiting[acquainted]; len(all) > most {
-		fail(all[most:], &keystore.RateLimitError{})
+		fail(all[most:], &crowdedError{})
 		g.waiting[acquainted] = slices.Delete(all, most, len(all))
 	}
 }

@@ -342,6 +342,89 @@ func TestAFloodOfMadeUpNamesLeavesKnownUsersAlone(t *testing.T) {
 	})
 }
 
+// TestWhoWaitsForTheBudgetWaitsForNothingElse, not for renewals that gather.
+func TestWhoWaitsForTheBudgetWaitsForNothingElse(t *testing.T) {
+	for _, maxAge := range []time.Duration{time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			rarely := Ages{RefreshAfter: 30 * time.Second, MaxAge: maxAge, StaleIfError: 2 * time.Hour, Absent: 10 * time.Second}
+			store := &budgeted{limiter: rate.NewLimiter(3, 60)}
+			c := New(store, Options{MaxEntries: 1000})
+			get := func(name string) {
+				if _, err := c.APIKeys.Get(t.Context(), name, rarely, true); err != nil {
+					t.Error(err)
+				}
+			}
+			get("old")
+			time.Sleep(maxAge - 32*time.Second)
+			get("a")
+			get("b")
+			time.Sleep(31 * time.Second)
+			get("a") // is renewed at once
+			synctest.Wait()
+			get("b") // is to be renewed, together with others
+			time.Sleep(2 * time.Second)
+			for store.limiter.Allow() { // the budget goes elsewhere
+			}
+			began := time.Now()
+			get("old")
+			if waited := time.Since(began); waited > time.Second {
+				t.Errorf("with max_age %v, %v", maxAge, waited)
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}
+
+// slow is a store that takes its time.
+type slow struct {
+	*store
+	limiter *rate.Limiter
+}
+
+func (s *slow) Budget() *rate.Limiter { return s.limiter }
+
+func (s *slow) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
+	time.Sleep(2 * time.Second)
+	return s.store.Get(ctx, ns, names)
+}
+
+func TestAFloodDoesNotPassForAStoreThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slow{newStore(map[string]string{"dev@example.com": enabled}), rate.NewLimiter(3, 60)}
+		c := New(store, Options{MaxEntries: 100_000})
+		user(t, c)
+		store.set("dev@example.com", disabled)
+		time.Sleep(30 * time.Minute)
+		for i := range maxStrangers + 1000 {
+			go func() { _, _ = c.APIKeys.Get(t.Context(), fmt.Sprint("made-up", i), ages, true) }()
+		}
+		synctest.Wait()
+		if _, from, err := c.APIKeys.Look(t.Context(), "dev@example.com", ages, true); from != Loaded || err != nil {
+			t.Errorf("the answer is %s, %v", from, err)
+		}
+		if s := c.APIKeys.Stats(); s.LastError != nil {
+			t.Errorf("a failure of the store is told of: %v", s.LastError)
+		}
+		time.Sleep(10 * time.Minute)
+	})
+}
+
+func TestTheLongestPauseThatAStoreAsksForCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(&reads{})
+		g.learn(&keystore.RateLimitError{RetryAfter: 5 * time.Minute})
+		g.learn(&keystore.RateLimitError{}) // of another read that was under way
+		time.Sleep(5*time.Minute - time.Second)
+		if ok, _, _ := g.pass(); ok {
+			t.Error("it is asked before that")
+		}
+		time.Sleep(time.Second)
+		if ok, _, err := g.pass(); !ok {
+			t.Errorf("it is not asked after that: %v", err)
+		}
+	})
+}
+
 func TestAClosedCacheAsksNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &budgeted{reads: reads{delay: time.Millisecond}, limiter: rate.NewLimiter(3, 1)}

@@ -201,7 +201,9 @@ func (t *Table[V]) answer(c *call[V], name string) {
 		c.entry = &entry[V]{err: broken, asked: asked}
 	case err != nil:
 		c.err = err
-		t.failed.Store(&failure{err, time.Now()})
+		if !errors.As(err, new(*crowdedError)) {
+			t.failed.Store(&failure{err, time.Now()})
+		}
 	case ok:
 		c.entry = &entry[V]{value: value, asked: asked}
 	default:

@@ -207,6 +207,22 @@ func TestAnEditedFileIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+func TestAFileThatItsGroupMayReadStaysSo(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no permission bits")
+	}
+	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o660: 0o640, 0o644: 0o600, 0o604: 0o600} {
+		s := open(t, "[]")
+		if err := os.Chmod(s.keys, mode); err != nil {
+			t.Fatal(err)
+		}
+		s.edit("a", "1")
+		if got := stat(t, s.keys).Mode(); got != want {
+			t.Errorf("%v has become %v, want %v", mode, got, want)
+		}
+	}
+}
+
 func TestOfALinkTheFileIsEdited(t *testing.T) {
 	s := open(t, entryA("1"))
 	folder := t.TempDir()

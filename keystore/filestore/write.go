@@ -78,12 +78,18 @@ func writeNew(path string, like os.FileInfo, content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	if like != nil && like.Mode().Perm()&0o047 == 0o040 { // the server reads it through its group
+		err = file.Chmod(0o640)
+	}
+	if err == nil {
+		_, err = file.Write(content)
+	}
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// create makes a file that nobody but its owner may read. That is the owner of like, if there is
-// one and we may: what the administrator edits, the server must still be able to read.
+// create makes a file that nobody but its owner may read. That is the owner of like, and the group
+// is its group, if there is one and we may: what the administrator edits, the server must still be
+// able to read.
 func create(path string, like os.FileInfo) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil && like != nil {
