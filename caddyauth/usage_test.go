@@ -380,6 +380,7 @@ func FuzzUsageLine(f *testing.F) {
 	f.Add([]byte(accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"tokens_partial":true,"refused_by":"proxy"`)))
 	f.Add([]byte(`{"ts":"2026-05-03T03:09:37Z","logger":"http.log.access","duration":1,"user_id":"a","user_id":"b","key_lookup":"fresh"}`))
 	f.Add([]byte(`{"ts":1,"duration":null,"provider":"\ud800\\","model":"\u001b"} `))
+	f.Add([]byte(`{"ts":1e999,"user_id":"a","key_lookup":"fresh"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		l, err := newUsageLog(byUser, "", time.Now())
 		if err == nil {
@@ -389,7 +390,7 @@ func FuzzUsageLine(f *testing.F) {
 		if err != nil || total.Requests > 1 || total.Requests+l.notJSON > 1 || total.PromptTokens < 0 || total.CompletionTokens < 0 || total.CachedTokens < 0 {
 			t.Fatalf("error %v, %d not JSON, total %+v", err, l.notJSON, total)
 		}
-		var fields map[string]any
+		var fields map[string]json.RawMessage
 		if json.Unmarshal(line, &fields) != nil {
 			if total.Requests > 0 {
 				t.Fatal("counts, and is not JSON")
@@ -399,7 +400,8 @@ func FuzzUsageLine(f *testing.F) {
 		if total.Requests == 0 || !utf8.Valid(line) {
 			return
 		}
-		user, _ := fields["user_id"].(string)
+		var user string
+		_ = json.Unmarshal(fields["user_id"], &user) // empty where it is no string
 		if l.byName[user] == nil {
 			t.Errorf("the user is not %q: %v", user, l.sorted()[0])
 		}

@@ -108,10 +108,12 @@ func parseDigest(s string) (digest, error) {
 	return digest(sum), nil
 }
 
-// parseTime refuses the zero time, which stands for no end.
+// parseTime refuses the zero time, which stands for no end, and a zone a day or more from UTC, which
+// time.Parse takes up to 25 hours and could not read again from a snapshot.
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.IsZero() {
+	_, again := t.MarshalText()
+	if err != nil || again != nil || t.IsZero() {
 		return time.Time{}, errors.New("must be a time such as 2026-01-31T12:00:00Z (RFC 3339)")
 	}
 	return t, nil

@@ -77,6 +77,7 @@ func TestBrokenRecordsOfUsers(t *testing.T) {
 		`{"apiKeyHash":"` + hashed("secret")[7:] + `"}`:                      `apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
 		`{"expiresAt":"secret"}`:                                             "expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
 		`{"expiresAt":"0001-01-01T00:00:00Z"}`:                               "expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+		`{"expiresAt":"2030-01-01T00:00:00+24:60"}`:                          "expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
 		`{"expiresAt":1700000000}`:                                           "expiresAt: must not be a number",
 		`{"previous":{"apiKeyHash":"x","expiresAt":"2026-01-31T12:00:00Z"}}`: `previous.apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
 		`{"previous":{"apiKeyHash":"` + hashed("a") + `","expiresAt":"x"}}`:  "previous.expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",

@@ -79,6 +79,7 @@ func FuzzSnapshot(f *testing.F) {
 	for _, record := range records {
 		f.Add([]byte(record))
 	}
+	f.Add([]byte(`{"apiKey":"k","status":"Enabled","expiresAt":"2030-01-01T00:00:00+24:60"}`))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		k, err := ParseAPIKey(record)
 		if err != nil {

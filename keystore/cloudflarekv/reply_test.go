@@ -245,14 +245,13 @@ func FuzzDecodeEntries(f *testing.F) {
 
 func FuzzDecodeResult(f *testing.F) {
 	for _, seed := range []string{
-		``, `null`, `{"success":true}`, `{"success":true,"result":null}`, `{"success":true,"result":{"unsuccessful_keys":["a"]}}`,
+		``, `null`, `{"success":true}`, `{"success":true,"result":null}`, `{"success":true,"result":{"unsuccessful_keys":["a"]}}`, `{"success":true,"x":1e999}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var reply map[string]any
 		err := decodeResult(body)
-		if err != nil && !errors.Is(err, keystore.ErrUnavailable) || err == nil && json.Unmarshal(body, &reply) != nil {
+		if err != nil && !errors.Is(err, keystore.ErrUnavailable) || err == nil && !json.Valid(body) {
 			t.Fatal(err)
 		}
 	})
