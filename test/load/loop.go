@@ -46,16 +46,7 @@ type worker struct {
 type result struct {
 	requests int
 	seconds  float64
-	cpu      time.Duration // that the server took
 	workers  []*worker
-}
-
-// add makes one result of two.
-func (r *result) add(more *result) {
-	r.requests += more.requests
-	r.seconds += more.seconds
-	r.cpu += more.cpu
-	r.workers = append(r.workers, more.workers...)
 }
 
 func (r *result) perSecond() float64 { return float64(r.requests) / r.seconds }
@@ -79,10 +70,10 @@ func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result
 	for _, w := range r.workers {
 		w.waits, w.firsts, w.delays, w.chunks, w.single = w.waits[:0], nil, nil, 0, 0
 	}
-	cpu, start := v.server.cpu(), now()
+	start := now()
 	served := v.served.Load()
 	err := r.each(func(w *worker) error { return w.work(ctx, p, start, start+int64(length)) })
-	r.seconds, r.cpu = time.Duration(now()-start).Seconds(), v.server.cpu()-cpu
+	r.seconds = time.Duration(now() - start).Seconds()
 	for _, w := range r.workers {
 		r.requests += len(w.waits)
 	}

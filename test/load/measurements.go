@@ -9,12 +9,10 @@ import (
 	"time"
 )
 
-// measurement is what is done with each variant in a round: several times for a part of the time, and
-// then noted once.
+// measurement is what is done with each variant, several times in a round.
 type measurement struct {
 	name string
-	do   func(ctx context.Context, v variant, length time.Duration) (*result, error)
-	note func(v variant, r *result)
+	do   func(ctx context.Context, v variant, length time.Duration) error
 }
 
 func (b *bench) measurements() []measurement {
@@ -33,44 +31,44 @@ func (b *bench) measurements() []measurement {
 // throughput is how many requests a second get through when each is sent as soon as the one before
 // is answered, what each takes of the processor, and how long they wait for each other.
 func (b *bench) throughput(name string, size int) measurement {
-	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
+	return measurement{"throughput " + name, func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{})
-		return loop(ctx, v, plan{connections: connections, size: size}, length)
-	}
-	return measurement{"throughput " + name, do, func(v variant, r *result) {
-		if v.name == "bare" && size == 4<<10 { // of this round: what else the machine does changes
-			b.pace = r.perSecond() / 2
+		h, err := b.hammer(ctx, v, chat(v.model, size, false, wrks), length)
+		if err != nil {
+			return err
 		}
-		b.got.add("rate "+name, v.name, r.perSecond())
-		b.got.add("cpu "+name, v.name, float64(r.cpu.Microseconds())/float64(r.requests))
-		waits := r.gather(func(w *worker) []int64 { return w.waits })
-		b.got.add("full p50 "+name, v.name, percentile(waits, 50))
-		b.got.add("full p99 "+name, v.name, percentile(waits, 99))
+		b.got.add("rate "+name, v.name, float64(h.requests)/h.seconds)
+		b.got.add("cpu "+name, v.name, float64(h.cpu.Microseconds())/float64(h.requests))
+		b.got.add("full p50 "+name, v.name, h.p50)
+		b.got.add("full p99 "+name, v.name, h.p99)
+		return nil
 	}}
 }
 
 // latency is how long requests take while the machine is not full: by one connection, or by many at
 // half of the rate that it can do.
 func (b *bench) latency(name string, connections int) measurement {
-	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
+	return measurement{"latency " + name, func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{})
 		p := plan{connections: connections, size: 4 << 10}
 		if connections > 1 {
 			p.rate = b.pace
 		}
-		return loop(ctx, v, p, length)
-	}
-	return measurement{"latency " + name, do, func(v variant, r *result) {
+		r, err := loop(ctx, v, p, length)
+		if err != nil {
+			return err
+		}
 		waits := r.gather(func(w *worker) []int64 { return w.waits })
 		b.got.add(name+" p50", v.name, percentile(waits, 50))
 		b.got.add(name+" p99", v.name, percentile(waits, 99))
+		return nil
 	}}
 }
 
 // pacedStreams are streams as models write them: 20 events, one every 10 ms.
 func (b *bench) pacedStreams() measurement {
 	const events, pause = 20, 10 * time.Millisecond
-	return measurement{"paced streams", func(ctx context.Context, v variant, length time.Duration) (*result, error) {
+	return measurement{"paced streams", func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{next: func(_, event int) int64 {
 			switch event {
 			case 0:
@@ -100,8 +98,13 @@ func (b *bench) pacedStreams() measurement {
 			}
 		}
 		p.done = complete(events)
-		return loop(ctx, v, p, length)
-	}, b.notePaced}
+		r, err := loop(ctx, v, p, length)
+		if err != nil {
+			return err
+		}
+		b.notePaced(v, r)
+		return nil
+	}}
 }
 
 func (b *bench) notePaced(v variant, r *result) {
@@ -133,7 +136,7 @@ func complete(events int) func(*worker) error {
 // back for the next would get nowhere, and each must come as it was sent, in a chunk of its own.
 func (b *bench) streamThroughput(name string) measurement {
 	const events = 50
-	do := func(ctx context.Context, v variant, length time.Duration) (*result, error) {
+	return measurement{"streams " + name, func(ctx context.Context, v variant, length time.Duration) error {
 		p := plan{connections: connections, size: 4 << 10, streamed: true, done: complete(events)}
 		if name == "one by one" {
 			p.each = b.oneByOne(events)
@@ -144,11 +147,12 @@ func (b *bench) streamThroughput(name string) measurement {
 				w.events += n
 			}
 		}
-		return loop(ctx, v, p, length)
-	}
-	return measurement{"streams " + name, do, func(v variant, r *result) {
+		r, err := loop(ctx, v, p, length)
+		if err != nil {
+			return err
+		}
 		b.got.add("streams "+name, v.name, r.perSecond())
-		b.got.add("streams cpu "+name, v.name, float64(r.cpu.Microseconds())/float64(r.requests))
+		return nil
 	}}
 }
 
@@ -197,7 +201,7 @@ func endAt(event, events int) int64 {
 
 // profiled is a turn of a measurement, with a profile of it if one is wanted. The first second of it
 // is then worse than it would be.
-func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) (*result, error) {
+func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) error {
 	length := b.length / time.Duration(b.turns)
 	if b.profile == "" || !wanted {
 		return m.do(ctx, v, length)
@@ -207,9 +211,8 @@ func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted b
 		name := strings.ReplaceAll(m.name+" "+v.name, " ", "-") + ".pprof"
 		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, length.Seconds())))
 	}()
-	r, err := m.do(ctx, v, length)
-	if err != nil {
-		return nil, err
+	if err := m.do(ctx, v, length); err != nil {
+		return err
 	}
-	return r, <-done
+	return <-done
 }

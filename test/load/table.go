@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// measures are figures of all rounds, by name and variant.
+// measures are figures of all turns, by name and variant.
 type measures map[[2]string][]float64
 
 func (m measures) add(name, variant string, value float64) {
@@ -21,7 +21,7 @@ func (m measures) add(name, variant string, value float64) {
 	m[at] = append(m[at], value)
 }
 
-// row is a line of the table: what of one variant is set against what of another, round by round.
+// row is a line of the table: what of one variant is set against what of another, turn by turn.
 type row struct {
 	title    string
 	name     string
@@ -88,7 +88,7 @@ var rows = []row{
 
 // print writes the table in Markdown.
 func (m measures) print(out io.Writer) {
-	cells := [][]string{{"", "base", "with us", "ratio or added", "spread", "goal", "met"}, nil}
+	cells := [][]string{{"", "base", "with us", "ratio or added", "half of the turns", "95 % interval", "goal", "met"}, nil}
 	for _, r := range rows {
 		cells = append(cells, m.cells(r))
 	}
@@ -116,8 +116,7 @@ func (m measures) print(out io.Writer) {
 func (m measures) cells(r row) []string {
 	ours := m[[2]string{r.name, r.ours}]
 	if r.base == "" {
-		low, high := slices.Min(ours), slices.Max(ours)
-		return []string{r.title, "", figure(median(ours), r.unit), "", figure(low, "") + " to " + figure(high, ""), "", ""}
+		return []string{r.title, "", figure(median(ours), r.unit), "", between(half(ours))(func(v float64) string { return figure(v, "") }), "", "", ""}
 	}
 	name := r.name
 	if r.baseName != "" {
@@ -136,19 +135,25 @@ func (m measures) cells(r row) []string {
 		}
 		return fmt.Sprintf("%.2f", v)
 	}
-	middle := median(compared)
-	line := []string{r.title, figure(median(base), r.unit), figure(median(ours), r.unit), show(middle), show(slices.Min(compared)) + " to " + show(slices.Max(compared)), "", ""}
+	line := []string{
+		r.title, figure(median(base), r.unit), figure(median(ours), r.unit), show(median(compared)),
+		between(half(compared))(show), between(interval(compared))(show), "", "",
+	}
 	if r.hasGoal {
-		line[5], line[6] = "≥ "+fmt.Sprintf("%.2f", r.goal), r.met(slices.Min(compared), slices.Max(compared))
+		line[6], line[7] = "≥ "+fmt.Sprintf("%.2f", r.goal), r.met(interval(compared))
 		if r.atMost {
-			line[5] = "≤ " + signed(r.goal)
+			line[6] = "≤ " + signed(r.goal)
 		}
 	}
 	return line
 }
 
-// met says whether the goal is met in all rounds or in none. Anything else decides nothing: a median
-// on the right side of the goal can be chance.
+func between(low, high float64) func(show func(float64) string) string {
+	return func(show func(float64) string) string { return show(low) + " to " + show(high) }
+}
+
+// met says whether the goal is met all over an interval or nowhere in it. Anything else decides
+// nothing: a median on the right side of the goal can be chance.
 func (r row) met(low, high float64) string {
 	if r.atMost {
 		low, high = -high, -low
@@ -161,6 +166,29 @@ func (r row) met(low, high float64) string {
 		return "no"
 	}
 	return "unclear"
+}
+
+// half is where the middle half of the values lies.
+func half(values []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return sorted[n/4], sorted[n-1-n/4]
+}
+
+// interval is where the median of what was sampled lies, at 95 % or more: a coin that is tossed once for
+// each value shows no more heads than values are left out at an end in 2.5 % of all cases at the most.
+// Less than six values do not suffice for that: it is then where all of them lie.
+func interval(values []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	out := 0
+	p := math.Pow(0.5, float64(n)) // of exactly out heads
+	for rest := 0.025 - p; rest >= 0; rest -= p {
+		p *= float64(n-out) / float64(out+1)
+		out++
+	}
+	out = max(0, out-1)
+	return sorted[out], sorted[n-1-out]
 }
 
 func median(values []float64) float64 {

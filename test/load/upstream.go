@@ -20,6 +20,7 @@ type upstream struct {
 	listener net.Listener
 	script   atomic.Pointer[script]
 	served   atomic.Int64 // requests
+	hammered atomic.Int64 // those of wrk
 }
 
 // script is how the next requests are answered.
@@ -60,12 +61,16 @@ func (u *upstream) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		u.served.Add(1)
 		dialect := &openAI
 		if gemini {
 			dialect = &google
 		}
 		next := u.script.Load().next
+		count := &u.served
+		if connection == wrks {
+			next, count = nil, &u.hammered
+		}
+		count.Add(1)
 		if next == nil {
 			_, err = conn.Write(dialect.whole)
 		} else {

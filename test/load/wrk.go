@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// wrks is the number of all of wrk's connections. The upstream counts what comes by them apart, since
+// it comes even after wrk has gone.
+const wrks = -1
+
+// hammered is what came of a server that wrk has asked for as much as it could give.
+type hammered struct {
+	requests int64
+	seconds  float64
+	cpu      time.Duration // that the server took
+	p50, p99 float64       // µs
+}
+
+// wrkScript has wrk (https://github.com/wg/wrk) send a file as each request, and say at the end: the
+// requests, the microseconds, the failures, and two percentiles in microseconds.
+const wrkScript = `local file = assert(io.open(%q, "rb"))
+local message = file:read("*a")
+file:close()
+function request() return message end
+function done(summary, latency)
+	local e = summary.errors
+	io.write(string.format("\nfigures %%d %%d %%d %%d %%d\n", summary.requests, summary.duration,
+		e.connect + e.read + e.write + e.timeout + e.status, latency:percentile(50), latency:percentile(99)))
+end
+`
+
+// hammer has wrk send the same request over and over. It takes less of the machine than a client in
+// Go and leaves it to the servers. It measures whole seconds.
+func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Duration) (*hammered, error) {
+	script := filepath.Join(b.folder, "wrk.lua")
+	request := filepath.Join(b.folder, "request")
+	if err := os.WriteFile(request, m, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, request), 0o600); err != nil {
+		return nil, err
+	}
+	seconds := max(1, int(math.Round(length.Seconds())))
+	wrk := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "-s", script, "http://"+v.server.address)
+	wrk.Stderr = os.Stderr
+	cpu, served := v.server.cpu(), b.up.hammered.Load()
+	out, err := wrk.Output()
+	if err != nil {
+		return nil, fmt.Errorf("wrk: %w", err)
+	}
+	cpu, served = v.server.cpu()-cpu, b.up.hammered.Load()-served
+	_, figures, _ := bytes.Cut(out, []byte("\nfigures "))
+	var h hammered
+	var micros, failures int64
+	if _, err := fmt.Sscan(string(figures), &h.requests, &micros, &failures, &h.p50, &h.p99); err != nil {
+		return nil, fmt.Errorf("wrk says %q: %w", out, err)
+	}
+	h.seconds, h.cpu = float64(micros)/1e6, cpu
+	// The upstream may also have served, or serve later, what wrk did not wait for: before, and at the end.
+	if failures > 0 || served < h.requests-connections || served > h.requests+connections {
+		return nil, fmt.Errorf("upstream has served %d requests, but wrk has %d answers and %d failures", served, h.requests, failures)
+	}
+	return &h, nil
+}
