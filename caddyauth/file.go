@@ -17,7 +17,8 @@ func init() {
 
 // File is the keystore of a single server: two JSON files in the format that `wrangler kv bulk put`
 // takes, an array of `{"key":"<name>","value":"<JSON, as a string>"}`. Changes are seen without a
-// reload. A file that is broken or half written leaves the last good content in force.
+// reload. A file that is broken or half written leaves the last good content in force. While the
+// server may not read a file, users who are known go on for `stale_if_error`.
 type File struct {
 	// The file with the users' keys. Default: `keys.json`.
 	APIKeys string `json:"api_keys,omitempty"`

@@ -42,14 +42,21 @@ type file struct {
 	logged   string // the failure that has been logged; "": none
 }
 
-// current returns the entries of the file as it is now, or of its last good content.
-func (f *file) current() map[string]entry {
+// current returns the entries of the file as it is now, or of its last good content. It fails where
+// the file may not be read: what is broken is mended by whoever broke it, but of this nobody else
+// would see anything, and who is disabled would stay in.
+func (f *file) current() (map[string]entry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.unchanged() {
-		f.report(f.read())
+	if f.unchanged() {
+		return f.entries, nil
 	}
-	return f.entries
+	err := f.read()
+	f.report(err)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, f.unavailable(err)
+	}
+	return f.entries, nil
 }
 
 func (f *file) unchanged() bool {
@@ -138,9 +145,12 @@ func (f *file) report(err error) {
 	}
 	f.logged = failure
 	where := []zap.Field{zap.String("setting", f.setting), zap.String("path", f.path)}
-	if err != nil {
+	switch {
+	case err == nil:
+		f.log().Info("keystore file is good again", where...)
+	case errors.Is(err, fs.ErrPermission):
+		f.log().Error("keystore file may not be read by the server", append(where, zap.Error(err))...)
+	default:
 		f.log().Error("keystore file cannot be used, its last good content stays", append(where, zap.Error(err))...)
-		return
 	}
-	f.log().Info("keystore file is good again", where...)
 }

@@ -23,7 +23,8 @@ import (
 )
 
 // Store is a keystore.Editor. Changes to its files are seen by the next Get or List; a file that is
-// missing or broken is logged, and its last good content stays.
+// missing or broken is logged, and its last good content stays. A file that may not be read is logged
+// too, and unavailable.
 type Store struct {
 	apiKeys, providerSettings *file
 }
@@ -50,12 +51,17 @@ func Open(apiKeysPath, providerSettingsPath string, log func() *zap.Logger) (*St
 	return s, nil
 }
 
-// Get returns the values of those of names that are there, as copies. It fails only if ctx is done.
+// Get returns the values of those of names that are there, as copies. It fails only if ctx is done or
+// the file may not be read.
 func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
 	if err := done(ctx); err != nil {
 		return nil, err
 	}
-	return values(s.file(ns).current(), names, time.Now()), nil
+	entries, err := s.file(ns).current()
+	if err != nil {
+		return nil, err
+	}
+	return values(entries, names, time.Now()), nil
 }
 
 // values returns the values of those of names that are there now.
@@ -69,12 +75,16 @@ func values(entries map[string]entry, names []string, now time.Time) map[string]
 	return found
 }
 
-// List returns all names, in no order. It fails only if ctx is done.
+// List returns all names, in no order. It fails only if ctx is done or the file may not be read.
 func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, error) {
 	if err := done(ctx); err != nil {
 		return nil, err
 	}
-	entries, now := s.file(ns).current(), time.Now()
+	entries, err := s.file(ns).current()
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
 	names := make([]string, 0, len(entries))
 	for name, e := range entries {
 		if e.live(now) {

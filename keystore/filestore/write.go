@@ -22,9 +22,9 @@ const poll = 5 * time.Millisecond
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	name := beside(path, "lock")
 	like, _ := os.Stat(path)
-	file, err := create(name, like)
-	if err == nil {
-		err = file.Close()
+	err = writeNew(name, like, nil)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		_ = os.Remove(name) // who may edit could else not lock
 	}
 	l := flock.New(name)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -72,14 +72,19 @@ func check(content []byte) error {
 	return err
 }
 
-// writeNew makes a file and has it on the disk when it returns.
+// writeNew makes a file and has it on the disk when it returns. Its owner, its group and whether that
+// may read it are those of like, if there is one: what the administrator edits, the server must still
+// be able to read. Nobody else may.
 func writeNew(path string, like os.FileInfo, content []byte) error {
-	file, err := create(path, like)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if like != nil && like.Mode().Perm()&0o047 == 0o040 { // the server reads it through its group
-		err = file.Chmod(0o640)
+	if like != nil {
+		err = chown(file, like)
+		if err == nil && groupReads(like) {
+			err = file.Chmod(0o640)
+		}
 	}
 	if err == nil {
 		_, err = file.Write(content)
@@ -87,16 +92,8 @@ func writeNew(path string, like os.FileInfo, content []byte) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// create makes a file that nobody but its owner may read. That is the owner of like, and the group
-// is its group, if there is one and we may: what the administrator edits, the server must still be
-// able to read.
-func create(path string, like os.FileInfo) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err == nil && like != nil {
-		chown(file, like)
-	}
-	return file, err
-}
+// groupReads reports whether the server may read a file through its group, and others may not.
+func groupReads(info os.FileInfo) bool { return info.Mode().Perm()&0o047 == 0o040 }
 
 // syncFolder has the names in a folder on the disk, where the system can do that at all. Windows and
 // some file systems cannot; the file is in its place all the same.
