@@ -69,9 +69,9 @@ const (
 type purpose int
 
 const (
-	reading    purpose = iota
-	editing            // a keystore of files that are not there yet is made
-	addressing         // reading, and the site's address matters
+	existing   purpose = iota
+	making             // a keystore of files that are not there yet is made
+	addressing         // one that exists, and the site's address matters
 )
 
 // run returns a command's RunE that opens the keystore first.
@@ -180,7 +180,7 @@ func (a *administration) prepare(source Keystore, why purpose) error {
 	if f.relative && a.elsewhere {
 		return errors.New("the keystore's files are named relative to where the server runs: run this command there, or give them absolute paths")
 	}
-	if why != editing {
+	if why != making {
 		return nil
 	}
 	for _, path := range []string{f.apiKeys, f.providerSettings} {
@@ -259,6 +259,9 @@ func (a *administration) say(format string, args ...any) {
 // forget has the running server drop its copies of users or providers. If it cannot be reached, it
 // says by when the change takes effect: within that time.
 func (a *administration) forget(within time.Duration, emails ...string) {
+	if len(emails) == 0 {
+		return
+	}
 	var paths []string
 	for _, email := range emails {
 		paths = append(paths, adminPath+"cache/"+url.PathEscape(email))
@@ -278,7 +281,7 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 		}
 	}
 	if a.remote {
-		a.say("The running server was told. Workers KV can go on showing what was there before for a minute.")
+		a.say("The running server was told, and takes this up at most %s.", when)
 		return
 	}
 	a.say("The running server was told.")

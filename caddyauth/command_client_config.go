@@ -65,7 +65,7 @@ func (a *administration) clientConfig(ctx context.Context, email string) (client
 	err = a.each(ctx, keystore.ProviderSettings, func(name string, value []byte) error {
 		settings, err := keystore.ParseSettings(value)
 		if err != nil {
-			a.say("The settings of %s are broken: %v.", name, err)
+			a.say("The settings of %s are broken: %v.", printable(name), err)
 			return nil
 		}
 		c.models = append(c.models, permitted(user, providers, name, settings)...)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -121,7 +123,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
   caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
   key=$(caddy continue-auth keys add dev@example.com)`,
 		Args: cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if err := checkEmail(args[0]); err != nil {
 				return err
 			}
@@ -131,13 +133,15 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 			if err := r.apply(record, cmd.Flags().Changed("models"), cmd.Flags().Changed("expires"), now); err != nil {
 				return err
 			}
+			written := false
 			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
 				if value != nil {
 					return nil, fmt.Errorf("%s has a key already: use `keys rotate` for another, or `keys remove` first", email)
 				}
+				written = true
 				return record.Bytes(), nil
 			})
-			if err = a.settle(ctx, args[0], key, err); err != nil {
+			if err = a.settle(ctx, args[0], key, written, err); err != nil {
 				return err
 			}
 			a.say("Made a key for %s. It is shown this once.", args[0])
@@ -152,6 +156,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 
 // printKey prints a new key, which nobody can print again.
 func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON bool) (err error) {
+	signal.Ignore(syscall.SIGPIPE) // who closes the output early is to read the error
 	if asJSON {
 		err = printJSON(out, struct {
 			Email string `json:"email"`
@@ -181,20 +186,27 @@ func printJSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// settle finds out what has become of a new key where the keystore did not say: nobody would ever
-// know a key that was written and not shown.
-func (a *administration) settle(ctx context.Context, email, key string, err error) error {
-	if !uncertain(err) {
+// settle finds out what has become of a new key that the keystore may have written without saying
+// so: nobody would ever know it.
+func (a *administration) settle(ctx context.Context, email, key string, written bool, err error) error {
+	if !written || !uncertain(err) {
 		return err
 	}
 	values, unknown := a.get(ctx, keystore.APIKeys, []string{email})
 	switch {
-	case unknown != nil:
-		return fmt.Errorf("%w; whether the key was written is not known: make another with `keys rotate` once the keystore answers", err)
 	case gjson.GetBytes(values[email], "apiKeyHash").Str == keystore.HashKey(key):
 		return nil
+	case a.mayShowLater(unknown, err):
+		return fmt.Errorf("%w; whether the key was written is not known: in a minute, see with `keys show %s`, and make another key, with `keys rotate` if the user is there", err, email)
 	}
 	return err
+}
+
+// mayShowLater reports whether what failed with err may have been written all the same, although the
+// keystore, asked again, shows nothing of it or failed with unknown: Workers KV can show for a minute
+// what was there before (https://developers.cloudflare.com/kv/concepts/how-kv-works/).
+func (a *administration) mayShowLater(unknown, err error) bool {
+	return uncertain(err) && (unknown != nil || a.remote)
 }
 
 // uncertain reports whether a write may have been made although it failed.
@@ -238,7 +250,7 @@ func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
 		Short:   short,
 		Example: "  caddy continue-auth keys " + verb + " dev@example.com",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
 			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
 				r.SetEnabled(enabled)
 				return nil
@@ -267,7 +279,7 @@ func keysRotate(f *keystoreFlags) *cobra.Command {
 without one, it ends at once.`,
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			d, err := caddy.ParseDuration(grace)
 			if err != nil || d < 0 {
 				return fmt.Errorf("--grace %q: must be a duration such as 24h, not negative", grace)
@@ -277,7 +289,7 @@ without one, it ends at once.`,
 				r.Rotate(key, time.Now(), d)
 				return nil
 			})
-			if err = a.settle(ctx, args[0], key, err); err != nil {
+			if err = a.settle(ctx, args[0], key, record != nil, err); err != nil {
 				return err
 			}
 			ends := "at once"
@@ -303,7 +315,7 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 		Example: `  caddy continue-auth keys remove dev@example.com
   caddy continue-auth keys remove dev@example.com --yes`,
 		Args: cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+"?"); err != nil {
 					return err

@@ -21,7 +21,7 @@ It first says what it would do, and does it only if you agree, or with --yes.`,
 		Example: `  caddy continue-auth keys migrate
   caddy continue-auth keys migrate --yes`,
 		Args: cobra.NoArgs,
-		RunE: f.run(reading, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
 			emails, err := a.plainKeys(ctx)
 			if err != nil || len(emails) == 0 {
 				return err

@@ -79,7 +79,7 @@ func keysList(f *keystoreFlags) *cobra.Command {
 		Example: `  caddy continue-auth keys list
   caddy continue-auth keys list --json | jq -r '.[] | select(.status == "expired") | .email'`,
 		Args: cobra.NoArgs,
-		RunE: f.run(reading, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
 			return a.list(ctx, newKeyWriter(cmd.OutOrStdout(), asJSON))
 		}),
 	}
@@ -93,7 +93,7 @@ func (a *administration) list(ctx context.Context, out *keyWriter) error {
 		record, err := keystore.ParseRecord(value)
 		if err != nil {
 			broken++
-			a.say("The entry of %s is broken: %v.", email, err)
+			a.say("The entry of %s is broken: %v.", printable(email), err)
 			return nil
 		}
 		view := viewOf(email, record)
@@ -187,7 +187,7 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 		Short:   "Shows what is known of a user, but for the key",
 		Example: "  caddy continue-auth keys show dev@example.com --json",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.run(reading, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			record, err := a.user(ctx, args[0])
 			if err != nil {
 				return err

@@ -47,7 +47,7 @@ func providersList(f *keystoreFlags) *cobra.Command {
 		Short:   "Lists the providers, but for their secrets",
 		Example: "  caddy continue-auth providers list --json",
 		Args:    cobra.NoArgs,
-		RunE: f.run(reading, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
 			views, err := a.providers(ctx)
 			if err != nil {
 				return err
@@ -62,7 +62,7 @@ func providersList(f *keystoreFlags) *cobra.Command {
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(table, "PROVIDER\tHEADERS\tQUERY\tMODELS")
 			for _, v := range views {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Name, strings.Join(v.Headers, ", "), strings.Join(v.Query, ", "), strings.Join(v.Models, ", "))
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", printable(v.Name), printable(strings.Join(v.Headers, ", ")), printable(strings.Join(v.Query, ", ")), printable(strings.Join(v.Models, ", ")))
 			}
 			return table.Flush()
 		}),
@@ -78,7 +78,7 @@ func (a *administration) providers(ctx context.Context) ([]providerView, error) 
 		settings, err := keystore.ParseSettings(value)
 		if err != nil {
 			broken++
-			a.say("The settings of %s are broken: %v.", name, err)
+			a.say("The settings of %s are broken: %v.", printable(name), err)
 			return nil
 		}
 		record, err := keystore.ParseSettingsRecord(value)
@@ -109,7 +109,7 @@ now, so that a secret need not stand on the command line.`,
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21
   caddy continue-auth providers set groq`,
 		Args: cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if err := checkProvider(args[0], models); err != nil {
 				return err
 			}
@@ -208,7 +208,7 @@ func providersRemove(f *keystoreFlags) *cobra.Command {
 		Short:   "Serves a provider no longer, and removes its settings",
 		Example: "  caddy continue-auth providers remove groq --yes",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.run(editing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
+		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" with its credentials?"); err != nil {
 					return err

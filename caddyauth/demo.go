@@ -35,7 +35,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	folder, err := os.MkdirTemp("", "continue-auth-demo-")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -129,14 +130,13 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 			o.kv.Heal()
 			second := keysOf(t, o.run("keys", "import", "team.csv"))
 			hashes := o.hashes()
-			if len(hashes) != 250 || len(first)+len(second) != 250 || len(first) < 100 {
+			if len(hashes) != 250 || len(first) < 100 || len(second) < 150-50 {
 				t.Errorf("%d users; %d keys at first, %d then", len(hashes), len(first), len(second))
 			}
-			for _, keys := range []map[string]string{first, second} {
-				for email, key := range keys {
-					if hashes[email] != keystore.HashKey(key) {
-						t.Errorf("%s has another key than was printed", email)
-					}
+			maps.Copy(first, second) // as the operator was told
+			for email, hash := range hashes {
+				if hash != keystore.HashKey(first[email]) {
+					t.Errorf("%s has another key than was printed", email)
 				}
 			}
 		})
@@ -234,6 +234,59 @@ func TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten(t *testing.T) {
 	if len(o.hashes()) != 1 {
 		t.Errorf("users %v", o.hashes())
 	}
+	o.kv.FailAll(kvtest.Reply(http.StatusInternalServerError, ""))
+	for _, command := range []string{"add", "rotate"} {
+		if _, stderr, _ := o.try("keys", command, "dev@example.com"); strings.Contains(stderr, "is not known") {
+			t.Errorf("%s: nothing can have been written, but it says %s", command, stderr)
+		}
+	}
+}
+
+// TestAKeyThatWorkersKVShowsLate is not taken for one that was not written.
+func TestAKeyThatWorkersKVShowsLate(t *testing.T) {
+	o := operators(t)["cloudflare_kv"]
+	o.t = t
+	var wrote atomic.Bool
+	late := func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		switch {
+		case r.Method == http.MethodPut:
+			kvtest.CutOff(w, r, next)
+			wrote.Store(true)
+		case wrote.Load():
+			kvtest.Reply(http.StatusOK, `{"success":true,"result":{"values":{}}}`)(w, r, next)
+		default:
+			next(w, r)
+		}
+	}
+	o.kv.FailAll(late)
+	o.refused("whether the key was written is not known", "keys", "add", "dev@example.com")
+	if o.hashes()["dev@example.com"] == "" {
+		t.Error("the key has not been written, which proves nothing")
+	}
+	wrote.Store(false)
+	o.write("team.csv", team(3))
+	printed, stderr, status := o.try("keys", "import", "team.csv")
+	if status != 1 || !strings.Contains(stderr, "3 of the last 3 keys may or may not have been written") {
+		t.Errorf("exit status %d\n%s", status, stderr)
+	}
+	keys := keysOf(t, printed)
+	for email, hash := range o.hashes() {
+		if email != "dev@example.com" && hash != keystore.HashKey(keys[email]) {
+			t.Errorf("%s has a key that was not printed", email)
+		}
+	}
+	wrote.Store(false)
+	o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if r.Method == http.MethodPut {
+			kvtest.Reply(http.StatusForbidden, "")(w, r, next)
+			return
+		}
+		next(w, r)
+	})
+	o.write("team.csv", team(6))
+	if printed, stderr, _ := o.try("keys", "import", "team.csv"); len(keysOf(t, printed)) != 0 || strings.Contains(stderr, "may or may not") {
+		t.Errorf("a token that may not write: printed %s\n%s", printed, stderr)
+	}
 }
 
 // TestImportsOfSpreadsheets: what they write, and nothing is lost.
@@ -262,21 +315,31 @@ func TestAKeyThatCannotBeShown(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	defer func() { _ = full.Close() }()
-	o := newOperator(t, "keystore file", "off")
-	o.write("team.csv", team(3))
-	for _, args := range [][]string{{"keys", "add", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "import", "team.csv"}} {
-		cmd := o.command(args...)
-		var stderr strings.Builder
-		cmd.Stdout, cmd.Stderr = full, &stderr
-		if err := cmd.Run(); err == nil {
-			t.Errorf("%v succeeds", args)
-		}
-		if args[1] != "import" && (!strings.Contains(stderr.String(), "make another with `keys rotate dev@example.com`") || !strings.Contains(stderr.String(), "admin endpoint is off")) {
-			t.Errorf("%v: the operator reads %s", args, stderr.String())
-		}
+	reader, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if users := o.hashes(); len(users) != 1 {
-		t.Errorf("an import that cannot show keys made %d users", len(users)-1)
+	defer func() { _ = closed.Close() }()
+	_ = reader.Close()
+	for name, out := range map[string]*os.File{"a full disk": full, "a pipe that nobody reads": closed} {
+		t.Run(name, func(t *testing.T) {
+			o := newOperator(t, "keystore file", "off")
+			o.write("team.csv", team(3))
+			for _, args := range [][]string{{"keys", "add", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "import", "team.csv"}} {
+				cmd := o.command(args...)
+				var stderr strings.Builder
+				cmd.Stdout, cmd.Stderr = out, &stderr
+				if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
+					t.Errorf("%v: %v", args, err)
+				}
+				if args[1] != "import" && (!strings.Contains(stderr.String(), "make another with `keys rotate dev@example.com`") || !strings.Contains(stderr.String(), "admin endpoint is off")) {
+					t.Errorf("%v: the operator reads %s", args, stderr.String())
+				}
+			}
+			if users := o.hashes(); len(users) != 1 {
+				t.Errorf("an import that cannot show keys made %d users", len(users)-1)
+			}
+		})
 	}
 }
 

@@ -253,7 +253,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 			}
 			o.run("keys", "remove", dev, "--yes")
 			want("removed", 401, 401, 401, 401)
-			if _, stderr, _ := o.try("keys", "add", dev); !strings.Contains(stderr, "The running server was told.") {
+			if _, stderr, _ := o.try("keys", "add", dev); !regexp.MustCompile(`The running server was told(\.|, and takes this up at most 1h0m0s after Workers KV shows it)`).MatchString(stderr) {
 				t.Errorf("the operator reads %q", stderr)
 			}
 		})
@@ -478,5 +478,33 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestOnlyWhatMakesSomethingMakesFiles: in the wrong folder, no other command leaves a keystore.
+func TestOnlyWhatMakesSomethingMakesFiles(t *testing.T) {
+	o := newOperator(t, "keystore file", "off")
+	for _, args := range [][]string{
+		{"keys", "disable", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "remove", "dev@example.com", "--yes"},
+		{"keys", "list"}, {"keys", "migrate"}, {"providers", "remove", "groq", "--yes"}, {"providers", "list"},
+	} {
+		o.refused("keys.json: no such file", args...)
+	}
+	if left, err := os.ReadDir(o.folder); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+func TestWhatProvidersAreCalledDoesNotReachTheTerminalRaw(t *testing.T) {
+	o := newOperator(t, "keystore file", "off")
+	o.write("keys.json", "[]")
+	o.write("providers.json", `[{"key":"gro\u202eq","value":"{\"models\":[\"m\\u001b[2J\"]}"},{"key":"x\u202ey","value":"{"}]`)
+	stdout, stderr, _ := o.try("providers", "list")
+	if !strings.Contains(stderr, "The settings of x?y are broken") || strings.ContainsAny(stdout+stderr, "\u202e\x1b") {
+		t.Errorf("printed %q, %q", stdout, stderr)
+	}
+	o.write("providers.json", `[{"key":"gro\u202eq","value":"{\"models\":[\"m\\u001b[2J\"]}"}]`)
+	if stdout := o.run("providers", "list"); !strings.Contains(stdout, "gro?q") || !strings.Contains(stdout, "m?[2J") {
+		t.Errorf("printed %q", stdout)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -232,7 +233,24 @@ func TestTheDemoShowsEveryProviderAndEndsWhenInterrupted(t *testing.T) {
 		}
 	}
 	runCurl(t, out.String())
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	endDemo(t, cmd, out, os.Interrupt)
+}
+
+func TestTheDemoEndsWithItsTerminal(t *testing.T) {
+	cmd := caddy(t, nil, "continue-auth", "demo")
+	out := newOutput()
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.waitFor(t, "autocomplete]")
+	endDemo(t, cmd, out, syscall.SIGHUP)
+}
+
+// endDemo ends a demo, which leaves nothing.
+func endDemo(t *testing.T, cmd *exec.Cmd, out *output, by os.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(by); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {

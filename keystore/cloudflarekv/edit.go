@@ -123,8 +123,15 @@ func (s *Store) remove(ctx context.Context, ns keystore.Namespace, names []strin
 
 // change makes a call that writes, whose second attempt does no harm: it writes the same again.
 func (s *Store) change(ctx context.Context, send send) error {
-	body, err := s.call(ctx, send)
+	attempts := 0
+	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
+		attempts++
+		return send(ctx, opts...)
+	})
 	switch {
+	case err != nil && attempts > 1 && !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, keystore.ErrTimeout):
+		// The refusal is the second attempt's. The first one may have written.
+		return fmt.Errorf("%w: the connection or the server failed, and then: %w", keystore.ErrUnavailable, err)
 	case errors.Is(err, keystore.ErrUnauthorized): // which a read with the same token just was not
 		return fmt.Errorf("%w: to write, the token needs the permission Workers KV Storage Write", err)
 	case err != nil:

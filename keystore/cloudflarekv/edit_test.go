@@ -301,3 +301,29 @@ func TestNothingIsRemovedAfterAWriteThatFailed(t *testing.T) {
 		t.Error("a has been removed")
 	}
 }
+
+// TestARefusalOfTheSecondAttemptIsNotTheWholeAnswer: the first one was applied.
+func TestARefusalOfTheSecondAttemptIsNotTheWholeAnswer(t *testing.T) {
+	for name, second := range map[string]kvtest.Fault{
+		"too many calls": kvtest.Reply(429, "", "Retry-After", "7"),
+		"no permission":  kvtest.Reply(403, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := kvtest.NewServer(t)
+			s := open(t, writable(server))
+			err := s.Edit(t.Context(), keystore.APIKeys, []string{"a"}, func(string, []byte) ([]byte, error) {
+				server.FailAll(second)
+				server.FailNext(1, kvtest.CutOff)
+				return []byte("1"), nil
+			})
+			if value, _ := server.Get(kvtest.APIKeys, "a"); value != "1" || !errors.Is(err, keystore.ErrUnavailable) {
+				t.Errorf("written %q, error %v", value, err)
+			}
+			if limit, ok := errors.AsType[*keystore.RateLimitError](err); ok && limit.RetryAfter != 7*time.Second {
+				t.Error(limit.RetryAfter)
+			}
+			wantNoSecret(t, server, err)
+		})
+	}
+}
