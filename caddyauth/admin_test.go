@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 	"github.com/tidwall/gjson"
 )
 
 // startAdmin runs Caddy with its admin endpoint, and returns a function that calls it.
 func startAdmin(t *testing.T, s setup) (*proxy, func(method, path string) (*http.Response, string)) {
 	t.Helper()
-	s.admin = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.admin = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 	p := start(t, s)
 	return p, func(method, path string) (*http.Response, string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.admin+path, nil)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 	"github.com/tidwall/gjson"
 )
 
@@ -318,8 +319,7 @@ func TestAReverseProxyWithoutOurTransportFailsClosed(t *testing.T) {
 func TestTheTransportRefusesRequestsThatNobodyHasChecked(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL})
-	port := freePort(t)
-	p.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.Take())
 	if err := p.load(p.config + "\n" + p.url + " {\nreverse_proxy " + u.URL + " {\ntransport continue_auth\n}\n}"); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 	"github.com/tidwall/gjson"
 )
 
@@ -153,7 +154,7 @@ func start(t *testing.T, s setup) *proxy {
 
 // run runs Caddy on a free port.
 func (p *proxy) run(s setup, folder string) error {
-	p.url = fmt.Sprintf("http://127.0.0.1:%d", freePort(p.t))
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.Take())
 	p.config = fmt.Sprintf(`{
 		admin %s
 		persist_config off
@@ -214,16 +215,6 @@ func (p *proxy) waitForOneListener() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	p.t.Error("the configuration before listens still")
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // logSink takes Caddy's log over TCP, the one output that a test can read as it grows.

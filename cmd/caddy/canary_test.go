@@ -20,6 +20,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 // canaries are secrets that must be found nowhere, by what they are.
@@ -99,7 +100,7 @@ type watched struct {
 
 func newWatched(t *testing.T) *watched {
 	t.Helper()
-	w := &watched{operator: newOperator(t, "keystore file", fmt.Sprintf("127.0.0.1:%d", freePort(t))), canaries: canaries{}}
+	w := &watched{operator: newOperator(t, "keystore file", fmt.Sprintf("127.0.0.1:%d", freeport.Take())), canaries: canaries{}}
 	w.kv = kvtest.NewServer(t)
 	w.write("Caddyfile", fmt.Sprintf(canaryConfig, w.admin, w.site, kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, w.kv.URL, w.gateway.URL))
 	token := kvtest.APIToken + "-canary"

@@ -19,6 +19,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 var update = flag.Bool("update", false, "write what the commands print to testdata")
@@ -37,7 +38,7 @@ type operator struct {
 
 // operators are one for each keystore. The admin endpoint is a socket for one, a port for the other.
 func operators(t *testing.T) map[string]*operator {
-	files := newOperator(t, `keystore file`, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	files := newOperator(t, `keystore file`, fmt.Sprintf("127.0.0.1:%d", freeport.Take()))
 	kv := kvtest.NewServer(t)
 	socket, err := os.MkdirTemp("", "admin") // t's own folder makes paths too long for a socket
 	if err != nil {
@@ -64,7 +65,7 @@ func newOperator(t *testing.T, keystore, admin string) *operator {
 	}
 	t.Cleanup(func() { _ = gateway.Close() })
 	o := &operator{
-		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freePort(t)),
+		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freeport.Take()),
 		env: []string{
 			"ACCOUNT_ID=" + gateway.Config.Account, "GATEWAY_NAME=" + gateway.Config.Gateway, "GATEWAY_API_KEY=" + gateway.Config.Token,
 			"WORKERS_AI=" + gateway.Config.ProviderHeaders["workers-ai"]["Authorization"],

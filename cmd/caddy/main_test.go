@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 // TestMain lets the test's own binary be caddy: the tests run it as a process.
@@ -103,7 +103,7 @@ func start(t *testing.T) *server {
 	t.Cleanup(func() { _ = gateway.Close() })
 	folder := t.TempDir()
 	writeStore(t, folder, gateway)
-	tlsPort, plainPort := freePort(t), freePort(t)
+	tlsPort, plainPort := freeport.Take(), freeport.Take()
 	s := &server{
 		gateway: gateway,
 		https:   fmt.Sprintf("https://localhost:%d", tlsPort),
@@ -202,16 +202,6 @@ func write(t *testing.T, path string, entries map[string]string) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func TestTheDemoShowsEveryProviderAndEndsWhenInterrupted(t *testing.T) {

@@ -5,10 +5,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { freePort } from '../freeport/freeport.mjs'
 
 const models = {
   'workers-ai': ['@cf/meta/llama-3.1-8b-instruct', '@cf/qwen/qwen2.5-coder-32b-instruct', '@cf/baai/bge-m3'],
@@ -36,15 +36,6 @@ const start = (program, args, options) => {
   const child = spawn(program, args, options)
   children.push(child)
   return child
-}
-
-async function freePort() {
-  const taken = createServer().listen(0, '127.0.0.1')
-  await once(taken, 'listening')
-  const { port } = taken.address()
-  taken.close()
-  await once(taken, 'close')
-  return port
 }
 
 const simulator = start(resolve(process.env.GATEWAY ?? 'gateway'), [], { stdio: ['pipe', 'pipe', 'inherit'] })

@@ -12,6 +12,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Miniflare } from 'miniflare'
+import { freePort } from '../freeport/freeport.mjs'
 
 const here = path => fileURLToPath(new URL(path, import.meta.url))
 const limit = { timeout: 200_000 }
@@ -29,14 +30,6 @@ const cloudflare = { // also what wrangler calls them
 const requests = []
 const servers = []
 let miniflare, gateway, site
-
-async function freePort() {
-  const taken = createServer()
-  await new Promise(listening => taken.listen(0, '127.0.0.1', listening))
-  const { port } = taken.address()
-  await new Promise(closed => taken.close(closed))
-  return port
-}
 
 // serve runs a Caddyfile until the tests end.
 async function serve(config, env) {

@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 const (
@@ -94,15 +95,12 @@ func writeEntries(path string, entries map[string]string) error {
 // start runs Caddy with that site, over plain HTTP/1.1. All that the servers are to have in common
 // is here.
 func (b *bench) start(ctx context.Context, name, site string) (*server, error) {
-	ports, err := freePorts(ctx, 2)
-	if err != nil {
-		return nil, err
-	}
+	address, admin := fmt.Sprintf("127.0.0.1:%d", freeport.Take()), fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 	home := filepath.Join(b.folder, name)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, err
 	}
-	s := &server{name: name, address: ports[0], admin: "http://" + ports[1]}
+	s := &server{name: name, address: address, admin: "http://" + admin}
 	s.config = fmt.Sprintf(`{
 	admin %s
 	persist_config off
@@ -119,7 +117,7 @@ http://%s {
 	bind 127.0.0.1
 	%s
 }
-`, ports[1], home, s.address, site)
+`, admin, home, s.address, site)
 	path := filepath.Join(home, "Caddyfile")
 	if err := os.WriteFile(path, []byte(s.config), 0o600); err != nil {
 		return nil, err
@@ -187,17 +185,4 @@ func (s *server) ask(ctx context.Context, method, path, body string) (string, er
 		return "", fmt.Errorf("%s %s: %s: %s", method, path, res.Status, text.String())
 	}
 	return text.String(), nil
-}
-
-func freePorts(ctx context.Context, n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = listener.Close() }()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 const key = "cca_key-of-all-users"
@@ -95,9 +96,9 @@ func (r *run) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, thinking.Close()) }()
 	go func() { _ = thinking.Serve(upstream) }()
 
-	ports, err := freePorts(ctx, 3)
-	if err != nil {
-		return err
+	var ports [3]string
+	for i := range ports {
+		ports[i] = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 	}
 	r.url = "http://" + ports[0]
 	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String())
@@ -363,17 +364,4 @@ func start(ctx context.Context, cmd *exec.Cmd, log, ready string) (end func() er
 	}
 	said, _ := os.ReadFile(log)
 	return nil, errors.Join(fmt.Errorf("%s does not answer: %s", cmd.Path, said), end())
-}
-
-func freePorts(ctx context.Context, n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = listener.Close() }()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
 }
