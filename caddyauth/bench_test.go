@@ -147,7 +147,7 @@ func BenchmarkRecord(b *testing.B) {
 		r := (&http.Request{Header: http.Header{}}).WithContext(context.WithValue(context.WithValue(ctx, caddy.ReplacerCtxKey, repl), caddyhttp.ExtraLogFieldsCtxKey, extra))
 		rec := newRecord(r)
 		rec.email, rec.signedIn, rec.keyID, rec.lookup = testEmail, true, keystore.IDOf(testKey), cache.Fresh
-		keyLookupsTotal.WithLabelValues(string(rec.lookup)).Inc()
+		keyLookups[rec.lookup].Inc()
 		rec.provider, rec.model, rec.outcome = "groq", "llama-3.3-70b-versatile", outcomeOK
 		var scanner provider.UsageScanner
 		scanner.Write(usageEvent)

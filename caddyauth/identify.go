@@ -28,29 +28,31 @@ var invalidKey = &openai.Error{
 
 // identify finds the user whose key the request presents. It does not touch the body.
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
-	address := clientAddress(r)
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		h.attempts.add(address)
+		h.attempts.add(clientAddress(r))
 		return user{}, invalidKey
 	}
 	rec.email = email
-	wait := h.attempts.wait(address)
-	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, wait <= 0)
+	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, false)
+	if err == cache.ErrMayNotAsk {
+		if wait := h.attempts.wait(clientAddress(r)); wait > 0 {
+			return user{}, tooManyFailedAttempts(wait)
+		}
+		record, from, err = h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, true)
+	}
 	rec.key, rec.lookup = record, from
 	if from != cache.NotAsked {
-		keyLookupsTotal.WithLabelValues(string(from)).Inc()
+		keyLookups[from].Inc()
 	}
 	switch {
-	case err == cache.ErrMayNotAsk:
-		return user{}, tooManyFailedAttempts(wait)
 	case r.Context().Err() != nil:
 		return user{}, clientGone(r.Context())
 	case err != nil && err != cache.ErrAbsent && !errors.As(err, new(*cache.BrokenRecordError)):
 		return user{}, keystoreUnavailable(err)
 	}
 	if !record.Check(key, time.Now()) {
-		h.attempts.add(address)
+		h.attempts.add(clientAddress(r))
 		return user{}, invalidKey
 	}
 	rec.signedIn, rec.keyID = true, keystore.IDOf(key)

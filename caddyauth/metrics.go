@@ -52,11 +52,14 @@ var (
 	}, []string{"provider"})
 )
 
+// keyLookups are the counters of keyLookupsTotal.
+var keyLookups = make(map[cache.Source]prometheus.Counter)
+
 // What can be counted from the beginning is there from the beginning: a rate does not see the step from
 // nothing to 1.
 func init() {
 	for _, result := range []cache.Source{cache.Fresh, cache.Refreshed, cache.Loaded, cache.Stale, cache.Absent, cache.Failed} {
-		keyLookupsTotal.WithLabelValues(string(result))
+		keyLookups[result] = keyLookupsTotal.WithLabelValues(string(result))
 	}
 	for _, outcome := range keystoreOutcomes {
 		keystoreRequestsTotal.WithLabelValues("read", outcome.name)

@@ -2,7 +2,9 @@ package caddyauth
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -75,16 +77,24 @@ func newRecord(r *http.Request) *record {
 const maxRequestID = 128
 
 // requestID is the id that the client, or a handler before this one, has given the request, or a new
-// one. An id that could do harm where it is written is not taken over.
+// one. An id that could do harm where it is written is not taken over. Nothing hangs on a new one's being
+// hard to guess, but that no other is the same.
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	harmful := func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.:/+=", c))
 	}
 	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, harmful) {
-		return rand.Text()
+		return newRequestID()
 	}
 	return id
+}
+
+func newRequestID() string {
+	var id [16]byte
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	return hex.EncodeToString(id[:])
 }
 
 // wrote notes that a part of the answer goes to the client now.

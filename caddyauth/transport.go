@@ -86,7 +86,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// outgoing is header with the secrets, and without what reverse_proxy has added about the client.
+// outgoing is header with the secrets and what is the same for all requests, and without what
+// reverse_proxy has added about the client.
 func (c *handoff) outgoing(header http.Header) http.Header {
 	out := make(http.Header) // not of a size: what has eight names at most, as mostly, Go keeps in less memory
 	for name, values := range header {
@@ -94,12 +95,18 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 			out[name] = values
 		}
 	}
-	out["Cf-Aig-Authorization"] = []string{"Bearer " + c.gatewayToken}
+	own := [2]string{"Bearer " + c.gatewayToken, c.metadata}
+	out["Cf-Aig-Authorization"], out["Cf-Aig-Metadata"] = own[:1:1], own[1:]
+	out["Accept-Encoding"] = identity
 	for name, values := range c.header {
 		out[name] = values
 	}
 	return out
 }
+
+// identity is a header's value, which nobody writes to. Without it, Go asks for gzip, and an answer that is
+// compressed cannot be passed on piece by piece.
+var identity = []string{"identity"}
 
 // gather puts a short body into memory of its own, in a type that net/http knows. Go sends the header
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It

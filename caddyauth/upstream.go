@@ -29,6 +29,10 @@ type handoff struct {
 
 	gatewayToken string
 
+	// metadata tells the gateway who the user is. It is no secret, but nobody has to see it before the
+	// transport, and each header costs reverse_proxy more than all that we do with it.
+	metadata string
+
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
@@ -101,23 +105,24 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		header:       s.Header,
 		query:        query,
 		gatewayToken: h.settings.gatewayToken,
+		metadata:     metadata(u),
 		body:         body,
 		decode:       call.Translate != nil,
 	}
 	body.content = call.Body
 	request.Body, call.Body = nil, nil // what they are in may be another request's before this one ends
-	out := h.upstreamRequest(r, carried, call, u)
+	out := h.upstreamRequest(r, carried, call)
 	return h.relay(w, out, next, carried, call, rec)
 }
 
 // upstreamRequest is r as it leaves, but for what carried holds.
-func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *openai.Call, u user) *http.Request {
+func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *openai.Call) *http.Request {
 	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
 	out.URL = &url.URL{
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
-	out.Header = h.upstreamHeader(r.Header, u)
+	out.Header = h.upstreamHeader(r.Header)
 	out.Trailer = nil
 	out.TransferEncoding = nil
 	out.ContentLength = int64(len(carried.body.content))
@@ -127,7 +132,7 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 	return out
 }
 
-func (h *Handler) upstreamHeader(client http.Header, u user) http.Header {
+func (h *Handler) upstreamHeader(client http.Header) http.Header {
 	header := make(http.Header, 8)
 	for _, name := range passedHeaders {
 		if values, ok := client[name]; ok {
@@ -142,17 +147,11 @@ func (h *Handler) upstreamHeader(client http.Header, u user) http.Header {
 	if !strings.HasPrefix(client.Get("Content-Type"), jsonType[0]) {
 		header["Content-Type"] = jsonType // the body has been found to be JSON, whatever curl says of it
 	}
-	header["Accept-Encoding"] = identity
-	header["Cf-Aig-Metadata"] = []string{metadata(u)}
 	return header
 }
 
-// Values of headers that are the same for all requests, which nobody writes to. Without identity, Go
-// asks for gzip, and an answer that is compressed cannot be passed on piece by piece.
-var (
-	jsonType = []string{"application/json"}
-	identity = []string{"identity"}
-)
+// jsonType is a header's value, which nobody writes to.
+var jsonType = []string{"application/json"}
 
 // passedHeaders are the headers that every client may send upstream.
 var passedHeaders = []string{"Accept", "Content-Type", "User-Agent"}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
@@ -108,7 +107,7 @@ func TestARequestCanBeSentAgain(t *testing.T) {
 	h := &Handler{}
 	carried := &handoff{body: newRequestBody(4)}
 	copy(carried.body.content, "body")
-	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"}, user{testEmail, &keystore.APIKey{}})
+	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"})
 	for range 2 {
 		body, err := out.GetBody()
 		if err != nil {
