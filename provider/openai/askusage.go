@@ -38,13 +38,12 @@ type usageRemover struct {
 	line     []byte // the beginning of one
 	out      []byte
 	dropping bool // the end of the event whose data has been dropped
-	within   bool // an event, of which the client has seen a part
-	complete bool
+	passage  Passage
 	usage    Usage
 }
 
 func (*usageRemover) Stream() bool { return true }
-func (*usageRemover) Done() bool   { return false }
+func (t *usageRemover) Done() bool { return t.passage.reported }
 
 func (t *usageRemover) Usage() (Usage, bool) { return t.usage, t.usage != Usage{} }
 
@@ -63,10 +62,7 @@ func (t *usageRemover) Write(p []byte) (int, error) {
 	if len(t.line) > maxObject {
 		return 0, UpstreamBroken("Try again: the provider's answer has a line of more than 64 MB.")
 	}
-	if len(t.out) == 0 {
-		return len(p), nil
-	}
-	if _, err := t.dst.Write(t.out); err != nil {
+	if err := t.flush(); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -75,8 +71,15 @@ func (t *usageRemover) Write(p []byte) (int, error) {
 // pass passes on what may pass of a line.
 func (t *usageRemover) pass(line []byte) {
 	content := bytes.TrimRight(line, "\r\n")
-	blank := len(content) == 0
-	if t.dropping && blank {
+	e := reportedIn(content)
+	switch {
+	case t.Done():
+		return
+	case e != nil:
+		t.passage.reported = true
+		t.out = t.passage.AppendFrame(t.out, e)
+		return
+	case t.dropping && len(content) == 0:
 		t.dropping = false
 		return
 	}
@@ -94,8 +97,7 @@ func (t *usageRemover) pass(line []byte) {
 		line = cutMember(line, len("data:")+usage.Index, len(usage.Raw))
 	}
 	t.out = append(t.out, line...)
-	t.within = !blank
-	t.complete = t.complete || ok && string(bytes.TrimSpace(data)) == "[DONE]"
+	t.passage.note(line)
 }
 
 // cutMember returns line without the member `usage` whose value stands at that place.
@@ -115,23 +117,28 @@ func cutMember(line []byte, at, length int) []byte {
 }
 
 func (t *usageRemover) Close() error {
-	if len(t.line) == 0 {
-		return nil
-	}
 	t.out = t.out[:0]
-	t.pass(t.line)
-	_, err := t.dst.Write(t.out)
-	return err
+	if len(t.line) > 0 {
+		t.pass(t.line)
+	}
+	if _, e := t.passage.Close(); e != nil {
+		t.out = t.passage.AppendFrame(t.out, e)
+	}
+	return t.flush()
 }
 
 func (t *usageRemover) Abort(e *Error) error {
-	if t.complete {
+	if t.passage.Complete() {
 		return nil
 	}
-	var end []byte
-	if t.within {
-		end = []byte("\n")
+	t.out = t.passage.AppendFrame(t.out[:0], e)
+	return t.flush()
+}
+
+func (t *usageRemover) flush() error {
+	if len(t.out) == 0 {
+		return nil
 	}
-	_, err := t.dst.Write(e.AppendFrame(end))
+	_, err := t.dst.Write(t.out)
 	return err
 }

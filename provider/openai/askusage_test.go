@@ -57,6 +57,9 @@ func removed(t testing.TB, pieces ...string) string {
 	return client.String()
 }
 
+// incomplete is what ends an answer without a reason to finish.
+var incomplete = string(errIncomplete.AppendFrame(nil))
+
 var usageStreams = map[string]struct{ came, seen string }{
 	"OpenAI's": {
 		"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5}}\n\ndata: [DONE]\n\n",
@@ -72,17 +75,21 @@ var usageStreams = map[string]struct{ came, seen string }{
 	},
 	"a filter's chunk without choices": {
 		"data: {\"choices\":[],\"prompt_filter_results\":[],\"usage\":null}\n\n",
-		"data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
+		"data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n" + incomplete,
 	},
 	"text that speaks of it": {
 		"data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}\n\n: \"usage\"\n\nevent: \"usage\"\ndata: \"usage\"\n\ndata: {\"usage\"\n\n",
-		"data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}\n\n: \"usage\"\n\nevent: \"usage\"\ndata: \"usage\"\n\ndata: {\"usage\"\n\n",
+		"data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}\n\n: \"usage\"\n\nevent: \"usage\"\ndata: \"usage\"\n\ndata: {\"usage\"\n\n" + incomplete,
 	},
 	"a stream without its last line feed": {
 		"data: {\"choices\":[1]}\n\ndata: {\"choices\":[2],\"usage\":null}",
-		"data: {\"choices\":[1]}\n\ndata: {\"choices\":[2]}",
+		"data: {\"choices\":[1]}\n\ndata: {\"choices\":[2]}\n\n" + incomplete,
 	},
-	"nothing but what is taken out": {"data: {\"choices\":[],\"usage\":{}}\n\n", ""},
+	"nothing but what is taken out": {"data: {\"choices\":[],\"usage\":{}}\n\n", incomplete},
+	"an error that the provider reports": {
+		"data: {\"choices\":[1],\"usage\":null}\n\ndata: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\ndata: [DONE]\n\n",
+		"data: {\"choices\":[1]}\n\ndata: {\"error\":{\"message\":\"overloaded\",\"type\":\"api_error\",\"param\":null,\"code\":null}}\n\n",
+	},
 }
 
 func TestUsageThatTheClientDidNotAskForIsTakenOut(t *testing.T) {
@@ -150,7 +157,7 @@ func FuzzUsageRemover(f *testing.F) {
 		if torn := removed(t, came[:at], came[at:]); torn != whole {
 			t.Errorf("%q torn at %d: %q, want %q", came, at, torn, whole)
 		}
-		if !strings.Contains(came, `"usage"`) && whole != came {
+		if !strings.Contains(came, `"usage"`) && !strings.Contains(came, `"error"`) && !strings.HasPrefix(whole, came) {
 			t.Errorf("%q became %q", came, whole)
 		}
 	})

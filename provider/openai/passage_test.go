@@ -1,0 +1,170 @@
+package openai
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// passed sends pieces through a Passage, as far as an error that the provider reports.
+func passed(pieces ...string) (came []string, reported, atEnd *Error) {
+	var p Passage
+	for _, piece := range pieces {
+		out, e := p.Pass([]byte(piece))
+		if came = append(came, string(out)); e != nil {
+			return came, e, nil
+		}
+	}
+	rest, e := p.Close()
+	return append(came, string(rest)), nil, e
+}
+
+const (
+	textChunk   = `data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}` + "\n\n"
+	finishChunk = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+)
+
+func TestAStreamPassesAsItComes(t *testing.T) {
+	for name, piece := range map[string]string{
+		"an event":                      textChunk,
+		"half an event":                 textChunk[:20],
+		"a word that might be an error": `data: {"err`,
+		"nothing":                       "",
+	} {
+		var p Passage
+		if out, e := p.Pass([]byte(piece)); string(out) != piece || e != nil {
+			t.Errorf("%s: %q, error %v", name, out, e)
+		}
+	}
+}
+
+func TestAnErrorThatAProviderReportsWithinAStream(t *testing.T) {
+	frame := `data: {"error":{"message":"overloaded","type":"server_error","param":null,"code":"busy"}}` + "\n\n"
+	for name, test := range map[string]struct {
+		pieces []string
+		came   string
+	}{
+		"after a chunk":                 {[]string{textChunk, frame}, textChunk},
+		"in a chunk's piece":            {[]string{textChunk + frame + textChunk}, textChunk},
+		"torn":                          {[]string{textChunk, frame[:20], frame[20:], textChunk}, textChunk},
+		"with CRLF":                     {[]string{textChunk, strings.ReplaceAll(frame, "\n", "\r\n")}, textChunk},
+		"behind its event's name":       {[]string{"event: error\n" + frame}, "event: error\n"},
+		"beside choices, as OpenRouter": {[]string{`data: {"error":{"code":"busy","message":"overloaded"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}` + "\n\n"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			came, e, _ := passed(test.pieces...)
+			if strings.Join(came, "") != test.came {
+				t.Errorf("before it, %q has come, want %q", came, test.came)
+			}
+			if e == nil || e.Message != "overloaded" || e.Code != "busy" {
+				t.Errorf("error %#v", e)
+			}
+		})
+	}
+}
+
+func TestNothingPassesBehindAnError(t *testing.T) {
+	var p Passage
+	if _, e := p.Pass([]byte(`data: {"error":{"message":"overloaded"}}` + "\n\n")); e == nil {
+		t.Fatal("no error")
+	}
+	if out, e := p.Pass([]byte(textChunk)); len(out) > 0 || e != nil {
+		t.Errorf("%q, error %v", out, e)
+	}
+	if rest, e := p.Close(); len(rest) > 0 || e != nil {
+		t.Errorf("at the end, %q, error %v", rest, e)
+	}
+	if !p.Complete() {
+		t.Error("what comes then is taken for a connection that was cut off")
+	}
+}
+
+func TestWhatLooksLikeAnErrorPasses(t *testing.T) {
+	for name, stream := range map[string]string{
+		"no error":                        `data: {"response":1,"error":null}` + "\n\n",
+		"a member of that name below":     `data: {"response":{"error":{"message":"x"}}}` + "\n\n",
+		"text":                            `data: {"choices":[{"delta":{"content":"\"error\": {}"}}]}` + "\n\n",
+		"a comment":                       `: "error"` + "\n\n",
+		"data that is no JSON":            `data: {"error":` + "\n\n",
+		"the API's own event of an error": `data: {"type":"error","code":"x","message":"m","param":null}` + "\n\n",
+		"a line without its end":          `data: {"error":{"message":"x"`,
+	} {
+		pieces := strings.SplitAfter(stream+finishChunk, `"error"`)
+		came, e, _ := passed(pieces...)
+		if strings.Join(came, "") != stream+finishChunk || e != nil {
+			t.Errorf("%s: %q became %q, error %v", name, stream, came, e)
+		}
+	}
+}
+
+func TestWhetherAStreamIsWhole(t *testing.T) {
+	for name, test := range map[string]struct {
+		stream          string
+		whole, complete bool
+	}{
+		"nothing":                           {"", false, false},
+		"text":                              {textChunk, false, false},
+		"a reason to finish":                {textChunk + finishChunk, true, false},
+		"a reason with white space":         {`data: {"finish_reason" : "stop"}` + "\n\n", true, false},
+		"a reason behind one that is null":  {strings.TrimSuffix(textChunk, "\n") + finishChunk, true, false},
+		"[DONE]":                            {textChunk + "data: [DONE]\n\n", true, true},
+		"[DONE] without a space, with CRLF": {textChunk + "data:[DONE]\r\n\r\n", true, true},
+		"text that speaks of [DONE]":        {`data: {"x":"data: [DONE]"}` + "\n\n", false, false},
+		"text that speaks of a reason":      {`data: {"x":"\"finish_reason\":\"stop\""}` + "\n\n", false, false},
+		"a response that is complete":       {`event: response.completed` + "\n" + `data: {"type":"response.completed","response":{}}` + "\n\n", true, true},
+		"a response that is incomplete":     {`data: {"type":"response.incomplete","response":{}}` + "\n\n", true, true},
+		"a response that has failed":        {`data: {"type":"response.failed","response":{}}` + "\n\n", true, true},
+		"a response that goes on":           {`data: {"type":"response.output_text.delta","delta":"response.completed"}` + "\n\n", false, false},
+		"a response that speaks of its end": {`data: {"type":"response.output_text.delta","delta":"\"response.completed\""}` + "\n\n", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for at := range len(test.stream) + 1 {
+				var p Passage
+				for _, piece := range []string{test.stream[:at], test.stream[at:]} {
+					if out, e := p.Pass([]byte(piece)); string(out) != piece || e != nil {
+						t.Fatalf("%q became %q, error %v", piece, out, e)
+					}
+				}
+				_, e := p.Close()
+				if whole := e == nil; whole != test.whole || p.Complete() != test.complete {
+					t.Fatalf("torn at %d, whole %t, complete %t, want %t, %t", at, whole, p.Complete(), test.whole, test.complete)
+				}
+			}
+		})
+	}
+}
+
+func TestTheErrorThatEndsAStreamIsAnEventOfItsOwn(t *testing.T) {
+	for came, want := range map[string]string{
+		"":                   "",
+		textChunk:            "",
+		"data: 1\r\n\r\n":    "",
+		"data: 1\n":          "\n",
+		"data: {\"choices\"": "\n\n",
+	} {
+		var p Passage
+		_, _ = p.Pass([]byte(came))
+		if got := string(p.AppendFrame(nil, errIncomplete)); got != want+incomplete {
+			t.Errorf("behind %q: %q", came, got)
+		}
+	}
+}
+
+// FuzzPassage holds that what passes is what came, wherever it is torn, and that nothing is held back
+// but what may be an error.
+func FuzzPassage(f *testing.F) {
+	f.Add(textChunk+finishChunk+"data: [DONE]\n\n", 30)
+	f.Add(textChunk+`data: {"error":{"message":"x"}}`+"\n\n"+textChunk, 100)
+	f.Add("event: error\r\ndata: {\"error\":null}\r\n", 20)
+	f.Fuzz(func(t *testing.T, stream string, at int) {
+		at = max(0, min(at, len(stream)))
+		pieces := []string{stream[:at], stream[at:]}
+		came, reported, _ := passed(pieces...)
+		if all := strings.Join(came, ""); !strings.HasPrefix(stream, all) || reported == nil && all != stream {
+			t.Errorf("%q became %q, error %v", stream, came, reported)
+		}
+		if !strings.Contains(stream, `"error"`) && !slices.Equal(came, append(pieces, "")) {
+			t.Errorf("%q has come as %q", pieces, came)
+		}
+	})
+}
