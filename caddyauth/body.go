@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/bits"
@@ -52,6 +53,23 @@ func (b *requestBody) open() io.ReadCloser {
 		b.readers++
 	}
 	return &bodyReader{body: b, closed: !b.held}
+}
+
+// lend returns a reader of the content that net/http knows to be in memory. It does not notice its being
+// closed: who has read it says so by giveBack.
+func (b *requestBody) lend() io.ReadCloser {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readers++
+	return io.NopCloser(bytes.NewReader(b.content))
+}
+
+// giveBack ends what one lend began.
+func (b *requestBody) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readers--
+	b.free()
 }
 
 // bodyReader copies under the body's lock, since a transport may close a body while another of its

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,50 @@ func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
 		if n, err := reader.Read(make([]byte, 10)); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
 			t.Errorf("%s gives %d bytes, error %v", name, n, err)
 		}
+	}
+}
+
+func TestMemoryThatIsLentServesNoOtherRequestUntilItIsGivenBack(t *testing.T) {
+	b := newRequestBody(5000)
+	first, second := b.lend(), b.lend()
+	b.release()
+	b.giveBack()
+	if b.memory == nil {
+		t.Error("the memory is free, although two have it and one has given it back")
+	}
+	if n, err := io.Copy(io.Discard, first); n != 5000 || err != nil {
+		t.Errorf("the first gets %d bytes, error %v", n, err)
+	}
+	_ = second.Close()
+	b.giveBack()
+	if b.memory != nil || b.content != nil {
+		t.Error("the memory is held although both have given it back")
+	}
+	late := b.lend()
+	if n, _ := io.Copy(io.Discard, late); n != 0 {
+		t.Errorf("who comes too late gets %d bytes", n)
+	}
+	b.giveBack()
+}
+
+func TestAShortBodyLeavesFromMemoryThatServesTheNext(t *testing.T) {
+	carried := &handoff{authorization: []string{"Bearer " + testToken}, body: newRequestBody(0)}
+	ctx := httptrace.WithClientTrace(t.Context(), new(httptrace.ClientTrace))
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1", io.NopCloser(strings.NewReader("short")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.ContentLength = 5
+	if err := carried.gather(out); err != nil {
+		t.Fatal(err)
+	}
+	carried.release()
+	if carried.short.memory == nil {
+		t.Error("the memory is free before the request has left")
+	}
+	httptrace.ContextClientTrace(ctx).WroteRequest(httptrace.WroteRequestInfo{})
+	if carried.short.memory != nil {
+		t.Error("the memory is held although the request has left")
 	}
 }
 
@@ -80,14 +125,18 @@ func TestNoBodyIsMixedUpWithAnother(t *testing.T) {
 			t.Cleanup(server.Close)
 			p := start(t, setup{upstream: server.URL, proxy: "transport continue_auth {\nversions " + versions + "\n}"})
 			var clients sync.WaitGroup
-			rounds := 20
+			rounds := 40
 			if testing.Short() {
-				rounds = 4
+				rounds = 8
 			}
 			for client := range 16 {
 				clients.Go(func() {
 					for n := range rounds {
-						p.sendLetters(byte('a'+client), (client+n)%len(patience))
+						size := 1 << 20
+						if n%2 == 0 {
+							size = 4 << 10 // which leaves from other memory
+						}
+						p.sendLetters(byte('a'+client), size, (client+n/2)%len(patience))
 					}
 				})
 			}
@@ -115,9 +164,9 @@ func (l smallWindows) Accept() (net.Conn, error) {
 // patience is how much of a request's body an upstream reads.
 var patience = []string{"at its end", "in its middle", "at once", "by hanging up"}
 
-// sendLetters sends a long request of one letter, which its User-Agent names.
-func (p *proxy) sendLetters(letter byte, kind int) {
-	text := strings.Repeat(string(letter), 1<<20+int(letter)*100)
+// sendLetters sends a request of one letter, which its User-Agent names.
+func (p *proxy) sendLetters(letter byte, size, kind int) {
+	text := strings.Repeat(string(letter), size+int(letter)*10)
 	body := `{"model":"` + groq + `","messages":[{"role":"user","content":"` + text + `"}]}`
 	req, err := http.NewRequest(http.MethodPost, p.url+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {

@@ -75,6 +75,8 @@ type FailedAttempts struct {
 type settings struct {
 	accountID, gateway, gatewayToken string
 
+	authorization []string // of requests to the gateway, as a header's values
+
 	emailHeader   string
 	clientHeaders []string
 	maxBodySize   int64
@@ -105,6 +107,7 @@ func (h *Handler) resolve() (s settings, err error) {
 		failedCount:  r.count("failed_attempts", h.FailedAttempts.Count, 100),
 		failedWindow: r.duration("failed_attempts", h.FailedAttempts.Window, time.Minute),
 	}
+	s.authorization = []string{"Bearer " + s.gatewayToken}
 	for _, name := range h.ClientHeaders {
 		s.clientHeaders = append(s.clientHeaders, r.header("client_headers", name, ""))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -13,6 +14,7 @@ import (
 // relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
 // client is to be told of are *openai.Error.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call, rec *record) error {
+	defer carried.release()
 	answer := &response{ResponseWriter: w, carried: carried, call: call, rec: rec}
 	cut, err := serveNext(answer, out, next)
 	var failed caddyhttp.HandlerError
@@ -24,6 +26,8 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 		return clientGone(out.Context())
 	case err != nil && answer.status != 0:
 		return err
+	case errors.As(err, &failed) && !carried.sent && attempted(failed):
+		err = answer.close() // which sees that it was not ours
 	case errors.As(err, &failed):
 		h.logger.Error("no answer from upstream", zap.String("request_id", rec.id[0]), zap.Int("status", failed.StatusCode), zap.Error(failed.Err))
 		return unreachable(failed.StatusCode)
@@ -55,6 +59,11 @@ func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (
 		}
 	}()
 	return false, next.ServeHTTP(w, r)
+}
+
+// attempted reports whether it was a transport that failed, rather than the choice of an upstream.
+func attempted(failed caddyhttp.HandlerError) bool {
+	return errors.As(failed.Err, new(reverseproxy.DialError)) || failed.StatusCode == http.StatusGatewayTimeout
 }
 
 // unreachable is the error for the statuses with which reverse_proxy says that there is no answer.

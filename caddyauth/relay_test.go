@@ -148,15 +148,44 @@ func TestAStreamThatIsCompleteIsNotCutOff(t *testing.T) {
 	}
 }
 
-func TestAnUpstreamThatEndsTooEarlyIsReportedWhereWeTranslate(t *testing.T) {
-	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+func TestAStreamThatEndsBeforeTheAnswerIsCompleteSaysSo(t *testing.T) {
+	for name, test := range map[string]struct{ path, body, sent string }{
+		"translated":             {"/v1/completions", completionBody(llama), "data: {\"response\":\"a\"}\n\n"},
+		"passed through":         {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n"},
+		"a response":             {"/v1/responses", `{"model":"openai/gpt-5","input":"x","stream":true}`, "data: {\"type\":\"response.created\"}\n\n"},
+		"in the middle of error": {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"error\":"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+				events(w)
+				send(w, test.sent)
+			})
+			p := start(t, setup{upstream: u.URL})
+			got := read(t, p.do(request{path: test.path, body: test.body}))
+			if strings.Contains(got, "[DONE]") || !strings.HasSuffix(got, "\n\n") || strings.Count(got, "\n\ndata: {\"error\":{\"message\":\"Try again: the provider's answer ended") != 1 {
+				t.Errorf("stream %q", got)
+			}
+		})
+	}
+}
+
+func TestAnErrorWithinAStreamThatPassesIsOneThatClientsDoNotRepeat(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		events(w)
-		send(w, "data: {\"response\":\"a\"}\n\n")
+		send(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n")
+		send(w, "data: {\"error\":{\"message\":\"overloaded, by "+r.Header.Get("Cf-Aig-Authorization")+"\",\"type\":\"server_error\",\"code\":null}}\n\n")
+		send(w, "data: [DONE]\n\n")
 	})
-	p := start(t, setup{upstream: u.URL})
-	got := read(t, p.do(request{path: "/v1/completions", body: completionBody(llama)}))
-	if strings.Contains(got, "[DONE]") || !strings.Contains(got, `data: {"error":{"message":"Try again`) {
-		t.Errorf("stream %q", got)
+	for name, options := range map[string]string{"as it came": "", "without the usage that we asked for": "ask_usage"} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, setup{upstream: u.URL, options: options})
+			got := read(t, p.do(request{path: "/v1/chat/completions", body: streamBody("groq/llama")}))
+			want := "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n" +
+				"data: {\"error\":{\"message\":\"overloaded, by Bearer [redacted]\",\"type\":\"api_error\",\"param\":null,\"code\":null}}\n\n"
+			if got != want {
+				t.Errorf("stream %q, want %q", got, want)
+			}
+		})
 	}
 }
 
@@ -293,16 +322,19 @@ func TestAStopWordEndsTheTextAndCancelsTheUpstream(t *testing.T) {
 }
 
 func TestAReverseProxyWithoutOurTransportFailsClosed(t *testing.T) {
-	for name, lines := range map[string]string{
-		"with Caddy's own transport": "transport http",
-		"with none":                  "flush_interval -1",
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Of-Another", "1")
+		_, _ = io.WriteString(w, "an answer that must not get out")
+	})
+	silent := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for name, test := range map[string]struct{ upstream, lines string }{
+		"with Caddy's own transport":           {u.URL, "transport http"},
+		"with none":                            {u.URL, "flush_interval -1"},
+		"with an upstream that is not there":   {"127.0.0.1:1", "transport http"},
+		"with an upstream that takes too long": {silent.URL, "transport http {\nresponse_header_timeout 10ms\n}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("X-Of-Another", "1")
-				_, _ = io.WriteString(w, "an answer that must not get out")
-			})
-			p := start(t, setup{upstream: u.URL, proxy: lines})
+			p := start(t, setup{upstream: test.upstream, proxy: test.lines})
 			res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 			if res.Header.Get("X-Of-Another") != "" {
 				t.Error("a header of the answer got out")

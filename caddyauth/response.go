@@ -44,7 +44,7 @@ type response struct {
 	translator openai.Translator
 	scanner    provider.UsageScanner // of an answer that passes
 	body       bytes.Buffer          // of an error
-	tail       []byte                // the last bytes of a stream that has passed
+	passage    openai.Passage        // of a stream that passes
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -53,7 +53,7 @@ func (w *response) WriteHeader(status int) {
 		return // informational answers are about the upstream's own connection
 	}
 	w.status = status
-	w.carried.body.release()
+	w.carried.release()
 	header := w.Header()
 	w.rec.upstream(header)
 	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
@@ -137,14 +137,7 @@ func (w *response) Write(p []byte) (int, error) {
 	case passing:
 		w.rec.wrote()
 		w.scanner.Write(p)
-		if bytes.Contains(p, errorMember) {
-			p = w.carried.mask(p)
-		}
-		if w.events {
-			w.tail = append(w.tail, p[max(0, len(p)-tailLength):]...)
-			w.tail = append(w.tail[:0], w.tail[max(0, len(w.tail)-tailLength):]...)
-		}
-		return w.ResponseWriter.Write(p)
+		return len(p), w.passOn(p)
 	case translating:
 		n, err := w.translator.Write(p)
 		w.carried.done = w.translator.Done()
@@ -154,6 +147,26 @@ func (w *response) Write(p []byte) (int, error) {
 		w.carried.done = w.body.Len() == maxErrorBody
 	}
 	return len(p), nil
+}
+
+// passOn gives the client a piece of an answer that passes.
+func (w *response) passOn(p []byte) error {
+	var reported *openai.Error
+	if w.events {
+		p, reported = w.passage.Pass(p)
+	}
+	if bytes.Contains(p, errorMember) {
+		p = w.carried.mask(p)
+	}
+	if reported != nil {
+		w.rec.outcome = outcomeServerError
+		p = w.passage.AppendFrame(p, w.clean(reported))
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := w.ResponseWriter.Write(p)
+	return err
 }
 
 // FlushError flushes what the client may see already. reverse_proxy calls it after each Write.
@@ -172,6 +185,10 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) close() error {
 	w.WriteHeader(http.StatusOK) // where nothing has come at all
 	switch w.mode {
+	case passing:
+		if w.events {
+			return w.endStream(nil)
+		}
 	case translating:
 		return w.redacted(w.translator.Close())
 	case failing:
@@ -198,43 +215,48 @@ func (w *response) abort() error {
 	case !w.events:
 		panic(http.ErrAbortHandler)
 	}
-	frame := cut.AppendFrame(w.endOfEvent())
-	if _, err := w.ResponseWriter.Write(frame); err != nil {
+	return w.endStream(cut)
+}
+
+// endStream ends a stream that has passed, with e or what is wrong with it.
+func (w *response) endStream(e *openai.Error) error {
+	rest, incomplete := w.passage.Close()
+	if e == nil && incomplete != nil {
+		w.rec.outcome = outcomeCut
+		e = incomplete
+	}
+	if bytes.Contains(rest, errorMember) {
+		rest = w.carried.mask(rest)
+	}
+	if e != nil {
+		rest = w.passage.AppendFrame(rest, e)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	if _, err := w.ResponseWriter.Write(rest); err != nil {
 		return err
 	}
 	return w.FlushError()
 }
 
-// tailLength is what the last event of OpenAI's streams takes.
-const tailLength = len("data: [DONE]\r\n\r\n")
-
 // complete reports whether a stream that has passed came to its end, whatever the connection does then.
-func (w *response) complete() bool {
-	end := bytes.TrimRight(w.tail, "\r\n")
-	return w.mode == passing && (bytes.HasSuffix(end, []byte("data: [DONE]")) || bytes.HasSuffix(end, []byte("data:[DONE]")))
-}
+func (w *response) complete() bool { return w.mode == passing && w.passage.Complete() }
 
-// redacted is err without the secrets that a provider may have put into it.
+// redacted is err, clean.
 func (w *response) redacted(err error) error {
 	var e *openai.Error
 	if !errors.As(err, &e) {
 		return err
 	}
+	return w.clean(e)
+}
+
+// clean is e without the secrets that a provider may have put into it.
+func (w *response) clean(e *openai.Error) *openai.Error {
 	clean := *e
 	clean.Message = w.carried.redact(e.Message)
 	return &clean
-}
-
-// endOfEvent is what ends the event that a stream broke off in. A blank line too many would be an
-// empty event to some clients.
-func (w *response) endOfEvent() []byte {
-	switch {
-	case len(w.tail) == 0, bytes.HasSuffix(w.tail, []byte("\n\n")), bytes.HasSuffix(w.tail, []byte("\r\n\r\n")):
-		return nil
-	case bytes.HasSuffix(w.tail, []byte("\n")):
-		return []byte("\n")
-	}
-	return []byte("\n\n")
 }
 
 // upstreamError is the upstream's error as the client is to see it, without the headers that

@@ -1,12 +1,12 @@
 package caddyauth
 
 import (
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -66,6 +66,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return t.HTTPTransport.RoundTrip(req)
 	}
+	carried.sent = true
 	out := new(http.Request) // Caddy logs req once this returns
 	*out = *req
 	out.Header = carried.outgoing(req.Header)
@@ -77,7 +78,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := carried.gather(out); err != nil {
 		return nil, err
 	}
-	carried.sent = true
 	res, err := t.HTTPTransport.RoundTrip(out)
 	if err != nil {
 		return nil, err
@@ -95,8 +95,7 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 			out[name] = values
 		}
 	}
-	own := [2]string{"Bearer " + c.gatewayToken, c.metadata}
-	out["Cf-Aig-Authorization"], out["Cf-Aig-Metadata"] = own[:1:1], own[1:]
+	out["Cf-Aig-Authorization"], out["Cf-Aig-Metadata"] = c.authorization, []string{c.metadata}
 	out["Accept-Encoding"] = identity
 	for name, values := range c.header {
 		out[name] = values
@@ -121,16 +120,23 @@ func (c *handoff) gather(out *http.Request) error {
 		return nil
 	}
 	if c.short == nil { // not of an attempt before, which has found no upstream
-		short := make([]byte, out.ContentLength+1)
-		n, err := io.ReadFull(out.Body, short)
+		short := newRequestBody(int(out.ContentLength) + 1)
+		n, err := io.ReadFull(out.Body, short.content)
 		_ = out.Body.Close()
 		if err != io.ErrUnexpectedEOF || int64(n) != out.ContentLength {
+			short.release()
 			return errors.New("the request's body is not as long as it says")
 		}
-		c.short = short[:n]
+		short.content = short.content[:n]
+		c.short = short
 	}
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.short)), nil }
-	out.Body, _ = out.GetBody()
+	// reverse_proxy has made the trace for this attempt alone. Without it, the memory is the garbage
+	// collector's in the end.
+	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil && trace.WroteRequest == nil {
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { c.short.giveBack() }
+	}
+	out.GetBody = func() (io.ReadCloser, error) { return c.short.lend(), nil }
+	out.Body = c.short.lend()
 	return nil
 }
 

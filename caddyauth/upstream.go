@@ -27,7 +27,8 @@ type handoff struct {
 	header http.Header
 	query  url.Values
 
-	gatewayToken string
+	// authorization is the gateway's token as a header's values, which nobody writes to.
+	authorization []string
 
 	// metadata tells the gateway who the user is. It is no secret, but nobody has to see it before the
 	// transport, and each header costs reverse_proxy more than all that we do with it.
@@ -37,12 +38,12 @@ type handoff struct {
 	body *requestBody
 
 	// short is a copy of it, if it is short and an attempt to send it has been made.
-	short []byte
+	short *requestBody
 
 	// decode asks the transport for an answer without content encoding.
 	decode bool
 
-	// sent says that the transport has put the secrets on. An answer without is no answer of the
+	// sent says that the request has come by our transport. An answer without is no answer of the
 	// gateway's to this request.
 	sent bool
 
@@ -51,6 +52,14 @@ type handoff struct {
 }
 
 type handoffKey struct{}
+
+// release ends the handler's hold on the request's body.
+func (c *handoff) release() {
+	c.body.release()
+	if c.short != nil {
+		c.short.release()
+	}
+}
 
 // redact takes the secrets out of a text from upstream. Providers quote keys they refuse.
 func (c *handoff) redact(text string) string {
@@ -72,18 +81,31 @@ func (c *handoff) mask(piece []byte) []byte {
 
 // secrets are those that go upstream with the request.
 func (c *handoff) secrets() []string {
-	all := []string{c.gatewayToken}
-	for _, values := range c.header {
+	all := []string{strings.TrimPrefix(c.authorization[0], "Bearer ")}
+	for name, values := range c.header {
 		for _, value := range values {
-			all = append(all, value, strings.TrimPrefix(value, "Bearer "))
+			if !harmless(name) {
+				all = append(all, value, strings.TrimPrefix(value, "Bearer "))
+			}
 		}
 	}
-	for _, values := range c.query {
-		all = append(all, values...)
+	for name, values := range c.query {
+		if !harmless(name) {
+			all = append(all, values...)
+		}
 	}
-	return slices.DeleteFunc(all, func(secret string) bool {
-		return len(secret) < 8 // those are no secrets, but versions and words
-	})
+	return slices.DeleteFunc(all, func(secret string) bool { return len(secret) < minSecret })
+}
+
+// minSecret is the length of the shortest text that is taken for a secret: of shorter ones, nothing is
+// left of what a model says.
+const minSecret = 4
+
+// harmless reports whether what a provider's settings have under that name is known to be no secret: it
+// may stand in an answer by chance, and passes then.
+func harmless(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, "version") || strings.HasSuffix(name, "-beta") || slices.Contains([]string{"accept", "alt", "content-type", "user-agent"}, name)
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
@@ -102,12 +124,12 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		query.Del(call.WithoutQuery)
 	}
 	carried := &handoff{
-		header:       s.Header,
-		query:        query,
-		gatewayToken: h.settings.gatewayToken,
-		metadata:     metadata(u),
-		body:         body,
-		decode:       call.Translate != nil,
+		header:        s.Header,
+		query:         query,
+		authorization: h.settings.authorization,
+		metadata:      metadata(u),
+		body:          body,
+		decode:        call.Translate != nil,
 	}
 	body.content = call.Body
 	request.Body, call.Body = nil, nil // what they are in may be another request's before this one ends
@@ -189,23 +211,23 @@ func metadata(u user) string {
 		b = openai.AppendString(append(b, ','), entry.Name)
 		b = append(append(b, ':'), entry.Value...)
 	}
-	return ascii(append(b, '}'))
+	return ascii(string(append(b, '}')))
 }
 
 // ascii is JSON with the characters beyond ASCII escaped, as a header needs it.
-func ascii(json []byte) string {
+func ascii(json string) string {
+	if !strings.ContainsFunc(json, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return json
+	}
 	var b strings.Builder
-	b.Grow(len(json))
-	for i := 0; i < len(json); {
-		c, n := utf8.DecodeRune(json[i:])
+	for _, c := range json {
 		if c < utf8.RuneSelf {
-			b.WriteByte(byte(c))
-		} else {
-			for _, unit := range utf16.AppendRune(nil, c) {
-				fmt.Fprintf(&b, `\u%04x`, unit)
-			}
+			b.WriteRune(c)
+			continue
 		}
-		i += n
+		for _, unit := range utf16.AppendRune(nil, c) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
 	}
 	return b.String()
 }
