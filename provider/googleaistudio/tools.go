@@ -88,11 +88,12 @@ func takesNothing(parameters gjson.Result) bool {
 		case "type":
 			nothing = value.Str == "object"
 		case "properties":
-			nothing = value.IsObject() && len(value.Map()) == 0
+			nothing = value.IsObject() && isNone(value)
 		case "additionalProperties":
 			nothing = !value.IsObject()
 		default:
-			nothing = false
+			_, known := keywords[key.Str]
+			nothing = !known
 		}
 		return nothing
 	})
