@@ -84,6 +84,14 @@ func TestWhereARequestGoes(t *testing.T) {
 	}
 }
 
+func TestNamesMayBeLong(t *testing.T) {
+	provider, model := strings.Repeat("p", 64), strings.Repeat("m", 512)
+	gotProvider, gotModel, err := Split(provider + "/" + model)
+	if err != nil || gotProvider != provider || gotModel != model {
+		t.Errorf("%q and %q, error %v", gotProvider, gotModel, err)
+	}
+}
+
 func TestModelsThatHaveNoPlace(t *testing.T) {
 	for _, test := range []struct {
 		endpoint openai.Endpoint
@@ -93,7 +101,8 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 		{openai.Chat, "openai//x"}, {openai.Chat, "openai/x/"}, {openai.Chat, "openai/.."}, {openai.Chat, "openai/a/../b"}, {openai.Chat, "openai/a..b"},
 		{openai.Chat, "openai/."}, {openai.Chat, "openai/x?y"}, {openai.Chat, "openai/x#y"}, {openai.Chat, "openai/x%2e"}, {openai.Chat, `openai/x\y`},
 		{openai.Chat, "openai/x\ny"}, {openai.Chat, "openai/x y"}, {openai.Chat, "openai/x\u0085"}, {openai.Chat, "openai/x\u2028"}, {openai.Chat, "openai/\u202ex"},
-		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 600)},
+		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 513)},
+		{openai.Chat, strings.Repeat("x", 65) + "/x"}, {openai.Chat, strings.Repeat("x", 20<<20) + "/x"},
 		{openai.Chat, "workers-ai/llama"}, {openai.Chat, "workers-ai/@cf"}, {openai.Chat, "workers-ai/v1/chat"},
 		{openai.Chat, "azure-openai/inst"}, {openai.Chat, "azure-openai/a/b/c"}, {openai.Chat, "azure-openai/evil.com/x"}, {openai.Chat, "azure-openai/a@b/x"}, {openai.Chat, "azure-openai/a:1/x"},
 		{openai.Chat, "google-ai-studio/a/b"}, {openai.Chat, "google-ai-studio/gemini:countTokens"},
@@ -102,7 +111,7 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 		_, err := call(test.endpoint, test.name, bodies[test.endpoint])
 		var e *openai.Error
 		if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || !e.Final {
-			t.Errorf("%q: error %+v, want 404 model_not_found", test.name, err)
+			t.Errorf("%.100q: error %+v, want 404 model_not_found", test.name, err)
 		}
 	}
 }
