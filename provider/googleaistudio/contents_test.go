@@ -231,6 +231,29 @@ func TestToolResults(t *testing.T) {
 	}
 }
 
+// TestAnAnsweredCallIsForgotten: each result would look at all before it otherwise.
+func TestAnAnsweredCallIsForgotten(t *testing.T) {
+	const answered, all = 3, 5
+	messages := "[" + calls("1", "1", "1", "1", "1") + "," + result("1", "a") + "," + result("1", "b") + `,{"role":"tool","name":"f","content":"c"}]`
+	c, err := readMessages([]byte(messages), func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those that are answered are dropped with the next look-up, by whichever key.
+	if called := firstWaiting(c.byID, "1"); called != c.turns[0].calls[answered] || len(c.byID["1"]) != all-answered {
+		t.Errorf("%d calls are left by their id, the first is %+v", len(c.byID["1"]), called)
+	}
+	if called := firstWaiting(c.byName, "f"); called != c.turns[0].calls[answered] || len(c.byName["f"]) != all-answered {
+		t.Errorf("%d calls are left by their name, the first is %+v", len(c.byName["f"]), called)
+	}
+	for range all - answered {
+		firstWaiting(c.byID, "1").result = []byte(`""`)
+	}
+	if called := firstWaiting(c.byID, "1"); called != nil || len(c.byID) != 0 {
+		t.Errorf("%+v waits, of %v", called, c.byID)
+	}
+}
+
 func TestToolCalls(t *testing.T) {
 	const dummy = `,"thoughtSignature":"skip_thought_signature_validator"}`
 	call := func(rest string) string { return `{"id":"1","type":"function","function":{"name":"f"` + rest }

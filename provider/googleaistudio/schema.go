@@ -30,15 +30,15 @@ var keywords = map[string]holds{
 // schema is a JSON schema in the keywords that Gemini knows, as it came if it has no others.
 func schema(value gjson.Result) string {
 	r := openai.NewReader([]byte(value.Raw))
-	if known(&r) {
+	if inKeywords(&r) {
 		return value.Raw
 	}
 	return string(appendSchema(nil, value, 0))
 }
 
-// known reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
+// inKeywords reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
 // else may stand.
-func known(r *openai.Reader) bool {
+func inKeywords(r *openai.Reader) bool {
 	all := true
 	r.Object(func(name []byte) {
 		of, ok := keywords[string(name)]
@@ -46,9 +46,9 @@ func known(r *openai.Reader) bool {
 		case !ok || string(name) == "$ref":
 			all = false
 		case of == namedSchemas:
-			r.Object(func([]byte) { all = known(r) && all })
-		case of == schemas && !r.Array(func() { all = known(r) && all }):
-			all = known(r) && all
+			r.Object(func([]byte) { all = inKeywords(r) && all })
+		case of == schemas && !r.Array(func() { all = inKeywords(r) && all }):
+			all = inKeywords(r) && all
 		}
 	})
 	return all
