@@ -134,14 +134,14 @@ func TestToolChoice(t *testing.T) {
 	const tools = messages + `"tools":[{"type":"function","function":{"name":"f"}}],`
 	const functions = messages + `"functions":[{"name":"f"}],`
 	for name, test := range map[string]struct{ members, want string }{
-		"auto":                     {tools + `"tool_choice":"auto"`, ``},
+		"auto":                     {tools + `"tool_choice":"auto"`, `{"mode":"AUTO"}`},
 		"null":                     {tools + `"tool_choice":null`, ``},
 		"none":                     {tools + `"tool_choice":"none"`, `{"mode":"NONE"}`},
 		"required":                 {tools + `"tool_choice":"required"`, `{"mode":"ANY"}`},
 		"a function":               {tools + `"tool_choice":{"type":"function","function":{"name":"f"}}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
 		"one of several":           {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]}}`, `{"mode":"ANY","allowedFunctionNames":["f","g"]}`},
 		"at most one of several":   {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}`, `{"mode":"VALIDATED","allowedFunctionNames":["f"]}`},
-		"the deprecated auto":      {functions + `"function_call":"auto"`, ``},
+		"the deprecated auto":      {functions + `"function_call":"auto"`, `{"mode":"AUTO"}`},
 		"the deprecated none":      {functions + `"function_call":"none"`, `{"mode":"NONE"}`},
 		"a function, the old way":  {functions + `"function_call":{"name":"f"}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
 		"without tools":            {messages + `"tool_choice":"required"`, ``},
@@ -167,6 +167,9 @@ func TestToolsThatAreRefused(t *testing.T) {
 		"a tool of another type":           {tools[:len(tools)-2] + `,{"type":"custom","custom":{"name":"g"}}]`, "tools[1].type"},
 		"no name":                          {`"tools":[{"type":"function","function":{}}]`, "tools[0].function.name"},
 		"a number for a name":              {`"tools":[{"type":"function","function":{"name":1}}]`, "tools[0].function.name"},
+		"a name that begins with a digit":  {tools[:len(tools)-2] + `,{"type":"function","function":{"name":"2f"}}]`, "tools[1].function.name"},
+		"a name that begins with a dash":   {`"tools":[{"type":"function","function":{"name":"-f"}}]`, "tools[0].function.name"},
+		"an old name with a digit first":   {`"functions":[{"name":"f"},{"name":"9"}]`, "functions[1].name"},
 		"a number for a description":       {`"tools":[{"type":"function","function":{"name":"f","description":1}}]`, "tools[0].function.description"},
 		"a text for parameters":            {`"tools":[{"type":"function","function":{"name":"f","parameters":"a"}}]`, "tools[0].function.parameters"},
 		"deprecated functions, no array":   {`"functions":1`, "functions"},
