@@ -62,6 +62,13 @@ func (a *Answer) prefix() string {
 	return "chatcmpl-"
 }
 
+// Begin opens a choice of a stream before there is anything to say: that the model answers is news.
+func (a *Answer) Begin(index int) {
+	if c := a.choice(index); a.form.Stream {
+		a.begin(index, c)
+	}
+}
+
 // Text adds to the text of a choice.
 func (a *Answer) Text(index int, text string) {
 	c := a.choice(index)

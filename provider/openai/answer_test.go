@@ -245,6 +245,30 @@ func TestAChatStreamBecomesACompletion(t *testing.T) {
 	}
 }
 
+func TestARoleComesOutAtOnce(t *testing.T) {
+	role := `data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n"
+	for name, test := range map[string]struct {
+		form Form
+		want int // how many chunks come out
+	}{
+		"a chat":                           {Form{Stream: true, Model: "p/m"}, 1},
+		"a chat with stop words":           {Form{Stream: true, Model: "p/m", Stop: []string{"x"}}, 1},
+		"a completion, which has no roles": {Form{Stream: true, Model: "p/m", Completion: true}, 0},
+		"an object":                        {Form{Model: "p/m"}, 0},
+	} {
+		var out bytes.Buffer
+		translator := Translate(test.form, DecodeChat)(&out, true)
+		for range 2 { // some providers say it with every chunk
+			if _, err := io.WriteString(translator, role); err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(out.String(), `"delta":{"role":"assistant","content":""}`); n != test.want || out.Len() > 0 && n == 0 {
+				t.Errorf("%s: %d chunks, want %d, in\n%s", name, n, test.want, out.String())
+			}
+		}
+	}
+}
+
 func TestAJSONBodyWhereAStreamWasAskedForBecomesAStreamOfOne(t *testing.T) {
 	got, err := translated(t, Form{Stream: true, Completion: true, Model: "p/m"}, false, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"content":"whole"},`, `"finish_reason":"stop"}]}`)
 	if err != nil || !strings.Contains(got, `"text":"whole"`) || !strings.HasSuffix(got, "data: [DONE]\n\n") {
