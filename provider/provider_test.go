@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
@@ -141,6 +142,56 @@ func FuzzModelToURL(f *testing.F) {
 		}
 		if path.Clean(parsed.Path) != parsed.Path || !strings.HasPrefix(parsed.Path, "/v1/acc/gw/"+first+"/") {
 			t.Fatalf("%q left its place: %s", name, parsed.Path)
+		}
+	})
+}
+
+// FuzzCall: whatever a client sends, what goes upstream is JSON and names the model that was accepted, no
+// other, or it is refused.
+func FuzzCall(f *testing.F) {
+	for _, body := range []string{
+		`{"model":"groq/m","prompt":["x"],"suffix":"y","stop":["1","2","3","4","5"],"max_completion_tokens":1,"stream":true}`,
+		`{"model":"azure-openai/i/d","prompt":"x","messages":[{"role":"user","content":"hi"}],"\u006dessages":1,"input":"x","stream":true}`,
+		`{"model":"workers-ai/@cf/a/qwen","prompt":"x","suffix":"y","temperature":1.50,"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"input":["a"]}`,
+		`{"model":"openai/gpt-5","input":"hi","prompt":"\ud800","best_of":2}`,
+	} {
+		for endpoint := range uint8(4) {
+			f.Add(endpoint, []byte(body))
+		}
+	}
+	providers := New()
+	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
+		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
+		if err != nil {
+			return
+		}
+		if r.Provider, r.Model, err = Split(r.Name); err != nil || providers.For(r.Provider).Accepts(r.Model) != nil {
+			return
+		}
+		r.AskUsage = true
+		sent, err := providers.For(r.Provider).Call(r)
+		var e *openai.Error
+		if err != nil {
+			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 || e.Message == "" {
+				t.Fatalf("error %#v", err)
+			}
+			return
+		}
+		if !json.Valid(sent.Body) {
+			t.Fatalf("%s sends %s", r.Name, sent.Body)
+		}
+		if r.Provider == "google-ai-studio" || sent.Path == "workers-ai/"+r.Model {
+			return // the path alone names the model
+		}
+		want := r.Model
+		switch {
+		case r.Provider == "azure-openai":
+			_, want, _ = strings.Cut(r.Model, "/")
+		case strings.HasPrefix(sent.Path, "compat/"):
+			want = r.Name
+		}
+		if again, err := openai.ParseRequest(r.Endpoint, sent.Body); err != nil || again.Name != want {
+			t.Fatalf("%s sends %s (%v)", r.Name, sent.Body, err)
 		}
 	})
 }

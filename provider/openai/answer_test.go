@@ -3,7 +3,9 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -338,6 +340,38 @@ func FuzzDecodeChat(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeObject is FuzzDecodeChat for clients that want an object: one, or an error and nothing.
+func FuzzDecodeObject(f *testing.F) {
+	f.Add([]byte(chatStream), uint8(7), true, true)
+	f.Add([]byte(`{"id":"x","choices":[{"index":1,"text":"a b","finish_reason":"length"},{"message":{"content":"b"}}],"usage":{"prompt_tokens":1}}`), uint8(3), false, true)
+	f.Add([]byte(`{"choices":[{"message":{"content":null,"refusal":"no","tool_calls":[{"id":1,"function":{"name":"f","arguments":{"a":1}}}]},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]}]}}]}`), uint8(200), false, false)
+	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse, completion bool) {
+		form := Form{Completion: completion, Usage: true, Model: "p/m"}
+		object := func(size int) (string, error) {
+			var out bytes.Buffer
+			translator := Translate(form, DecodeChat)(&out, sse)
+			for piece := range slices.Chunk(body, size) {
+				if _, err := translator.Write(piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := translator.Close()
+			return notShared.ReplaceAllString(out.String(), `"":0`), err
+		}
+		torn, err := object(int(step) + 1)
+		var e *Error
+		if err == nil && !json.Valid([]byte(torn)) || err != nil && (!errors.As(err, &e) || e.Status < 400 || torn != "") {
+			t.Fatalf("%v, object %s", err, torn)
+		}
+		if whole, _ := object(len(body) + 1); whole != torn {
+			t.Fatalf("in pieces\n%s\nat once\n%s", torn, whole)
+		}
+	})
+}
+
+// notShared is what two answers of the same need not share.
+var notShared = regexp.MustCompile(`"created":\d+|"id":"(chatcmpl-|cmpl-|call_)[A-Z2-7]{26}"`)
 
 func BenchmarkTranslateChunk(b *testing.B) {
 	chunk := []byte("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n")
