@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -24,6 +25,18 @@ var models = []struct{ of, name, chat, completion string }{
 	{"googleaistudio", "google-ai-studio/gemini-2.5-flash", chunkOfGoogle, chunkOfGoogle},
 }
 
+// short is the call for a short request whose token counts the operator has asked for.
+func short(b *testing.B, providers *Providers, endpoint openai.Endpoint, model string, stream bool) *openai.Call {
+	b.Helper()
+	r := read(b, endpoint, fmt.Appendf(nil, `{"model":"%s","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":%t}`, model, stream))
+	r.AskUsage = true
+	call, err := providers.For(r.Provider).Call(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return call
+}
+
 // read reads a client's request.
 func read(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
 	b.Helper()
@@ -37,25 +50,48 @@ func read(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
 	return r
 }
 
-// BenchmarkRequest is a chat with one long message.
+// requests are bodies of about a size in which a line is repeated, without braces and model.
+var requests = map[openai.Endpoint]func(size int) string{
+	openai.Chat: func(size int) string {
+		return `"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true`
+	},
+	openai.Completions: func(size int) string {
+		return `"prompt":"` + strings.Repeat(line, size/len(line)) + `","stream":true,"max_tokens":256,"stop":["1","2","3","4","5"]`
+	},
+	openai.Embeddings: func(size int) string { // as many texts as Google takes
+		text := `"` + strings.Repeat(line, max(1, size/maxInputs/len(line))) + `"`
+		return `"input":[` + strings.Repeat(text+",", min(maxInputs, size/len(text))-1) + text + `]`
+	},
+}
+
+const (
+	line      = `    return self.values[index] + offset\n`
+	maxInputs = 100
+)
+
+// names are the endpoints' in the names of benchmarks.
+var names = map[openai.Endpoint]string{openai.Chat: "chat", openai.Completions: "completions", openai.Embeddings: "embeddings"}
+
+// BenchmarkRequest is a chat with one long message, a completion of a long prompt, or many texts to embed.
 func BenchmarkRequest(b *testing.B) {
 	providers := New()
 	for _, model := range models {
-		for _, size := range []int{4 << 10, 200 << 10} {
-			line := `    return self.values[index] + offset\n`
-			sent := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"model":"` + model.name + `","stream":true}`)
-			b.Run("provider="+model.of+"/size="+strconv.Itoa(size>>10)+"KB", func(b *testing.B) {
-				body := make([]byte, len(sent))
-				b.SetBytes(int64(len(sent)))
-				b.ReportAllocs()
-				for b.Loop() {
-					copy(body, sent) // it is edited in place
-					r := read(b, openai.Chat, body)
-					if _, err := providers.For(r.Provider).Call(r); err != nil {
-						b.Fatal(err)
+		for _, endpoint := range []openai.Endpoint{openai.Chat, openai.Completions, openai.Embeddings} {
+			for _, size := range []int{4 << 10, 200 << 10} {
+				sent := []byte(`{` + requests[endpoint](size) + `,"model":"` + model.name + `"}`)
+				b.Run("provider="+model.of+"/endpoint="+names[endpoint]+"/size="+strconv.Itoa(size>>10)+"KB", func(b *testing.B) {
+					body := make([]byte, len(sent))
+					b.SetBytes(int64(len(sent)))
+					b.ReportAllocs()
+					for b.Loop() {
+						copy(body, sent) // it is edited in place
+						r := read(b, endpoint, body)
+						if _, err := providers.For(r.Provider).Call(r); err != nil {
+							b.Fatal(err)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
@@ -71,12 +107,7 @@ func BenchmarkStream(b *testing.B) {
 			chunk    string
 		}{{"chat", openai.Chat, model.chat}, {"completions", openai.Completions, model.completion}} {
 			b.Run("provider="+model.of+"/endpoint="+test.name, func(b *testing.B) {
-				r := read(b, test.endpoint, []byte(`{"model":"`+model.name+`","messages":[{"role":"user","content":"x"}],"prompt":"x","stream":true}`))
-				r.AskUsage = true
-				call, err := providers.For(r.Provider).Call(r)
-				if err != nil {
-					b.Fatal(err)
-				}
+				call := short(b, providers, test.endpoint, model.name, true)
 				event := []byte("data: " + test.chunk + "\n\n")
 				translator := call.Translate(io.Discard, true)
 				b.SetBytes(int64(len(event)))
@@ -88,5 +119,68 @@ func BenchmarkStream(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// answer translates pieces of one answer, and ends it.
+func answer(b *testing.B, call *openai.Call, sse bool, pieces ...[]byte) {
+	translator := call.Translate(io.Discard, sse)
+	for _, piece := range pieces {
+		if _, err := translator.Write(piece); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := translator.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkAnswer is a whole answer of 4 KB of text, or of an embedding of 768 numbers, where it is translated.
+func BenchmarkAnswer(b *testing.B) {
+	text := strings.Repeat(line, 4<<10/len(line))
+	openAI := `{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"` + text + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2048,"completion_tokens":900,"total_tokens":2948}}`
+	native := `{"result":{"response":"` + text + `","usage":{"prompt_tokens":2048,"completion_tokens":900,"total_tokens":2948}},"success":true,"errors":[],"messages":[]}`
+	google := `{"candidates": [{"content": {"parts": [{"text": "` + text + `"}],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 2048,"candidatesTokenCount": 900,"totalTokenCount": 2948},"modelVersion": "gemini-2.5-flash","responseId": "q3JjafWzHYqk1PIP2pOaiQ0"}`
+	embedding := `{"embedding": {"values": [` + strings.Repeat("-0.012345678, ", 767) + `0.5]}}`
+	providers := New()
+	for _, test := range []struct {
+		model, of string
+		endpoint  openai.Endpoint
+		body      string
+	}{
+		{models[0].name, "compat", openai.Completions, openAI},
+		{models[1].name, "workersai", openai.Chat, openAI},
+		{models[1].name, "workersai", openai.Completions, native},
+		{models[2].name, "azureopenai", openai.Completions, openAI},
+		{models[3].name, "googleaistudio", openai.Chat, google},
+		{models[3].name, "googleaistudio", openai.Completions, google},
+		{models[3].name, "googleaistudio", openai.Embeddings, embedding},
+	} {
+		b.Run("provider="+test.of+"/endpoint="+names[test.endpoint], func(b *testing.B) {
+			call := short(b, providers, test.endpoint, test.model, false)
+			body := []byte(test.body)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				answer(b, call, false, body)
+			}
+		})
+	}
+}
+
+// BenchmarkToolCalls is a short stream of Gemini's in which it calls functions, one or several in a frame.
+func BenchmarkToolCalls(b *testing.B) {
+	const function = `{"functionCall": {"name": "read_file","args": {"path": "src/main.go","range": {"first": 1,"last": 200}}},"thoughtSignature": "CiQBjz1rX0wXb2dnbGUgc2lnbmF0dXJl"}`
+	providers := New()
+	for _, calls := range []int{1, 4} {
+		b.Run("provider=googleaistudio/calls="+strconv.Itoa(calls), func(b *testing.B) {
+			call := short(b, providers, openai.Chat, models[3].name, true)
+			frame := []byte(`data: {"candidates": [{"content": {"parts": [` + strings.Repeat(function+",", calls-1) + function + `],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 2048,"candidatesTokenCount": 17,"totalTokenCount": 2065},"responseId": "q3JjafWzHYqk1PIP2pOaiQ0"}` + "\r\n\r\n")
+			b.SetBytes(int64(len(frame)))
+			b.ReportAllocs()
+			for b.Loop() {
+				answer(b, call, true, frame)
+			}
+		})
 	}
 }

@@ -50,8 +50,8 @@ func (p *Providers) For(name string) Provider {
 
 // Split cuts a model's name into provider and model. It refuses, with 404, what could leave its
 // place in a URL: empty parts, `.` and `..`, `?`, `#`, `%`, `\`, white space and control
-// characters, text that is not UTF-8, and a provider's name of other than lower-case letters,
-// digits, `-`, `_` and `.`.
+// characters, text that is not UTF-8, a provider's name of other than lower-case letters, digits, `-`,
+// `_` and `.`, and names that are longer than any: they are kept by those who look them up.
 func Split(name string) (provider, model string, err error) {
 	provider, model, ok := strings.Cut(name, "/")
 	if !ok {
@@ -63,7 +63,16 @@ func Split(name string) (provider, model string, err error) {
 	return provider, model, nil
 }
 
+// How many bytes the two sides of a name may have.
+const (
+	maxProvider = 64
+	maxModel    = 512
+)
+
 func validProvider(name string) bool {
+	if len(name) > maxProvider {
+		return false
+	}
 	for _, c := range []byte(name) {
 		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
 			return false
@@ -73,7 +82,7 @@ func validProvider(name string) bool {
 }
 
 func validModel(name string) bool {
-	if !utf8.ValidString(name) || len(name) > 512 {
+	if !utf8.ValidString(name) || len(name) > maxModel {
 		return false
 	}
 	for segment := range strings.SplitSeq(name, "/") {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
@@ -84,6 +85,14 @@ func TestWhereARequestGoes(t *testing.T) {
 	}
 }
 
+func TestNamesMayBeLong(t *testing.T) {
+	provider, model := strings.Repeat("p", 64), strings.Repeat("m", 512)
+	gotProvider, gotModel, err := Split(provider + "/" + model)
+	if err != nil || gotProvider != provider || gotModel != model {
+		t.Errorf("%q and %q, error %v", gotProvider, gotModel, err)
+	}
+}
+
 func TestModelsThatHaveNoPlace(t *testing.T) {
 	for _, test := range []struct {
 		endpoint openai.Endpoint
@@ -93,7 +102,8 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 		{openai.Chat, "openai//x"}, {openai.Chat, "openai/x/"}, {openai.Chat, "openai/.."}, {openai.Chat, "openai/a/../b"}, {openai.Chat, "openai/a..b"},
 		{openai.Chat, "openai/."}, {openai.Chat, "openai/x?y"}, {openai.Chat, "openai/x#y"}, {openai.Chat, "openai/x%2e"}, {openai.Chat, `openai/x\y`},
 		{openai.Chat, "openai/x\ny"}, {openai.Chat, "openai/x y"}, {openai.Chat, "openai/x\u0085"}, {openai.Chat, "openai/x\u2028"}, {openai.Chat, "openai/\u202ex"},
-		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 600)},
+		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 513)},
+		{openai.Chat, strings.Repeat("x", 65) + "/x"}, {openai.Chat, strings.Repeat("x", 20<<20) + "/x"},
 		{openai.Chat, "workers-ai/llama"}, {openai.Chat, "workers-ai/@cf"}, {openai.Chat, "workers-ai/v1/chat"},
 		{openai.Chat, "azure-openai/inst"}, {openai.Chat, "azure-openai/a/b/c"}, {openai.Chat, "azure-openai/evil.com/x"}, {openai.Chat, "azure-openai/a@b/x"}, {openai.Chat, "azure-openai/a:1/x"},
 		{openai.Chat, "google-ai-studio/a/b"}, {openai.Chat, "google-ai-studio/gemini:countTokens"},
@@ -102,7 +112,7 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 		_, err := call(test.endpoint, test.name, bodies[test.endpoint])
 		var e *openai.Error
 		if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || !e.Final {
-			t.Errorf("%q: error %+v, want 404 model_not_found", test.name, err)
+			t.Errorf("%.100q: error %+v, want 404 model_not_found", test.name, err)
 		}
 	}
 }
@@ -132,6 +142,56 @@ func FuzzModelToURL(f *testing.F) {
 		}
 		if path.Clean(parsed.Path) != parsed.Path || !strings.HasPrefix(parsed.Path, "/v1/acc/gw/"+first+"/") {
 			t.Fatalf("%q left its place: %s", name, parsed.Path)
+		}
+	})
+}
+
+// FuzzCall: whatever a client sends, what goes upstream is JSON and names the model that was accepted, no
+// other, or it is refused.
+func FuzzCall(f *testing.F) {
+	for _, body := range []string{
+		`{"model":"groq/m","prompt":["x"],"suffix":"y","stop":["1","2","3","4","5"],"max_completion_tokens":1,"stream":true}`,
+		`{"model":"azure-openai/i/d","prompt":"x","messages":[{"role":"user","content":"hi"}],"\u006dessages":1,"input":"x","stream":true}`,
+		`{"model":"workers-ai/@cf/a/qwen","prompt":"x","suffix":"y","temperature":1.50,"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"input":["a"]}`,
+		`{"model":"openai/gpt-5","input":"hi","prompt":"\ud800","best_of":2}`,
+	} {
+		for endpoint := range uint8(4) {
+			f.Add(endpoint, []byte(body))
+		}
+	}
+	providers := New()
+	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
+		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
+		if err != nil {
+			return
+		}
+		if r.Provider, r.Model, err = Split(r.Name); err != nil || providers.For(r.Provider).Accepts(r.Model) != nil {
+			return
+		}
+		r.AskUsage = true
+		sent, err := providers.For(r.Provider).Call(r)
+		var e *openai.Error
+		if err != nil {
+			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 || e.Message == "" {
+				t.Fatalf("error %#v", err)
+			}
+			return
+		}
+		if !json.Valid(sent.Body) {
+			t.Fatalf("%s sends %s", r.Name, sent.Body)
+		}
+		if r.Provider == "google-ai-studio" || sent.Path == "workers-ai/"+r.Model {
+			return // the path alone names the model
+		}
+		want := r.Model
+		switch {
+		case r.Provider == "azure-openai":
+			_, want, _ = strings.Cut(r.Model, "/")
+		case strings.HasPrefix(sent.Path, "compat/"):
+			want = r.Name
+		}
+		if again, err := openai.ParseRequest(r.Endpoint, sent.Body); err != nil || again.Name != want {
+			t.Fatalf("%s sends %s (%v)", r.Name, sent.Body, err)
 		}
 	})
 }

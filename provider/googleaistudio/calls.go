@@ -114,14 +114,19 @@ func wait(waiting map[string][]*call, key string, called *call) {
 	waiting[key] = append(others, called)
 }
 
-// firstWaiting returns the first call of a key that waits for its result, nil if none does.
+// firstWaiting returns the first call of a key that waits for its result, nil if none does. It drops
+// those before it, so that no other result has to look at them again.
 func firstWaiting(waiting map[string][]*call, key string) *call {
-	for _, called := range waiting[key] {
-		if called.result == nil {
-			return called
-		}
+	calls := waiting[key]
+	for len(calls) > 0 && calls[0].result != nil {
+		calls = calls[1:]
 	}
-	return nil
+	if len(calls) == 0 {
+		delete(waiting, key)
+		return nil
+	}
+	waiting[key] = calls
+	return calls[0]
 }
 
 // appendArguments appends a call's as an object. Models write them, so that they need not be JSON.

@@ -110,9 +110,6 @@ func TestParts(t *testing.T) {
 	for name, test := range map[string]struct{ part, want string }{
 		"an image in the request":         {`{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"auto"}}`, `{"inlineData":{"mimeType":"image/png","data":"AAAA"}}`},
 		"an image's URL in other letters": {`{"type":"image_url","image_url":{"url":"DATA:image/webp;x=y;BASE64,AA=="}}`, `{"inlineData":{"mimeType":"image/webp","data":"AA=="}}`},
-		"an image elsewhere":              {`{"type":"image_url","image_url":{"url":"https://example.com/a.JPG?b=c.png#d"}}`, `{"fileData":{"mimeType":"image/jpeg","fileUri":"https://example.com/a.JPG?b=c.png#d"}}`},
-		"an image of another type":        {`{"type":"image_url","image_url":{"url":"https://example.com/a.heic"}}`, `{"fileData":{"mimeType":"image/heic","fileUri":"https://example.com/a.heic"}}`},
-		"an image of unknown type":        {`{"type":"image_url","image_url":{"url":"https://example.com/a"}}`, `{"fileData":{"fileUri":"https://example.com/a"}}`},
 		"speech":                          {`{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}`, `{"inlineData":{"mimeType":"audio/wav","data":"AAAA"}}`},
 		"music":                           {`{"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}}`, `{"inlineData":{"mimeType":"audio/mp3","data":"AAAA"}}`},
 		"a document":                      {`{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,AAAA"}}`, `{"inlineData":{"mimeType":"application/pdf","data":"AAAA"}}`},
@@ -144,6 +141,7 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		"a part of an unknown type":         {part(`{"type":"video"}`), "messages[1].content[1].type"},
 		"a text part without text":          {part(`{"type":"text"}`), "messages[1].content[1].text"},
 		"an image without a URL":            {part(`{"type":"image_url","image_url":{}}`), "messages[1].content[1].image_url.url"},
+		"an image elsewhere":                {part(`{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}`), "messages[1].content[1].image_url.url"},
 		"an image's URL without encryption": {part(`{"type":"image_url","image_url":{"url":"http://example.com/a.png"}}`), "messages[1].content[1].image_url.url"},
 		"an image that is not base64":       {part(`{"type":"image_url","image_url":{"url":"data:image/png,AAAA"}}`), "messages[1].content[1].image_url.url"},
 		"an image without a type":           {part(`{"type":"image_url","image_url":{"url":"data:;base64,AAAA"}}`), "messages[1].content[1].image_url.url"},
@@ -228,6 +226,29 @@ func TestToolResults(t *testing.T) {
 				t.Errorf("sends\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestAnAnsweredCallIsForgotten: each result would look at all before it otherwise.
+func TestAnAnsweredCallIsForgotten(t *testing.T) {
+	const answered, all = 3, 5
+	messages := "[" + calls("1", "1", "1", "1", "1") + "," + result("1", "a") + "," + result("1", "b") + `,{"role":"tool","name":"f","content":"c"}]`
+	c, err := readMessages([]byte(messages), func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those that are answered are dropped with the next look-up, by whichever key.
+	if called := firstWaiting(c.byID, "1"); called != c.turns[0].calls[answered] || len(c.byID["1"]) != all-answered {
+		t.Errorf("%d calls are left by their id, the first is %+v", len(c.byID["1"]), called)
+	}
+	if called := firstWaiting(c.byName, "f"); called != c.turns[0].calls[answered] || len(c.byName["f"]) != all-answered {
+		t.Errorf("%d calls are left by their name, the first is %+v", len(c.byName["f"]), called)
+	}
+	for range all - answered {
+		firstWaiting(c.byID, "1").result = []byte(`""`)
+	}
+	if called := firstWaiting(c.byID, "1"); called != nil || len(c.byID) != 0 {
+		t.Errorf("%+v waits, of %v", called, c.byID)
 	}
 }
 

@@ -52,25 +52,32 @@ func embeddings(r *openai.Request) (*openai.Call, error) {
 // readInput reads `input`: a string or an array of strings. Token numbers are those of OpenAI's
 // models and mean nothing to Gemini.
 func readInput(input gjson.Result) ([]string, error) {
-	values := []gjson.Result{input}
-	if input.IsArray() {
-		values = input.Array()
+	if input.Type != gjson.String && !input.IsArray() {
+		return nil, errInput
 	}
 	var inputs []string
-	for _, value := range values {
-		if value.Type != gjson.String || value.Str == "" {
-			return nil, openai.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
+	var err error
+	input.ForEach(func(_, value gjson.Result) bool {
+		switch {
+		case value.Type != gjson.String || value.Str == "":
+			err = errInput
+		case len(inputs) == maxInputs:
+			err = errInputs
+		default:
+			inputs = append(inputs, value.Str)
 		}
-		inputs = append(inputs, value.Str)
+		return err == nil
+	})
+	if err == nil && len(inputs) == 0 {
+		err = openai.BadRequest("input", "Send at least one `input`.")
 	}
-	if len(inputs) > maxInputs {
-		return nil, openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
-	}
-	if len(inputs) == 0 {
-		return nil, openai.BadRequest("input", "Send at least one `input`.")
-	}
-	return inputs, nil
+	return inputs, err
 }
+
+var (
+	errInput  = openai.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
+	errInputs = openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
+)
 
 // maxInputs is how many Google takes in one batch.
 const maxInputs = 100

@@ -173,13 +173,21 @@ func (f fields) writeResponseFormat(config *object) error {
 
 // onlyText refuses what is asked for beyond text, which the answer has no place for.
 func (f fields) onlyText() error {
-	for _, modality := range f["modalities"].Array() {
-		if modality.Str != "text" {
-			return openai.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
-		}
+	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
+		return openai.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
 	}
 	if f["web_search_options"].Type != gjson.Null {
 		return openai.BadRequest("web_search_options", "Leave out `web_search_options`: Gemini's search is not translated.")
 	}
 	return nil
+}
+
+// isText reports whether `modalities` has nothing but text.
+func isText(modalities gjson.Result) bool {
+	only := !modalities.IsObject()
+	modalities.ForEach(func(_, modality gjson.Result) bool {
+		only = only && modality.Str == "text"
+		return only
+	})
+	return only
 }

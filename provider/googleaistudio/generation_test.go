@@ -95,6 +95,8 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"an unknown effort":                {`"reasoning_effort":"huge"`, "reasoning_effort"},
 		"a number for an effort":           {`"reasoning_effort":1`, "reasoning_effort"},
 		"speech":                           {`"modalities":["text","audio"]`, "modalities"},
+		"an object for modalities":         {`"modalities":{"a":"text"}`, "modalities"},
+		"a text for modalities":            {`"modalities":"audio"`, "modalities"},
 		"a search":                         {`"web_search_options":{}`, "web_search_options"},
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })

@@ -53,12 +53,21 @@ func method(model, name string) string {
 // fields are the members of a request, of several of one name the last, as encoding/json has it.
 type fields map[string]gjson.Result
 
-// readFields reads all of a valid request but its messages and prompt, which are long.
+// known are the members that are read as fields. Of others a client may send any number.
+var known = map[string]bool{
+	"temperature": true, "top_p": true, "top_k": true, "presence_penalty": true, "frequency_penalty": true,
+	"max_completion_tokens": true, "max_tokens": true, "n": true, "seed": true, "logprobs": true, "top_logprobs": true,
+	"response_format": true, "reasoning_effort": true, "modalities": true, "web_search_options": true,
+	"tools": true, "functions": true, "tool_choice": true, "function_call": true,
+	"input": true, "dimensions": true, "encoding_format": true,
+}
+
+// readFields reads the members of a valid request that are known.
 func readFields(request *openai.Request) fields {
 	f := make(fields)
 	r := openai.NewReader(request.Rest())
 	r.Object(func(name []byte) {
-		if string(name) != "prompt" {
+		if known[string(name)] {
 			f[string(name)] = gjson.ParseBytes(r.Raw())
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -228,6 +230,37 @@ func TestCompletionsThatAreRefused(t *testing.T) {
 		"a limit that is none":  {`"prompt":"a","max_tokens":"9"`, "max_tokens"},
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Completions, test.members, test.param) })
+	}
+}
+
+func TestLongListsTakeLittleMemory(t *testing.T) {
+	const elements = 1 << 19
+	var b strings.Builder
+	for i := range elements / 8 {
+		b.WriteString(`"x` + strconv.Itoa(i) + `":1,`)
+	}
+	names := b.String()
+	for name, test := range map[string]struct {
+		endpoint openai.Endpoint
+		members  string
+		refused  bool
+	}{
+		"inputs of a character":     {openai.Embeddings, `"input":[` + strings.Repeat(`"a",`, elements) + `"a"]`, true},
+		"inputs that are none":      {openai.Embeddings, `"input":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"modalities that are":       {openai.Chat, messages + `"modalities":[` + strings.Repeat(`"text",`, elements) + `"text"]`, false},
+		"modalities that are no":    {openai.Chat, messages + `"modalities":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"members that nobody knows": {openai.Chat, names + messages[:len(messages)-1], false},
+		"properties":                {openai.Chat, messages + `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{` + names + `"a":{}}}}}]`, false},
+	} {
+		r := parse(t, test.endpoint, "gemini-2.5-flash", test.members)
+		var err error
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = Provider{}.Call(r)
+		runtime.ReadMemStats(&after)
+		if got := int(after.TotalAlloc - before.TotalAlloc); got > 10*len(r.Body) || (err != nil) != test.refused {
+			t.Errorf("%s: %d bytes for a body of %d, error %v", name, got, len(r.Body), err)
+		}
 	}
 }
 

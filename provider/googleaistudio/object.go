@@ -1,6 +1,10 @@
 package googleaistudio
 
-import "github.com/continue-auth/caddy-continue-auth/provider/openai"
+import (
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
 
 // object builds a JSON object, member by member.
 type object struct{ b []byte }
@@ -51,4 +55,14 @@ func separate(b []byte) []byte {
 		return b
 	}
 	return append(b, ',')
+}
+
+// isNone reports whether an array or an object is empty.
+func isNone(list gjson.Result) bool {
+	none := true
+	list.ForEach(func(_, _ gjson.Result) bool {
+		none = false
+		return false
+	})
+	return none
 }

@@ -2,7 +2,6 @@ package googleaistudio
 
 import (
 	"bytes"
-	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -151,7 +150,10 @@ func appendPart(b []byte, at string, part contentPart) ([]byte, error) {
 		}
 		return appendQuoted(b, openai.CleanString(part.text)), nil
 	case "image_url":
-		return appendImage(b, at+".image_url.url", gjson.GetBytes(part.image, "url").Str)
+		if data, ok := parseData(gjson.GetBytes(part.image, "url").Str); ok {
+			return data.append(b), nil
+		}
+		return b, openai.BadRequest(at+".image_url.url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
 	case "input_audio":
 		return appendAudio(b, at+".input_audio", gjson.ParseBytes(part.audio))
 	case "file":
@@ -183,35 +185,6 @@ func (d inlineData) append(b []byte) []byte {
 	b = openai.AppendString(b, d.mime)
 	b = append(b, `,"data":`...)
 	return append(openai.AppendString(b, d.base64), "}}"...)
-}
-
-// appendImage appends an image. Google itself fetches what is not part of the request.
-func appendImage(b []byte, at, url string) ([]byte, error) {
-	if data, ok := parseData(url); ok {
-		return data.append(b), nil
-	}
-	if !strings.HasPrefix(url, "https://") {
-		return b, openai.BadRequest(at, "Send an image as a URL of the form data:<type>;base64,<data>, or as an https URL.")
-	}
-	b = append(separate(b), `{"fileData":{`...)
-	if mime := imageType(url); mime != "" {
-		b = append(b, `"mimeType":"`+mime+`",`...)
-	}
-	b = append(b, `"fileUri":`...)
-	return append(openai.AppendString(b, url), "}}"...), nil
-}
-
-// imageType guesses the type of an image from its name. Where it cannot, Google has to.
-func imageType(url string) string {
-	name, _, _ := strings.Cut(url, "?")
-	name, _, _ = strings.Cut(name, "#")
-	switch extension := strings.ToLower(path.Ext(name)); extension {
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".png", ".webp", ".gif", ".heic", ".heif":
-		return "image/" + extension[1:]
-	}
-	return ""
 }
 
 func appendAudio(b []byte, at string, audio gjson.Result) ([]byte, error) {

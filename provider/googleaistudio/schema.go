@@ -1,7 +1,6 @@
 package googleaistudio
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -9,60 +8,173 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// schema is a JSON schema in the words that Gemini knows. It takes whole schemas, ignores much of
-// them, and refuses others: `$schema`, and what stands beside a `$ref`
+// holds is what the value of a schema's keyword is made of.
+type holds int
+
+const (
+	plainValue   holds = iota // no schemas
+	schemas                   // a schema, or an array of them
+	namedSchemas              // an object of schemas, whose names are no keywords
+)
+
+// keywords are all that Gemini documents. It ignores some others, and refuses the request for the rest
 // (https://ai.google.dev/api/generate-content#FIELDS.response_json_schema).
+var keywords = map[string]holds{
+	"$id": plainValue, "$ref": plainValue, "$anchor": plainValue, "$defs": namedSchemas,
+	"type": plainValue, "format": plainValue, "title": plainValue, "description": plainValue, "enum": plainValue,
+	"minItems": plainValue, "maxItems": plainValue, "minimum": plainValue, "maximum": plainValue,
+	"items": schemas, "prefixItems": schemas, "anyOf": schemas, "oneOf": schemas, "additionalProperties": schemas,
+	"properties": namedSchemas, "required": plainValue, "propertyOrdering": plainValue,
+}
+
+// schema is a JSON schema in the keywords that Gemini knows, as it came if it has no others.
 func schema(value gjson.Result) string {
-	if !oddWords.MatchString(value.Raw) {
+	r := openai.NewReader([]byte(value.Raw))
+	if inKeywords(&r) {
 		return value.Raw
 	}
 	return string(appendSchema(nil, value, 0))
 }
 
+// inKeywords reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
+// else may stand.
+func inKeywords(r *openai.Reader) bool {
+	all := true
+	r.Object(func(name []byte) {
+		of, ok := keywords[string(name)]
+		switch {
+		case !ok || string(name) == "$ref":
+			all = false
+		case of == namedSchemas:
+			r.Object(func([]byte) { all = inKeywords(r) && all })
+		case of == schemas && !r.Array(func() { all = inKeywords(r) && all }):
+			all = inKeywords(r) && all
+		}
+	})
+	return all
+}
+
 // maxSchemaDepth is how deep schemas are looked into. Each level reads all of those in it again.
 const maxSchemaDepth = 32
 
-// oddWords are the members that appendSchema changes. A name that is escaped is nobody's.
-var oddWords = regexp.MustCompile(`"(\$schema|\$ref|definitions|nullable|const)"`)
+// sense is what other keywords of a schema make of one.
+type sense struct {
+	refers, nullable, typed, constant bool
+	defs, definitions                 gjson.Result
+}
+
+func readSense(value gjson.Result) (s sense) {
+	value.ForEach(func(key, member gjson.Result) bool {
+		switch key.Str {
+		case "$ref":
+			s.refers = true
+		case "nullable":
+			s.nullable = member.Type == gjson.True
+		case "type":
+			s.typed = true
+		case "const":
+			s.constant = inEnum(member)
+		case "$defs":
+			s.defs = member
+		case "definitions": // of older drafts
+			s.definitions = member
+		}
+		return true
+	})
+	return s
+}
 
 func appendSchema(b []byte, value gjson.Result, depth int) []byte {
 	if !value.IsObject() || depth > maxSchemaDepth { // not an object: true or false
 		return append(b, value.Raw...)
 	}
 	o := object{}
-	refers := value.Get(`\$ref`).Exists()
-	older := value.Get("definitions") // of older drafts
-	nullable := value.Get("nullable").Type == gjson.True
-	hasEnum := value.Get("enum").Exists()
+	s := readSense(value)
+	defined := false
 	value.ForEach(func(key, member gjson.Result) bool {
-		name := key.Str
-		if name == "definitions" && !value.Get(`\$defs`).Exists() {
-			name = "$defs"
-		}
-		switch {
-		case name == "definitions": // they go to the others
-		case name == "$schema" || name == "nullable" || refers && !strings.HasPrefix(name, "$"):
+		of, ok := keywords[key.Str]
+		switch name := key.Str; {
+		case name == "$defs" || name == "definitions":
+			if !defined {
+				o.define(s, depth+1)
+			}
+			defined = true
+		case s.refers && !strings.HasPrefix(name, "$"):
 		case name == "$ref":
 			o.string(name, strings.ReplaceAll(member.Str, "/definitions/", "/$defs/"))
-		case name == "type" && nullable && member.Type == gjson.String:
-			o.raw(name, `[`+member.Raw+`,"null"]`)
-		case name == "enum" && nullable && member.IsArray() && !member.Get(`#(==null)`).Exists():
-			o.raw(name, withNull(member.Raw, "null"))
-		case name == "anyOf" && nullable && member.IsArray():
+		case name == "const":
+			o.constant(member, s)
+		case name == "enum" && s.constant: // of which it is one
+		case s.nullable && (name == "type" || name == "enum" || name == "anyOf"):
+			o.nullable(name, member, depth+1)
+		case ok:
 			o.name(name)
-			o.b = append(o.b, withNull(string(appendKeyword(nil, name, member, depth+1)), `{"type":"null"}`)...)
-		case name == "$defs" && key.Str == name && older.IsObject():
-			o.name(name)
-			o.b = appendKeyword(o.b, name, gjson.ParseBytes(openai.Merge([]byte(member.Raw), []byte(older.Raw))), depth+1)
-		case name == "const" && !hasEnum && (member.Type == gjson.String || member.Type == gjson.Number):
-			o.raw("enum", "["+member.Raw+"]")
-		default:
-			o.name(name)
-			o.b = appendKeyword(o.b, name, member, depth+1)
+			o.b = appendKeyword(o.b, of, member, depth+1)
 		}
 		return true
 	})
 	return append(b, o.end()...)
+}
+
+// define adds the definitions of a schema, under whichever name it has them.
+func (o *object) define(s sense, depth int) {
+	var all object
+	for _, some := range []gjson.Result{s.defs, s.definitions} {
+		if some.IsObject() {
+			all.schemas(some, depth)
+		}
+	}
+	o.name("$defs")
+	o.b = append(o.b, all.end()...)
+}
+
+// schemas adds the schemas that are the members of an object.
+func (o *object) schemas(named gjson.Result, depth int) {
+	named.ForEach(func(key, member gjson.Result) bool {
+		o.name(key.Str)
+		o.b = appendSchema(o.b, member, depth)
+		return true
+	})
+}
+
+// inEnum reports whether Gemini takes a value in `enum`, which is for strings and numbers.
+func inEnum(value gjson.Result) bool {
+	return value.Type == gjson.String || value.Type == gjson.Number
+}
+
+// constant adds `const` as an enum of one, or else as its type, which is as near as Gemini gets.
+func (o *object) constant(value gjson.Result, s sense) {
+	switch {
+	case inEnum(value):
+		o.raw("enum", "["+value.Raw+"]")
+	case s.typed:
+	case value.IsBool():
+		o.raw("type", nullableType(`"boolean"`, s.nullable))
+	case value.Type == gjson.Null:
+		o.string("type", "null")
+	}
+}
+
+// nullable adds a keyword of a schema that is `nullable`, in the words of JSON Schema.
+func (o *object) nullable(name string, value gjson.Result, depth int) {
+	o.name(name)
+	switch {
+	case name == "type" && value.Type == gjson.String:
+		o.b = append(o.b, nullableType(value.Raw, true)...)
+	case name == "enum" && value.IsArray() && !value.Get(`#(==null)`).Exists():
+		o.b = append(o.b, withNull(value.Raw, "null")...)
+	case name == "anyOf" && value.IsArray():
+		o.b = append(o.b, withNull(string(appendKeyword(nil, schemas, value, depth)), `{"type":"null"}`)...)
+	default:
+		o.b = appendKeyword(o.b, keywords[name], value, depth)
+	}
+}
+
+func nullableType(of string, nullable bool) string {
+	if !nullable {
+		return of
+	}
+	return "[" + of + `,"null"]`
 }
 
 // withNull adds an element to a JSON array.
@@ -75,34 +187,20 @@ func withNull(array, element string) string {
 }
 
 // appendKeyword appends the value of a schema's member, with the schemas in it.
-func appendKeyword(b []byte, name string, value gjson.Result, depth int) []byte {
-	switch name {
-	case "properties", "patternProperties", "$defs", "dependentSchemas":
-		if !value.IsObject() {
-			break
-		}
-		b = append(b, '{')
-		start := len(b)
-		value.ForEach(func(key, member gjson.Result) bool {
-			if len(b) > start {
-				b = append(b, ',')
-			}
-			b = append(openai.AppendString(b, key.Str), ':')
-			b = appendSchema(b, member, depth)
-			return true
-		})
-		return append(b, '}')
-	case "items", "prefixItems", "anyOf", "oneOf", "allOf":
-		if !value.IsArray() {
-			return appendSchema(b, value, depth)
-		}
+func appendKeyword(b []byte, of holds, value gjson.Result, depth int) []byte {
+	switch {
+	case of == namedSchemas && value.IsObject():
+		var all object
+		all.schemas(value, depth)
+		return append(b, all.end()...)
+	case of == schemas && value.IsArray():
 		b = append(b, '[')
 		value.ForEach(func(_, element gjson.Result) bool {
 			b = appendSchema(separate(b), element, depth)
 			return true
 		})
 		return append(b, ']')
-	case "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedProperties", "unevaluatedItems":
+	case of == schemas:
 		return appendSchema(b, value, depth)
 	}
 	return append(b, value.Raw...)

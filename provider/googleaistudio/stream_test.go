@@ -311,8 +311,8 @@ const oneFrame = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": 
 func TestAFrameAllocatesLittle(t *testing.T) {
 	translator := Provider{}.translate("", streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
-	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 3 {
-		t.Errorf("%v allocations", n)
+	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 1 {
+		t.Errorf("%v allocations, of which the text is one", n)
 	}
 }
 

@@ -29,7 +29,7 @@ func declare(f fields) ([]byte, error) {
 	var b []byte
 	var err error
 	switch tools, functions := f["tools"], f["functions"]; {
-	case tools.IsArray() && len(tools.Array()) > 0:
+	case tools.IsArray() && !isNone(tools):
 		err = each("tools", []byte(tools.Raw), func(at string, r *openai.Reader) error {
 			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
@@ -55,6 +55,9 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 	name := function.Get("name").Str
 	if name == "" {
 		return b, openai.BadRequest(at+".name", "Send the function's `name`.")
+	}
+	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
+		return b, openai.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
 	}
 	var o object
 	o.string("name", name)
@@ -88,11 +91,12 @@ func takesNothing(parameters gjson.Result) bool {
 		case "type":
 			nothing = value.Str == "object"
 		case "properties":
-			nothing = value.IsObject() && len(value.Map()) == 0
+			nothing = value.IsObject() && isNone(value)
 		case "additionalProperties":
 			nothing = !value.IsObject()
 		default:
-			nothing = false
+			_, known := keywords[key.Str]
+			nothing = !known
 		}
 		return nothing
 	})
@@ -107,8 +111,10 @@ func callingConfig(f fields) ([]byte, error) {
 	}
 	var config object
 	switch {
-	case choice.Type == gjson.Null || choice.Str == "auto":
+	case choice.Type == gjson.Null:
 		return nil, nil
+	case choice.Str == "auto":
+		config.string("mode", "AUTO")
 	case choice.Str == "none":
 		config.string("mode", "NONE")
 	case choice.Str == "required":

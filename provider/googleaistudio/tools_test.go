@@ -26,17 +26,18 @@ func TestTools(t *testing.T) {
 			function(`,"parameters":{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"$schema":{"type":"string"}}}`),
 			`{"name":"f","parametersJsonSchema":{"type":"object","properties":{"$schema":{"type":"string"}}}}`,
 		},
-		"no parameters":            {function(`,"parameters":null`), `{"name":"f"}`},
-		"an empty schema":          {function(`,"parameters":{}`), `{"name":"f"}`},
-		"an object of nothing":     {function(`,"parameters":{"$schema":"x","type":"object","properties":{ },"required":[],"additionalProperties":false}`), `{"name":"f"}`},
-		"an object of anything":    {function(`,"parameters":{"type":"object","additionalProperties":{"type":"string"}}`), `{"name":"f","parametersJsonSchema":{"type":"object","additionalProperties":{"type":"string"}}}`},
-		"a schema by reference":    {function(`,"parameters":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}`), `{"name":"f","parametersJsonSchema":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}}`},
-		"a choice of schemas":      {function(`,"parameters":{"type":"object","anyOf":[{"required":["a"]}]}`), `{"name":"f","parametersJsonSchema":{"type":"object","anyOf":[{"required":["a"]}]}}`},
-		"no description":           {function(`,"description":null`), `{"name":"f"}`},
-		"the deprecated kind":      {`"functions":[{"name":"f","parameters":{"type":"object","properties":{"a":{}}}}]`, `{"name":"f","parametersJsonSchema":{"type":"object","properties":{"a":{}}}}`},
-		"both kinds":               {`"tools":[{"type":"function","function":{"name":"f"}}],"functions":[{"name":"g"}]`, `{"name":"f"}`},
-		"no tools":                 {`"tools":[]`, ``},
-		"no tools, said with null": {`"tools":null,"functions":null`, ``},
+		"no parameters":              {function(`,"parameters":null`), `{"name":"f"}`},
+		"an empty schema":            {function(`,"parameters":{}`), `{"name":"f"}`},
+		"an object of nothing":       {function(`,"parameters":{"$schema":"x","type":"object","properties":{ },"required":[],"additionalProperties":false}`), `{"name":"f"}`},
+		"an object of nothing known": {function(`,"parameters":{"type":"object","properties":{},"default":{},"x-order":1}`), `{"name":"f"}`},
+		"an object of anything":      {function(`,"parameters":{"type":"object","additionalProperties":{"type":"string"}}`), `{"name":"f","parametersJsonSchema":{"type":"object","additionalProperties":{"type":"string"}}}`},
+		"a schema by reference":      {function(`,"parameters":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}`), `{"name":"f","parametersJsonSchema":{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}}`},
+		"a choice of schemas":        {function(`,"parameters":{"type":"object","anyOf":[{"required":["a"]}]}`), `{"name":"f","parametersJsonSchema":{"type":"object","anyOf":[{"required":["a"]}]}}`},
+		"no description":             {function(`,"description":null`), `{"name":"f"}`},
+		"the deprecated kind":        {`"functions":[{"name":"f","parameters":{"type":"object","properties":{"a":{}}}}]`, `{"name":"f","parametersJsonSchema":{"type":"object","properties":{"a":{}}}}`},
+		"both kinds":                 {`"tools":[{"type":"function","function":{"name":"f"}}],"functions":[{"name":"g"}]`, `{"name":"f"}`},
+		"no tools":                   {`"tools":[]`, ``},
+		"no tools, said with null":   {`"tools":null,"functions":null`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := send(t, "gemini-2.5-flash", messages+test.members)
@@ -54,8 +55,12 @@ func TestTools(t *testing.T) {
 func TestSchemas(t *testing.T) {
 	for name, test := range map[string]struct{ schema, want string }{
 		"nothing odd":                  {`{ "type":"object","properties":{"a":{"enum":["x"],"anyOf":[{"type":"string"}]}},"additionalProperties":false}`, ``},
+		"all that Gemini knows":        {`{"$id":"x","$anchor":"a","type":"object", "format":"f","title":"t","description":"d","enum":[],"items":{},"prefixItems":[{}],"minItems":1,"maxItems":2,"minimum":1.50,"maximum":2,"anyOf":[{}],"oneOf":[true],"properties":{"default":{}},"additionalProperties":{},"required":["a"],"propertyOrdering":["a"],"$defs":{"pattern":{}}}`, ``},
+		"what it does not know":        {`{"type":"object","properties":{"a":{"type":"string","pattern":"^x","default":"y","minLength":1},"b":{"type":"array","items":{"multipleOf":2},"uniqueItems":true}},"$defs":{"c":{"examples":[1]}},"additionalProperties":{"exclusiveMinimum":0},"x-mine":1}`, `{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"array","items":{}}},"$defs":{"c":{}},"additionalProperties":{}}`},
+		"names like those keywords":    {`{"properties":{"pattern":{"type":"string"},"default":{"allOf":[]}},"$defs":{"not":{"type":"string"}}}`, `{"properties":{"pattern":{"type":"string"},"default":{}},"$defs":{"not":{"type":"string"}}}`},
+		"a keyword with an escape":     {`{"p\u0061ttern":"x","typ\u0065":"string"}`, `{"type":"string"}`},
 		"$schema in all places":        {`{"$schema":"x","properties":{"$schema":{"$schema":"x","type":"string"}},"items":[{"$schema":"x"},true]}`, `{"properties":{"$schema":{"type":"string"}},"items":[{},true]}`},
-		"a name where a value is":      {`{"properties":{"a":{"enum":["$ref","nullable"],"default":{"$schema":"x","const":1}}}}`, `{"properties":{"a":{"enum":["$ref","nullable"],"default":{"$schema":"x","const":1}}}}`},
+		"a name where a value is":      {`{"properties":{"a":{"enum":["$ref","nullable"],"title":{"$schema":"x","const":1}},"b":{"default":1}}}`, `{"properties":{"a":{"enum":["$ref","nullable"],"title":{"$schema":"x","const":1}},"b":{}}}`},
 		"properties of such names":     {`{"properties":{"nullable":{"type":"boolean"},"const":{"type":"string"},"$ref":{"type":"string"},"definitions":{"type":"object"}}}`, `{"properties":{"nullable":{"type":"boolean"},"const":{"type":"string"},"$ref":{"type":"string"},"definitions":{"type":"object"}}}`},
 		"words beside a reference":     {`{"properties":{"a":{"$ref":"#/$defs/a","description":"x","default":null}},"$defs":{"a":{"type":"string"}}}`, `{"properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"string"}}}`},
 		"a reference for all of it":    {`{"type":"object","$ref":"#/definitions/a","definitions":{"a":{"const":"x"}},"$schema":"x"}`, `{"$ref":"#/$defs/a","$defs":{"a":{"enum":["x"]}}}`},
@@ -64,9 +69,10 @@ func TestSchemas(t *testing.T) {
 		"nullable beside anyOf":        {`{"nullable":true,"anyOf":[ {"const":"a"} ]}`, `{"anyOf":[{"enum":["a"]},{"type":"null"}]}`},
 		"definitions of both kinds":    {`{"definitions":{"a":{"const":"x"}},"$defs":{"b":{}},"anyOf":[{"$ref":"#/definitions/a"},{"$ref":"#/$defs/b"}]}`, `{"$defs":{"b":{},"a":{"enum":["x"]}},"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/b"}]}`},
 		"nullable":                     {`{"properties":{"a":{"nullable":true,"type":"string"},"b":{"type":"string","nullable":false},"c":{"type":["string","null"],"nullable":true}}}`, `{"properties":{"a":{"type":["string","null"]},"b":{"type":"string"},"c":{"type":["string","null"]}}}`},
-		"constants":                    {`{"oneOf":[{"const":"a"},{"const":1.50},{"const":true},{"const":"a","enum":["a","b"]}]}`, `{"oneOf":[{"enum":["a"]},{"enum":[1.50]},{"const":true},{"const":"a","enum":["a","b"]}]}`},
-		"schemas within every keyword": {`{"allOf":[{"not":{"const":"a"}}],"additionalProperties":{"const":"b"},"if":{"const":"c"},"then":false,"patternProperties":{"^x":{"const":"d"}}}`, `{"allOf":[{"not":{"enum":["a"]}}],"additionalProperties":{"enum":["b"]},"if":{"enum":["c"]},"then":false,"patternProperties":{"^x":{"enum":["d"]}}}`},
-		"keywords that are misused":    {`{"properties":[1],"anyOf":"$ref","const":{},"nullable":"x","items":null}`, `{"properties":[1],"anyOf":"$ref","const":{},"items":null}`},
+		"constants":                    {`{"oneOf":[{"const":"a"},{"const":1.50},{"const":"a","enum":["a","b"]},{"type":"string","const":"a"}]}`, `{"oneOf":[{"enum":["a"]},{"enum":[1.50]},{"enum":["a"]},{"type":"string","enum":["a"]}]}`},
+		"constants for no enum":        {`{"oneOf":[{"const":true},{"type":"boolean","const":false},{"const":null},{"const":true,"nullable":true},{"const":{"a":1}},{"const":[1],"enum":[[1],[2]]}]}`, `{"oneOf":[{"type":"boolean"},{"type":"boolean"},{"type":"null"},{"type":["boolean","null"]},{},{"enum":[[1],[2]]}]}`},
+		"schemas within every keyword": {`{"items":{"const":"a"},"prefixItems":[{"const":"b"}],"anyOf":[{"const":"c"}],"oneOf":[{"const":"d"}],"additionalProperties":{"const":"e"},"properties":{"f":{"const":"f"}},"$defs":{"g":{"const":"g"}}}`, `{"items":{"enum":["a"]},"prefixItems":[{"enum":["b"]}],"anyOf":[{"enum":["c"]}],"oneOf":[{"enum":["d"]}],"additionalProperties":{"enum":["e"]},"properties":{"f":{"enum":["f"]}},"$defs":{"g":{"enum":["g"]}}}`},
+		"keywords that are misused":    {`{"properties":[1],"anyOf":"$ref","const":{},"nullable":"x","items":null,"$defs":1}`, `{"properties":[1],"anyOf":"$ref","items":null,"$defs":{}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.want == "" {
@@ -86,6 +92,31 @@ func TestASchemaOfEndlessNestingTakesLittleTime(t *testing.T) {
 	}
 }
 
+// TestASchemaIsSentOnce: whatever comes how often, each schema of it goes out once, and is read as often as
+// it is deep. The time of what is read anew for each of its members would have no end.
+func TestASchemaIsSentOnce(t *testing.T) {
+	const some = `"a":{"const":"x"}`
+	for name, test := range map[string]struct {
+		member string
+		times  int
+	}{
+		"definitions of both kinds":         {`"$defs":{` + some + `},"definitions":{` + some + `}`, 1 << 10},
+		"definitions of older drafts":       {`"definitions":{` + some + `}`, 1 << 10},
+		"definitions that come very often":  {`"definitions":1`, 1 << 19},
+		"references that come very often":   {`"$ref":""`, 1 << 19},
+		"nullable that comes very often":    {`"nullable":true`, 1 << 19},
+		"choices that may be null":          {`"nullable":true,"anyOf":[{` + some + `}]`, 1 << 10},
+		"a constant beside an enum of many": {`"const":"a","enum":["a"]`, 1 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := "{" + strings.Repeat(test.member+",", test.times) + `"$defs":{"b":{}},"type":"string"}`
+			if got := schema(gjson.Parse(sent)); len(got) > 2*len(sent) || !gjson.Valid(got) {
+				t.Errorf("%d bytes for %d", len(got), len(sent))
+			}
+		})
+	}
+}
+
 func FuzzSchema(f *testing.F) {
 	f.Add([]byte(`{"$ref":"#/definitions/a","definitions":{"a":{"items":[{"nullable":true,"type":"string"}],"anyOf":[true]}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -93,7 +124,7 @@ func FuzzSchema(f *testing.F) {
 			return
 		}
 		once := schema(gjson.ParseBytes(text))
-		if !openai.ValidObject([]byte(once)) {
+		if !openai.ValidObject([]byte(once)) || len(once) > 6*len(text) {
 			t.Fatalf("%s became %s", text, once)
 		}
 	})
@@ -103,14 +134,14 @@ func TestToolChoice(t *testing.T) {
 	const tools = messages + `"tools":[{"type":"function","function":{"name":"f"}}],`
 	const functions = messages + `"functions":[{"name":"f"}],`
 	for name, test := range map[string]struct{ members, want string }{
-		"auto":                     {tools + `"tool_choice":"auto"`, ``},
+		"auto":                     {tools + `"tool_choice":"auto"`, `{"mode":"AUTO"}`},
 		"null":                     {tools + `"tool_choice":null`, ``},
 		"none":                     {tools + `"tool_choice":"none"`, `{"mode":"NONE"}`},
 		"required":                 {tools + `"tool_choice":"required"`, `{"mode":"ANY"}`},
 		"a function":               {tools + `"tool_choice":{"type":"function","function":{"name":"f"}}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
 		"one of several":           {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]}}`, `{"mode":"ANY","allowedFunctionNames":["f","g"]}`},
 		"at most one of several":   {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}`, `{"mode":"VALIDATED","allowedFunctionNames":["f"]}`},
-		"the deprecated auto":      {functions + `"function_call":"auto"`, ``},
+		"the deprecated auto":      {functions + `"function_call":"auto"`, `{"mode":"AUTO"}`},
 		"the deprecated none":      {functions + `"function_call":"none"`, `{"mode":"NONE"}`},
 		"a function, the old way":  {functions + `"function_call":{"name":"f"}`, `{"mode":"ANY","allowedFunctionNames":["f"]}`},
 		"without tools":            {messages + `"tool_choice":"required"`, ``},
@@ -136,6 +167,9 @@ func TestToolsThatAreRefused(t *testing.T) {
 		"a tool of another type":           {tools[:len(tools)-2] + `,{"type":"custom","custom":{"name":"g"}}]`, "tools[1].type"},
 		"no name":                          {`"tools":[{"type":"function","function":{}}]`, "tools[0].function.name"},
 		"a number for a name":              {`"tools":[{"type":"function","function":{"name":1}}]`, "tools[0].function.name"},
+		"a name that begins with a digit":  {tools[:len(tools)-2] + `,{"type":"function","function":{"name":"2f"}}]`, "tools[1].function.name"},
+		"a name that begins with a dash":   {`"tools":[{"type":"function","function":{"name":"-f"}}]`, "tools[0].function.name"},
+		"an old name with a digit first":   {`"functions":[{"name":"f"},{"name":"9"}]`, "functions[1].name"},
 		"a number for a description":       {`"tools":[{"type":"function","function":{"name":"f","description":1}}]`, "tools[0].function.description"},
 		"a text for parameters":            {`"tools":[{"type":"function","function":{"name":"f","parameters":"a"}}]`, "tools[0].function.parameters"},
 		"deprecated functions, no array":   {`"functions":1`, "functions"},

@@ -62,6 +62,13 @@ func (a *Answer) prefix() string {
 	return "chatcmpl-"
 }
 
+// Begin opens a choice of a stream before there is anything to say: that the model answers is news.
+func (a *Answer) Begin(index int) {
+	if c := a.choice(index); a.form.Stream {
+		a.begin(index, c)
+	}
+}
+
 // Text adds to the text of a choice.
 func (a *Answer) Text(index int, text string) {
 	c := a.choice(index)
@@ -88,9 +95,7 @@ func (a *Answer) say(index int, c *choice, text string) {
 		a.completionChunk(index, text, "")
 		return
 	}
-	a.delta(index, func(b []byte) []byte {
-		return AppendString(append(b, `"content":`...), text)
-	})
+	a.endDelta(AppendString(append(a.delta(index), `"content":`...), text), "")
 }
 
 // Reasoning adds to what a model thinks aloud. It is never part of the text, and text
@@ -105,9 +110,7 @@ func (a *Answer) Reasoning(index int, text string) {
 		return
 	}
 	a.begin(index, c)
-	a.delta(index, func(b []byte) []byte {
-		return AppendString(append(b, `"reasoning_content":`...), text)
-	})
+	a.endDelta(AppendString(append(a.delta(index), `"reasoning_content":`...), text), "")
 }
 
 // Extra adds extra_content to the message itself, a JSON object of what a provider wants back with
@@ -122,9 +125,7 @@ func (a *Answer) Extra(index int, object []byte) {
 		return
 	}
 	a.begin(index, c)
-	a.delta(index, func(b []byte) []byte {
-		return append(append(b, `"extra_content":`...), object...)
-	})
+	a.endDelta(append(append(a.delta(index), `"extra_content":`...), object...), "")
 }
 
 // Finish ends a choice. Of several reasons the first counts; a choice that called tools ends with
@@ -149,7 +150,7 @@ func (a *Answer) Finish(index int, reason string) {
 		a.completionChunk(index, "", reason)
 		return
 	}
-	a.chunk(index, reason, func(b []byte) []byte { return b })
+	a.endDelta(a.delta(index), reason)
 }
 
 // release says the text that was held back as the possible beginning of a stop word.
@@ -291,18 +292,18 @@ func (a *Answer) begin(index int, c *choice) {
 		return
 	}
 	c.begun = true
-	a.delta(index, func(b []byte) []byte {
-		return append(b, `"role":"assistant","content":""`...)
-	})
+	a.endDelta(append(a.delta(index), `"role":"assistant","content":""`...), "")
 }
 
-func (a *Answer) delta(index int, members func([]byte) []byte) { a.chunk(index, "", members) }
-
-func (a *Answer) chunk(index int, finish string, members func([]byte) []byte) {
+// delta begins a chunk of a chat, up to the members of its delta.
+func (a *Answer) delta(index int) []byte {
 	b := append(a.start(), `{"index":`...)
 	b = strconv.AppendInt(b, int64(index), 10)
-	b = append(b, `,"delta":{`...)
-	b = members(b)
+	return append(b, `,"delta":{`...)
+}
+
+// endDelta ends the chunk that b begins.
+func (a *Answer) endDelta(b []byte, finish string) {
 	b = append(b, `},"logprobs":null,"finish_reason":`...)
 	a.buf = a.endChunk(appendNullable(b, finish))
 }

@@ -3,7 +3,9 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -245,6 +247,30 @@ func TestAChatStreamBecomesACompletion(t *testing.T) {
 	}
 }
 
+func TestARoleComesOutAtOnce(t *testing.T) {
+	role := `data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n"
+	for name, test := range map[string]struct {
+		form Form
+		want int // how many chunks come out
+	}{
+		"a chat":                           {Form{Stream: true, Model: "p/m"}, 1},
+		"a chat with stop words":           {Form{Stream: true, Model: "p/m", Stop: []string{"x"}}, 1},
+		"a completion, which has no roles": {Form{Stream: true, Model: "p/m", Completion: true}, 0},
+		"an object":                        {Form{Model: "p/m"}, 0},
+	} {
+		var out bytes.Buffer
+		translator := Translate(test.form, DecodeChat)(&out, true)
+		for range 2 { // some providers say it with every chunk
+			if _, err := io.WriteString(translator, role); err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(out.String(), `"delta":{"role":"assistant","content":""}`); n != test.want || out.Len() > 0 && n == 0 {
+				t.Errorf("%s: %d chunks, want %d, in\n%s", name, n, test.want, out.String())
+			}
+		}
+	}
+}
+
 func TestAJSONBodyWhereAStreamWasAskedForBecomesAStreamOfOne(t *testing.T) {
 	got, err := translated(t, Form{Stream: true, Completion: true, Model: "p/m"}, false, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"content":"whole"},`, `"finish_reason":"stop"}]}`)
 	if err != nil || !strings.Contains(got, `"text":"whole"`) || !strings.HasSuffix(got, "data: [DONE]\n\n") {
@@ -314,6 +340,38 @@ func FuzzDecodeChat(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeObject is FuzzDecodeChat for clients that want an object: one, or an error and nothing.
+func FuzzDecodeObject(f *testing.F) {
+	f.Add([]byte(chatStream), uint8(7), true, true)
+	f.Add([]byte(`{"id":"x","choices":[{"index":1,"text":"a b","finish_reason":"length"},{"message":{"content":"b"}}],"usage":{"prompt_tokens":1}}`), uint8(3), false, true)
+	f.Add([]byte(`{"choices":[{"message":{"content":null,"refusal":"no","tool_calls":[{"id":1,"function":{"name":"f","arguments":{"a":1}}}]},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]}]}}]}`), uint8(200), false, false)
+	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse, completion bool) {
+		form := Form{Completion: completion, Usage: true, Model: "p/m"}
+		object := func(size int) (string, error) {
+			var out bytes.Buffer
+			translator := Translate(form, DecodeChat)(&out, sse)
+			for piece := range slices.Chunk(body, size) {
+				if _, err := translator.Write(piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := translator.Close()
+			return notShared.ReplaceAllString(out.String(), `"":0`), err
+		}
+		torn, err := object(int(step) + 1)
+		var e *Error
+		if err == nil && !json.Valid([]byte(torn)) || err != nil && (!errors.As(err, &e) || e.Status < 400 || torn != "") {
+			t.Fatalf("%v, object %s", err, torn)
+		}
+		if whole, _ := object(len(body) + 1); whole != torn {
+			t.Fatalf("in pieces\n%s\nat once\n%s", torn, whole)
+		}
+	})
+}
+
+// notShared is what two answers of the same need not share.
+var notShared = regexp.MustCompile(`"created":\d+|"id":"(chatcmpl-|cmpl-|call_)[A-Z2-7]{26}"`)
 
 func BenchmarkTranslateChunk(b *testing.B) {
 	chunk := []byte("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n")

@@ -45,6 +45,9 @@ func decodeChoice(index int, c gjson.Result, a *Answer) {
 	if !said.Exists() {
 		said = c.Get("message")
 	}
+	if said.Get("role").Str != "" {
+		a.Begin(index)
+	}
 	reasoning := said.Get("reasoning_content")
 	if reasoning.Type == gjson.Null || reasoning.Raw == `""` {
 		reasoning = said.Get("reasoning")

@@ -8,13 +8,17 @@ import (
 
 // Prompt reads `prompt` of a completions request: a string, or an array of one.
 func (r *Request) Prompt() (string, error) {
-	prompt := gjson.GetBytes(r.Body, "prompt")
-	if prompt.IsArray() {
-		if all := prompt.Array(); len(all) == 1 {
-			prompt = all[0]
-		}
+	value := gjson.GetBytes(r.Body, "prompt")
+	prompt, prompts := value, 1
+	if value.IsArray() {
+		prompts = 0
+		value.ForEach(func(_, one gjson.Result) bool {
+			prompt = one
+			prompts++
+			return prompts == 1
+		})
 	}
-	if prompt.Type != gjson.String {
+	if prompts != 1 || prompt.Type != gjson.String {
 		return "", BadRequest("prompt", "Send `prompt` as a string, or an array of one string.")
 	}
 	return prompt.Str, nil

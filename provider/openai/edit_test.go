@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -141,4 +144,72 @@ func FuzzMerge(f *testing.F) {
 			t.Fatalf("%s merged twice became %s, once %s", patch, again, merged)
 		}
 	})
+}
+
+// FuzzEdits holds that a request is the client's but for what is edited, as encoding/json reads both.
+func FuzzEdits(f *testing.F) {
+	f.Add([]byte(`{"stop":["a","b","c","d","e"],"model":"p/m","stream":true,"x":1.50}`), "m")
+	f.Add([]byte(`{"stream_options":{"x":[1, 2],"include_usage":false},"st\u006fp":"a","model":"p/m", "stream": true }`), "a/much/longer/model")
+	f.Add([]byte(`{"stream":true,"stream_options":null,"stop":["","a","","b","c","d","e"],"model":"p/m","messages":[]}`), "é\n\"")
+	f.Fuzz(func(t *testing.T, body []byte, model string) {
+		r, err := ParseRequest(Chat, bytes.Clone(body))
+		if err != nil {
+			return
+		}
+		r.AskUsage = true
+		r.AskForUsage()
+		rest, err := r.LimitStop(4)
+		if err != nil {
+			return
+		}
+		r.SetModel(model)
+		sent, got := readMembers(string(body)), readMembers(string(r.Body))
+
+		var words, kept []string
+		if json.Unmarshal([]byte(sent["stop"]), &words) == nil && len(words) > 4 {
+			words = slices.DeleteFunc(words, func(word string) bool { return word == "" })
+			if json.Unmarshal([]byte(got["stop"]), &kept) != nil || !slices.Equal(append(kept, asRead(rest)...), words) || len(kept) > 4 {
+				t.Fatalf("%s became %s, and %q is ours", sent["stop"], got["stop"], rest)
+			}
+			sent["stop"] = got["stop"]
+		}
+		if r.Stream && !r.IncludeUsage {
+			before, after := readMembers(sent["stream_options"]), readMembers(got["stream_options"])
+			if after["include_usage"] != "true" {
+				t.Fatalf("%s became %s", sent["stream_options"], got["stream_options"])
+			}
+			delete(before, "include_usage")
+			delete(after, "include_usage")
+			if !maps.Equal(before, after) {
+				t.Fatalf("%s became %s", sent["stream_options"], got["stream_options"])
+			}
+			sent["stream_options"] = got["stream_options"]
+		}
+		var named string
+		if json.Unmarshal([]byte(got["model"]), &named) != nil || named != asRead([]string{model})[0] {
+			t.Fatalf("the model %q became %s", model, got["model"])
+		}
+		sent["model"] = got["model"]
+		if !maps.Equal(sent, got) {
+			t.Fatalf("%s became %s", body, r.Body)
+		}
+	})
+}
+
+// readMembers reads a JSON object, of which each value stays as it is written. What is none has none.
+func readMembers(object string) map[string]string {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal([]byte(object), &members)
+	written := make(map[string]string)
+	for name, value := range members {
+		written[name] = string(value)
+	}
+	return written
+}
+
+// asRead is what encoding/json makes of texts, which need not be UTF-8.
+func asRead(texts []string) (read []string) {
+	written, _ := json.Marshal(texts)
+	_ = json.Unmarshal(written, &read)
+	return read
 }

@@ -13,9 +13,7 @@ func (a *Answer) Refusal(index int, text string) {
 	}
 	a.release(index, c)
 	a.begin(index, c)
-	a.delta(index, func(b []byte) []byte {
-		return AppendString(append(b, `"refusal":`...), text)
-	})
+	a.endDelta(AppendString(append(a.delta(index), `"refusal":`...), text), "")
 }
 
 // appendContent appends the content and the refusal of a message, whichever there is of them.

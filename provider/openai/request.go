@@ -93,28 +93,40 @@ func unquote(raw []byte) []byte {
 // Stop reads `stop`, a string or an array of strings, without the empty ones.
 func (r *Request) Stop() ([]string, error) {
 	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
-	words := []gjson.Result{value}
 	switch {
 	case value.Type == gjson.Null:
 		return nil, nil
-	case value.IsArray():
-		words = value.Array()
+	case value.IsObject():
+		return nil, errStop
 	}
 	var stop []string
-	for i, word := range words {
-		if word.Type != gjson.String {
-			return nil, BadRequest("stop", "Send `stop` as a string or an array of strings.")
-		}
-		if i >= maxStop {
-			return nil, BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
-		}
-		if word.Str != "" {
+	var err error
+	words := 0
+	value.ForEach(func(_, word gjson.Result) bool {
+		words++
+		switch {
+		case word.Type != gjson.String:
+			err = errStop
+		case words > maxStop:
+			err = BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
+		case len(word.Str) > maxStopWord:
+			err = BadRequest("stop", "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
+		case word.Str != "":
 			stop = append(stop, word.Str)
 		}
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return stop, nil
 }
 
-// maxStop bounds the work that a request's stop words can cause for each chunk of its answer.
-// Continue sends 5 to 9.
-const maxStop = 64
+var errStop = BadRequest("stop", "Send `stop` as a string or an array of strings.")
+
+// What bounds the work that a request's stop words can cause for each chunk of its answer, which grows
+// with the square of their length. Continue sends 5 to 9, of a few characters.
+const (
+	maxStop     = 64
+	maxStopWord = 1 << 10
+)

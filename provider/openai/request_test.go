@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -133,15 +134,19 @@ func TestSetModelInPlaceAllocatesLittle(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"model":"m"}`:                                                "",
-		`{"model":"m","stop":null}`:                                    "",
-		`{"model":"m","stop":"a"}`:                                     "a",
-		`{"model":"m","stop":["a","","b"]}`:                            "a|b",
-		`{"model":"m","stop":[]}`:                                      "",
-		`{"model":"m","stop":{"a":1}}`:                                 "error",
-		`{"model":"m","stop":["a",1]}`:                                 "error",
-		`{"model":"m","stop":["a",["b"]]}`:                             "error",
-		`{"model":"m","stop":[` + strings.Repeat(`"a",`, 64) + `"a"]}`: "error",
+		`{"model":"m"}`:                                                  "",
+		`{"model":"m","stop":null}`:                                      "",
+		`{"model":"m","stop":"a"}`:                                       "a",
+		`{"model":"m","stop":["a","","b"]}`:                              "a|b",
+		`{"model":"m","stop":[]}`:                                        "",
+		`{"model":"m","stop":{"a":1}}`:                                   "error",
+		`{"model":"m","stop":["a",1]}`:                                   "error",
+		`{"model":"m","stop":["a",["b"]]}`:                               "error",
+		`{"model":"m","stop":{}}`:                                        "error",
+		`{"model":"m","stop":[` + strings.Repeat(`"a",`, 64) + `"a"]}`:   "error",
+		`{"model":"m","stop":["` + strings.Repeat(`\n`, 1024) + `"]}`:    strings.Repeat("\n", 1024),
+		`{"model":"m","stop":["a","` + strings.Repeat("b", 1025) + `"]}`: "error",
+		`{"model":"m","stop":"` + strings.Repeat("b", 1025) + `"}`:       "error",
 	} {
 		r, err := ParseRequest(Completions, []byte(body))
 		if err != nil {
@@ -153,7 +158,39 @@ func TestStop(t *testing.T) {
 			got = "error"
 		}
 		if got != want {
-			t.Errorf("%s: %s, want %s", body, got, want)
+			t.Errorf("%.100s: %.100s, want %.100s", body, got, want)
+		}
+	}
+}
+
+// allocated is how many bytes f allocates.
+func allocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+func TestListsThatAreTooLongTakeNoMemory(t *testing.T) {
+	const elements = 1 << 20
+	for name, list := range map[string]string{
+		"of empty texts": strings.Repeat(`"",`, elements) + `""`,
+		"of numbers":     strings.Repeat(`1,`, elements) + `1`,
+	} {
+		body := []byte(`{"model":"m","prompt":[` + list + `],"stop":[` + list + `]}`)
+		r, err := ParseRequest(Completions, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for field, read := range map[string]func() error{
+			"stop":   func() error { _, err := r.Stop(); return err },
+			"prompt": func() error { _, err := r.Prompt(); return err },
+		} {
+			var err error
+			if got := allocated(func() { err = read() }); err == nil || got > 2*len(body) {
+				t.Errorf("%s %s: %d bytes for a body of %d, error %v", field, name, got, len(body), err)
+			}
 		}
 	}
 }

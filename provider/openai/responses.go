@@ -36,6 +36,7 @@ func responseEvents(body []byte) ([]byte, error) {
 		return nil, UpstreamBroken("Try again: the provider's answer is no response.")
 	}
 	var e eventWriter
+	body = []byte(Compact(response.Raw)) // a line break would end an event's data
 	begun := Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`))
 	e.event("response.created", `"response":`+string(begun))
 	i := 0
@@ -49,7 +50,7 @@ func responseEvents(body []byte) ([]byte, error) {
 	case "incomplete", "failed":
 		last = "response." + status
 	}
-	e.event(last, `"response":`+Compact(response.Raw))
+	e.event(last, `"response":`+string(body))
 	return e.b, nil
 }
 

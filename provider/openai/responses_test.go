@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -104,4 +105,36 @@ func TestOtherResponsesPass(t *testing.T) {
 	if TranslateResponse(true)(nil, true) != nil || TranslateResponse(false)(nil, false) != nil || TranslateResponse(false)(nil, true) != nil {
 		t.Error("a response that is what was asked for is translated")
 	}
+}
+
+// FuzzResponseEvents: a response becomes events that can be told apart, or an error.
+func FuzzResponseEvents(f *testing.F) {
+	f.Add([]byte(wholeResponse))
+	f.Add([]byte(`{"object":"response","status":"failed","error":{` + "\n" + `"code":"x"},"output":[{"type":"message","content":[1,{"type":"output_text"}]},7,{"type":"function_call","arguments":{}}]}`))
+	f.Add([]byte(`{"error":{"message":"x","code":429}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		stream, err := responseEvents(body)
+		var e *Error
+		if err != nil {
+			if !errors.As(err, &e) || e.Status < 400 || stream != nil {
+				t.Fatalf("%v, stream %s", err, stream)
+			}
+			return
+		}
+		last := ""
+		for i, event := range strings.Split(strings.TrimSuffix(string(stream), "\n\n"), "\n\n") {
+			kind, data, ok := strings.Cut(strings.TrimPrefix(event, "event: "), "\ndata: ")
+			var said struct {
+				Type     string `json:"type"`
+				Sequence *int   `json:"sequence_number"`
+			}
+			if !ok || strings.ContainsAny(data, "\r\n") || json.Unmarshal([]byte(data), &said) != nil || said.Type != kind || said.Sequence == nil || *said.Sequence != i {
+				t.Fatalf("event %d is %q", i, event)
+			}
+			last = kind
+		}
+		if last != "response.completed" && last != "response.incomplete" && last != "response.failed" {
+			t.Fatalf("the last event is %s", last)
+		}
+	})
 }

@@ -210,15 +210,16 @@ func (s *scanner) text() error {
 // plain takes a string of up to 32 bytes without escapes, and reports whether there is one. It looks
 // for whatever comes first of a quote, a backslash and a control character.
 func (s *scanner) plain() bool {
-	for i := s.i + 1; i <= s.i+25 && i+8 <= len(s.b); i += 8 {
-		x := binary.LittleEndian.Uint64(s.b[i:])
-		quote, backslash := x^'"'*ones, x^'\\'*ones
-		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (x-' '*ones)&^x) & tops
+	b := s.b
+	for i, end := s.i+1, min(s.i+25, len(b)-8); i <= end; i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, backslash := x^'"'*ones, x^'\\'*ones // whose top bits are those of x
+		found := ((quote - ones) | (backslash - ones) | (x - ' '*ones)) &^ x & tops
 		if found == 0 {
 			continue
 		}
 		i += bits.TrailingZeros64(found) / 8
-		if s.b[i] != '"' {
+		if b[i] != '"' {
 			return false
 		}
 		s.i = i + 1

@@ -196,15 +196,15 @@ func (a *Answer) unnamed() bool {
 
 // callDelta writes a delta with a piece of a call. The first one introduces it.
 func (a *Answer) callDelta(index int, t *call, first bool, arguments string, extra []byte) {
-	a.delta(index, func(b []byte) []byte {
-		if a.form.Functions {
-			b = append(b, `"function_call":`...)
-			return t.appendFunction(b, first, arguments)
-		}
+	b := a.delta(index)
+	if a.form.Functions {
+		b = t.appendFunction(append(b, `"function_call":`...), first, arguments)
+	} else {
 		b = append(b, `"tool_calls":[{"index":`...)
 		b = append(strconv.AppendInt(b, int64(t.position), 10), ',')
-		return append(t.append(b, first, arguments, extra), "}]"...)
-	})
+		b = append(t.append(b, first, arguments, extra), "}]"...)
+	}
+	a.endDelta(b, "")
 }
 
 // append appends the members of a call.

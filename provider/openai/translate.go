@@ -44,6 +44,7 @@ func NewTranslator(dst io.Writer, sse bool, form Form, decode Decode) Translator
 	} else {
 		t.messages = new(objects)
 	}
+	t.each = t.message
 	return t
 }
 
@@ -52,8 +53,9 @@ type answerTranslator struct {
 	decode   Decode
 	sse      bool
 	messages splitter
-	err      *Error // what ended the answer early
-	complete bool   // a stream has ended as it should
+	each     func([]byte) error // message, which would be allocated anew for each Write
+	err      *Error             // what ended the answer early
+	complete bool               // a stream has ended as it should
 }
 
 // splitter cuts an upstream's body into messages.
@@ -84,7 +86,7 @@ func (t *answerTranslator) Write(p []byte) (int, error) {
 	if t.Done() {
 		return len(p), nil
 	}
-	t.note(t.messages.Write(p, t.message))
+	t.note(t.messages.Write(p, t.each))
 	if !t.Stream() || t.err != nil && t.unseen() {
 		return len(p), nil
 	}

@@ -98,6 +98,8 @@ func (e *Error) complete() *Error {
 	switch {
 	case e.Status < 400:
 		*e = *UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
+		e.Final = true
+		return e
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired || e.refusesKey():
 		*e = *UpstreamRefused()
 	case e.Status == http.StatusTooManyRequests:
@@ -166,9 +168,12 @@ func gatewayError(e *Error, m gjson.Result) {
 func cloudflareError(e *Error, item gjson.Result) {
 	e.Message = item.Get("message").Str
 	switch code := item.Get("code").Int(); {
+	case code == 7000 || code == 7003: // whose message quotes the path, with the account's id in it
+		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
+		e.Message = "Check the model's name: Cloudflare has no route for it."
 	case code == 10000 || code == 9109:
 		*e = *UpstreamRefused()
-	case code == 7000 || code == 7003 || code == 5007 || code == 3042:
+	case code == 5007 || code == 3042:
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	case code == 3036:
 		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
@@ -183,7 +188,7 @@ func cloudflareError(e *Error, item gjson.Result) {
 
 // providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
 func providerError(e *Error, said gjson.Result) {
-	if said.Get("status").Type == gjson.String || said.Get("code").Type == gjson.Number && !said.Get("metadata").Exists() { // Google's, but for OpenRouter's
+	if isGoogles(said) {
 		retryAfter := e.RetryAfter
 		*e = *googleError(e.Status, said)
 		e.RetryAfter = first(retryAfter, e.RetryAfter)
@@ -195,6 +200,16 @@ func providerError(e *Error, said gjson.Result) {
 	if e.Code == "DeploymentNotFound" {
 		e.Code, e.Param = "model_not_found", "model"
 	}
+}
+
+// isGoogles tells Google's errors by their `status`, or where that is missing by a `code` that is a number:
+// of the others, who have numbers too, OpenAI's shape has a type or a param, and OpenRouter's metadata.
+func isGoogles(said gjson.Result) bool {
+	if said.Get("status").Type == gjson.String {
+		return true
+	}
+	return said.Get("code").Type == gjson.Number &&
+		!said.Get("type").Exists() && !said.Get("param").Exists() && !said.Get("metadata").Exists()
 }
 
 // bareError reads an error whose members stand outside of an object `error`, as Cerebras and xAI have

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 func gateway(code int, message string) string {
@@ -68,6 +70,9 @@ func TestErrorsOfTheFourParties(t *testing.T) {
 		"OpenAI: as it is":                    {400, `{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}`, 400, "context_length_exceeded", true, "", "Too long"},
 		"OpenAI: a server error":              {500, `{"error":{"message":"Oops","type":"server_error","code":null}}`, 500, "", false, "", "Oops"},
 		"OpenAI: a code that is a number":     {400, `{"error":{"message":"x","code":429}}`, 400, "", true, "", ""},
+		"OpenAI's shape, a number for a code": {403, `{"error":{"message":"Not for you","type":"invalid_request_error","param":null,"code":403}}`, 403, "", true, "", "Not for you"},
+		"OpenAI's shape without a type":       {403, `{"error":{"message":"Not for you","param":"tools","code":403}}`, 403, "", true, "", "Not for you"},
+		"Google: a number alone":              {403, `{"error":{"message":"x","code":403}}`, 502, "upstream_auth_failed", true, "", ""},
 		"OpenRouter: a rate limit":            {429, `{"error":{"code":429,"message":"Rate limit exceeded"}}`, 429, "rate_limit_exceeded", false, "", "Rate limit"},
 		"OpenRouter: a time-out":              {408, `{"error":{"code":408,"message":"Timed out"}}`, 408, "", false, "", "Timed out"},
 		"OpenRouter: moderation":              {403, `{"error":{"code":403,"message":"Flagged","metadata":{"reasons":["x"]}}}`, 403, "", true, "", "Flagged"},
@@ -82,8 +87,8 @@ func TestErrorsOfTheFourParties(t *testing.T) {
 		"the edge: HTML":                      {502, `<html>`, 502, "", false, "", "status 502"},
 		"the edge: text":                      {403, `error code: 1010`, 403, "", true, "", "status 403"},
 		"nothing":                             {404, ``, 404, "", true, "", "status 404"},
-		"a redirect":                          {301, ``, 502, "upstream_invalid_response", false, "", ""},
-		"a success that cannot be read":       {200, ``, 502, "upstream_invalid_response", false, "", ""},
+		"a redirect":                          {301, ``, 502, "upstream_invalid_response", true, "", ""},
+		"a success that cannot be read":       {200, ``, 502, "upstream_invalid_response", true, "", ""},
 		"brackets without end":                {400, strings.Repeat("[", 1<<20), 400, "", true, "", "status 400"},
 		"a proxy on the way wants a password": {407, ``, 502, "upstream_auth_failed", true, "", ""},
 	} {
@@ -96,6 +101,24 @@ func TestErrorsOfTheFourParties(t *testing.T) {
 				t.Error("no message")
 			}
 		})
+	}
+}
+
+func TestAnErrorInOpenAIsShapeKeepsItsParam(t *testing.T) {
+	e := UpstreamError(400, http.Header{}, []byte(`{"error":{"message":"m","type":"invalid_request_error","param":"tools","code":400}}`))
+	if e.Param != "tools" || e.Status != 400 || e.Message != "m" {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestAnAccountStaysHere(t *testing.T) {
+	for _, code := range []int{7000, 7003} {
+		body := cloudflare(code, "Could not route to /client/v4/accounts/0123456789abcdef/ai/run/@cf/x, perhaps your object identifier is invalid?")
+		for _, e := range []*Error{UpstreamError(400, http.Header{}, []byte(body)), Reported(gjson.Parse(body))} {
+			if e.Status != 404 || e.Code != "model_not_found" || e.Param != "model" || !e.Final || e.From != Gateway || strings.Contains(e.Message, "0123") || e.Message == "" {
+				t.Errorf("%d: got %+v", code, e)
+			}
+		}
 	}
 }
 

@@ -54,6 +54,41 @@ func TestAChatGoesOutAsItCame(t *testing.T) {
 	}
 }
 
+func TestTokenCountsThatTheOperatorAskedFor(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent, want string
+		shown      int // how many chunks have counts
+	}{
+		"a stream whose client does not ask": {`"messages":[],"stream":true`, `"messages":[],"stream":true,"stream_options":{"include_usage":true}`, 0},
+		"a stream whose client does":         {`"messages":[],"stream":true,"stream_options":{"include_usage":true}`, `"messages":[],"stream":true,"stream_options":{"include_usage":true}`, 1},
+		"no stream":                          {`"messages":[]`, `"messages":[]`, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := openai.ParseRequest(openai.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+test.sent+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Model, r.AskUsage = qwen, true
+			call, err := Provider{}.Call(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := `{"model":"` + qwen + `",` + test.want + `}`; string(call.Body) != want {
+				t.Errorf("body %s, want %s", call.Body, want)
+			}
+			var out bytes.Buffer
+			translator := call.Translate(&out, true)
+			_, _ = io.WriteString(translator, `data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],`+usage+"}\n\ndata: [DONE]\n\n")
+			if err := translator.Close(); err != nil || strings.Count(out.String(), `"total_tokens":7`) != test.shown {
+				t.Errorf("error %v, answer\n%s", err, out.String())
+			}
+			if u, ok := translator.Usage(); !ok || u.Total != 7 {
+				t.Errorf("counts %+v", u)
+			}
+		})
+	}
+}
+
 // chatted is what OpenAI's client makes of a chat, in one line, and how it got it.
 func chatted(t testing.TB, call *openai.Call, stream, sse bool, pieces ...string) (heard, all string, err error) {
 	t.Helper()

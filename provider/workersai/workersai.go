@@ -44,6 +44,7 @@ const stopWords = 4
 // chat sends what the client does, in the form that every model takes. Since nothing says which models know
 // stop words, all of them are ours too.
 func chat(r *openai.Request) (*openai.Call, error) {
+	r.AskForUsage()
 	stop, err := r.Stop()
 	if err != nil {
 		return nil, err
