@@ -95,8 +95,8 @@ func answered(err error) bool {
 }
 
 // credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
-// `Authorization: Bearer <email>:<key>` alone. Where both name an email they must agree. A key
-// may hold colons: beside the header, what stands before one is an email only if it has an @.
+// `Authorization: Bearer <email>:<key>` alone. A key may hold colons: beside the header, what stands
+// before one is an email only if it is the header's. Another email is so part of a key, and a wrong one.
 func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
 	emails, authorizations := header[emailHeader], header["Authorization"]
 	if len(authorizations) != 1 || len(emails) > 1 {
@@ -111,10 +111,7 @@ func credentials(header http.Header, emailHeader string) (email, key string, ok 
 	switch {
 	case len(emails) == 0 || emails[0] == "":
 		email, key = first, rest
-	case colon && (first == emails[0] || strings.Contains(first, "@")):
-		if first != emails[0] {
-			return "", "", false
-		}
+	case colon && first == emails[0]:
 		email, key = first, rest
 	default:
 		email, key = emails[0], token
