@@ -37,7 +37,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 // models lists the names of all models that the operator lists and the user may use. A provider
 // whose settings are broken has none; that it is broken is in the log.
 func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
-	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, true)
+	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
 	case ctx.Err() != nil:
 		return nil, clientGone(ctx)

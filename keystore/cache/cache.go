@@ -43,13 +43,16 @@ type Options struct {
 	Asked func(operation string, took time.Duration, err error)
 }
 
+// AllProviders is the name of the one entry of a Cache's Providers.
+const AllProviders = "*"
+
 // Cache stands in front of one store.
 type Cache struct {
 	// APIKeys are users by their email, Settings are providers by their name.
 	APIKeys  *Table[*keystore.APIKey]
 	Settings *Table[*keystore.Settings]
 
-	// Providers are the names of all providers, in one entry named "".
+	// Providers are the names of all providers, in one entry, AllProviders.
 	Providers *Table[[]string]
 
 	store     keystore.Store

@@ -473,7 +473,7 @@ func TestAStoreThatWantsToBeLeftAloneIs(t *testing.T) {
 				if ask(t, c, 2) != 1 || store.count() != calls {
 					t.Errorf("%d calls while it wants to be left alone", store.count()-calls)
 				}
-				_, err := c.Providers.Get(t.Context(), "", ages, true)
+				_, err := c.Providers.Get(t.Context(), AllProviders, ages, true)
 				if limited, ok := errors.AsType[*keystore.RateLimitError](err); !ok || limited.RetryAfter != time.Second {
 					t.Errorf("the list: %v", err)
 				}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
 // snapshot is what is in memory, as JSON. It holds no key of a user, but the secrets of the
@@ -75,11 +77,12 @@ func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
 	return all, nil
 }
 
-// restore leaves out what cannot be read, or claims to be from the future: it would never age.
+// restore leaves out what cannot be read, or claims to be from the future: it would never age. So it
+// does names that no store can hold, for which Look would have to ask.
 func (t *Table[V]) restore(all map[string]saved) {
 	for name, s := range all {
 		value, err := t.parse(s.Value)
-		if err != nil || s.Asked.After(time.Now()) {
+		if err != nil || s.Asked.After(time.Now()) || !keystore.ValidName(name) {
 			continue
 		}
 		t.present.SetIfAbsent(name, &entry[V]{value: value, asked: s.Asked, restored: true})

@@ -34,7 +34,7 @@ func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
 		if _, err := c.Settings.Get(t.Context(), "openai", ages, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Providers.Get(t.Context(), "", ages, true); err != nil {
+		if _, err := c.Providers.Get(t.Context(), AllProviders, ages, true); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Minute)
@@ -46,7 +46,7 @@ func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
 		if err != nil || settings.Header.Get("a") != "b" || len(settings.Models) != 1 {
 			t.Errorf("the settings are %+v, %v", settings, err)
 		}
-		if names, err := again.Providers.Get(t.Context(), "", ages, true); err != nil || len(names) != 1 {
+		if names, err := again.Providers.Get(t.Context(), AllProviders, ages, true); err != nil || len(names) != 1 {
 			t.Errorf("the providers are %q, %v", names, err)
 		}
 		if _, err := again.APIKeys.Get(t.Context(), "nobody@example.com", ages, true); err == nil || errors.Is(err, ErrAbsent) {
@@ -102,6 +102,7 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 			"from the future":  strings.Replace(good, "2000", "2001", 1),
 			"of a broken user": strings.Replace(good, `"k"`, `7`, 1),
 			"without a value":  strings.Replace(good, enabled, "null", 1),
+			"of no valid name": strings.Replace(good, "dev@example.com", "..", 1),
 		} {
 			s := newStore(nil)
 			s.fail(errors.New("down"))
@@ -111,6 +112,9 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 			}
 			if got := user(t, c); got != "error" {
 				t.Errorf("%s: the user is %s", name, got)
+			}
+			if n := c.APIKeys.Stats().Entries; n > 0 {
+				t.Errorf("%s: %d users are in memory", name, n)
 			}
 		}
 		c := New(newStore(nil), Options{MaxEntries: 10})
