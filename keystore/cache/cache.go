@@ -57,7 +57,7 @@ type Cache struct {
 
 	store     keystore.Store
 	gate      *gate
-	forgotten chan struct{}
+	forgotten *listeners
 }
 
 // New makes a cache that asks store.
@@ -72,7 +72,7 @@ func New(store keystore.Store, o Options) *Cache {
 	look := func(ns keystore.Namespace) *gatherer {
 		return &gatherer{store: store, ns: ns, gate: g, log: o.Log, told: o.Asked}
 	}
-	forgotten := make(chan struct{}, 1)
+	forgotten := new(listeners)
 	return &Cache{
 		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey), keystore.ParseAPIKey, forgotten),
 		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings), keystore.ParseSettings, forgotten),

@@ -57,9 +57,13 @@ func (c *Cache) Changes() uint64 {
 	return c.APIKeys.changes.Load() + c.Settings.changes.Load() + c.Providers.changes.Load()
 }
 
-// Forgotten receives after invalidations, once for all that came together: a snapshot from before
-// still has what was forgotten.
-func (c *Cache) Forgotten() <-chan struct{} { return c.forgotten }
+// Forgotten returns a channel of the caller's own that receives after invalidations, once for all that
+// came together, until end: a snapshot from before still has what was forgotten.
+func (c *Cache) Forgotten() (forgotten <-chan struct{}, end func()) {
+	l := make(chan struct{}, 1)
+	c.forgotten.add(l)
+	return l, func() { c.forgotten.remove(l) }
+}
 
 // save returns the entries that are there.
 func (t *Table[V]) save(after time.Time) (map[string]saved, error) {

@@ -126,6 +126,9 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 
 func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 	c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
+	first, end := c.Forgotten()
+	second, _ := c.Forgotten()
+	listeners := []<-chan struct{}{first, second}
 	if n := c.Changes(); n != 0 {
 		t.Errorf("%d changes of nothing", n)
 	}
@@ -139,10 +142,21 @@ func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 	if c.Changes() <= kept {
 		t.Error("an invalidation is no change")
 	}
-	<-c.Forgotten()
-	select {
-	case <-c.Forgotten():
-		t.Error("told twice")
-	default:
+	for i, each := range listeners {
+		select {
+		case <-each:
+		default:
+			t.Errorf("listener %d is not told", i)
+		}
+		select {
+		case <-each:
+			t.Errorf("listener %d is told twice", i)
+		default:
+		}
+	}
+	end()
+	c.APIKeys.InvalidateAll()
+	if len(listeners[0]) > 0 || len(listeners[1]) == 0 {
+		t.Error("who listens no more is told, or who does is not")
 	}
 }

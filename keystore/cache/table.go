@@ -83,10 +83,10 @@ type Table[V any] struct {
 	failed   atomic.Pointer[failure]   // the last time that it could not
 
 	changes   atomic.Uint64
-	forgotten chan<- struct{} // of the Cache
+	forgotten *listeners // of the Cache
 }
 
-func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten chan<- struct{}) *Table[V] {
+func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten *listeners) *Table[V] {
 	bounded := func() *otter.Cache[string, *entry[V]] {
 		return otter.Must(&otter.Options[string, *entry[V]]{MaximumSize: o.MaxEntries})
 	}
@@ -264,8 +264,5 @@ func (t *Table[V]) InvalidateAll() {
 
 func (t *Table[V]) forgot() {
 	t.changes.Add(1)
-	select {
-	case t.forgotten <- struct{}{}:
-	default: // whoever receives it has not done so since the last
-	}
+	t.forgotten.tell()
 }
