@@ -82,13 +82,14 @@ func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
 }
 
 // restore leaves out what cannot be read, or claims to be from the future: it would never age. So it
-// does names that no store can hold, for which Look would have to ask.
+// does names that no store can hold, for which Look would have to ask. Not every zone that JSON is read
+// with can be written again.
 func (t *Table[V]) restore(all map[string]saved) {
 	for name, s := range all {
 		value, err := t.parse(s.Value)
 		if err != nil || s.Asked.After(time.Now()) || !keystore.ValidName(name) {
 			continue
 		}
-		t.present.SetIfAbsent(name, &entry[V]{value: value, asked: s.Asked, restored: true})
+		t.present.SetIfAbsent(name, &entry[V]{value: value, asked: s.Asked.UTC(), restored: true})
 	}
 }

@@ -160,3 +160,42 @@ func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 		t.Error("who listens no more is told, or who does is not")
 	}
 }
+
+// FuzzRestore holds that whatever a storage gives back, nobody is let in by it while the store answers,
+// and that what has been restored can be kept again.
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte(`{"api_keys":{"dev@example.com":{"asked":"2026-01-31T12:00:00+01:00","value":` + enabled + `}},` +
+		`"provider_settings":{"openai":{"asked":"2026-01-31T12:00:00Z","value":{"headers":{"a":"b"},"body":{"c":1},"models":[]}}},` +
+		`"providers":{"*":{"asked":"2026-01-31T12:00:00Z","value":["openai"]}}}`))
+	f.Add([]byte(`{"api_keys":{"old@example.com":{"asked":"2026-01-31T12:00:00+24:60","value":{}},"..":null}}`))
+	f.Add([]byte(`{"providers":{"*":{"asked":"0001-01-01T00:00:00Z","value":null}}}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		c := New(newStore(map[string]string{}), Options{MaxEntries: 1000})
+		if err := c.Restore(content); err != nil {
+			if n := c.APIKeys.Len() + c.Settings.Len() + c.Providers.Len(); n > 0 {
+				t.Errorf("%d entries of what is no snapshot", n)
+			}
+			return
+		}
+		if got := user(t, c); got != "absent" {
+			t.Errorf("a user whom the store does not know is %s", got)
+		}
+		kept, err := c.Snapshot(time.Time{}.AddDate(-9, 0, 0)) // JSON can go back to the year 0
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := New(newStore(nil), Options{MaxEntries: 1000})
+		if err := again.Restore(kept); err != nil {
+			t.Fatalf("%s: %v", kept, err)
+		}
+		for ns, counts := range map[string][2]int{
+			"users":     {c.APIKeys.Stats().Entries, again.APIKeys.Stats().Entries},
+			"settings":  {c.Settings.Stats().Entries, again.Settings.Stats().Entries},
+			"providers": {c.Providers.Stats().Entries, again.Providers.Stats().Entries},
+		} {
+			if counts[0] != counts[1] {
+				t.Errorf("of %d %s %d are restored from %s", counts[0], ns, counts[1], kept)
+			}
+		}
+	})
+}
