@@ -1,9 +1,11 @@
 package caddyauth
 
 import (
+	"context"
 	"errors"
 	"math"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -35,11 +37,16 @@ func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	}
 	rec.email = email
 	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, false)
-	if err == cache.ErrMayNotAsk {
-		if wait := h.attempts.wait(clientAddress(r)); wait > 0 {
+	asked := err == cache.ErrMayNotAsk
+	if asked {
+		address := clientAddress(r)
+		if wait := h.attempts.wait(address); wait > 0 {
 			return user{}, tooManyFailedAttempts(wait)
 		}
-		record, from, err = h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, true)
+		if !h.attempts.begin(address) {
+			return user{}, keystoreUnavailable(nil)
+		}
+		record, from, err = h.ask(r.Context(), address, email, key)
 	}
 	rec.key, rec.lookup = record, from
 	if from != cache.NotAsked {
@@ -48,20 +55,48 @@ func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	switch {
 	case r.Context().Err() != nil:
 		return user{}, clientGone(r.Context())
-	case err != nil && err != cache.ErrAbsent && !errors.As(err, new(*cache.BrokenRecordError)):
+	case !answered(err):
 		return user{}, keystoreUnavailable(err)
 	}
 	if !record.Check(key, time.Now()) {
-		h.attempts.add(clientAddress(r))
+		if !asked { // else it has been counted
+			h.attempts.add(clientAddress(r))
+		}
 		return user{}, invalidKey
 	}
 	rec.signedIn, rec.keyID = true, keystore.IDOf(key)
 	return user{email, record}, nil
 }
 
+// ask has the keystore asked for a user who is not in memory, by a sign-in that h.attempts has begun.
+// It ends with the keystore's answer, not with its client: who hangs up has asked all the same, and a
+// key that is right is held against nobody. Nor is a keystore that cannot answer.
+func (h *Handler) ask(ctx context.Context, address netip.Prefix, email, key string) (*keystore.APIKey, cache.Source, error) {
+	done := make(chan struct{})
+	var record *keystore.APIKey
+	var from cache.Source
+	var err error
+	go func() {
+		defer close(done)
+		record, from, err = h.cache.APIKeys.Look(context.WithoutCancel(ctx), email, h.settings.ages, true)
+		h.attempts.end(address, answered(err) && !record.Check(key, time.Now()))
+	}()
+	select {
+	case <-done:
+		return record, from, err
+	case <-ctx.Done():
+		return nil, cache.NotAsked, ctx.Err()
+	}
+}
+
+// answered reports whether a look-up that ended with err has said what there is of the user.
+func answered(err error) bool {
+	return err == nil || err == cache.ErrAbsent || errors.As(err, new(*cache.BrokenRecordError))
+}
+
 // credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
-// `Authorization: Bearer <email>:<key>` alone. Where both name an email they must agree. A key
-// may hold colons: beside the header, what stands before one is an email only if it has an @.
+// `Authorization: Bearer <email>:<key>` alone. A key may hold colons: beside the header, what stands
+// before one is an email only if it is the header's. Another email is so part of a key, and a wrong one.
 func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
 	emails, authorizations := header[emailHeader], header["Authorization"]
 	if len(authorizations) != 1 || len(emails) > 1 {
@@ -76,10 +111,7 @@ func credentials(header http.Header, emailHeader string) (email, key string, ok 
 	switch {
 	case len(emails) == 0 || emails[0] == "":
 		email, key = first, rest
-	case colon && (first == emails[0] || strings.Contains(first, "@")):
-		if first != emails[0] {
-			return "", "", false
-		}
+	case colon && first == emails[0]:
 		email, key = first, rest
 	default:
 		email, key = emails[0], token

@@ -22,15 +22,17 @@ func TestCredentials(t *testing.T) {
 		"a name that is no email, in both":         {"ci", "Bearer ci:k", "ci", "k"},
 		"the scheme in small letters":              {"dev@example.com", "bearer k", "dev@example.com", "k"},
 		"several spaces":                           {"dev@example.com", "Bearer   k ", "dev@example.com", "k"},
-		"two emails that differ":                   {"dev@example.com", "Bearer other@example.com:k", "", ""},
-		"two emails that differ in case":           {"dev@example.com", "Bearer Dev@example.com:k", "", ""},
+		"beside the header a key with an @":        {"dev@example.com", "Bearer p@ss:word", "dev@example.com", "p@ss:word"},
+		"in one a key with an @":                   {"", "Bearer dev@example.com:p@ss:word", "dev@example.com", "p@ss:word"},
+		"two emails that differ are a wrong key":   {"dev@example.com", "Bearer other@example.com:k", "dev@example.com", "other@example.com:k"},
+		"two emails that differ in case are too":   {"dev@example.com", "Bearer Dev@example.com:k", "dev@example.com", "Dev@example.com:k"},
 		"no key":                                   {"dev@example.com", "Bearer ", "", ""},
 		"no key behind the colon":                  {"", "Bearer dev@example.com:", "", ""},
 		"no key behind the colon, with the header": {"dev@example.com", "Bearer dev@example.com:", "", ""},
-		"no email":                                 {"", "Bearer k", "", ""},
-		"another scheme":                           {"dev@example.com", "Basic k", "", ""},
-		"no scheme":                                {"dev@example.com", "k", "", ""},
-		"nothing":                                  {"", "", "", ""},
+		"no email":       {"", "Bearer k", "", ""},
+		"another scheme": {"dev@example.com", "Basic k", "", ""},
+		"no scheme":      {"dev@example.com", "k", "", ""},
+		"nothing":        {"", "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 
 	"go.uber.org/zap"
 
+	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
@@ -37,7 +39,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 // models lists the names of all models that the operator lists and the user may use. A provider
 // whose settings are broken has none; that it is broken is in the log.
 func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
-	providers, err := h.cache.Providers.Get(ctx, "", h.settings.ages, true)
+	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
 	case ctx.Err() != nil:
 		return nil, clientGone(ctx)
@@ -45,8 +47,9 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 		return nil, keystoreUnavailable(err)
 	}
 	var names []string
-	for _, provider := range slices.Sorted(slices.Values(providers)) {
-		settings, err := h.cache.Settings.Get(ctx, provider, h.settings.ages, true)
+	providers = slices.Sorted(slices.Values(providers))
+	for i, found := range h.allSettings(ctx, providers) {
+		provider, settings, err := providers[i], found.settings, found.err
 		switch {
 		case err == cache.ErrAbsent:
 			continue
@@ -61,6 +64,25 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 		names = append(names, permitted(u.APIKey, h.providers, provider, settings)...)
 	}
 	return names, nil
+}
+
+// found is the settings of a provider, or why there are none.
+type found struct {
+	settings *keystore.Settings
+	err      error
+}
+
+// allSettings looks up the settings of all these providers at once, so that they travel together.
+func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
+	all := make([]found, len(providers))
+	var lookups sync.WaitGroup
+	for i, provider := range providers {
+		lookups.Go(func() {
+			all[i].settings, all[i].err = h.cache.Settings.Get(ctx, provider, h.settings.ages, true)
+		})
+	}
+	lookups.Wait()
+	return all
 }
 
 // findModel decides about one model as inference would. Where the operator lists a provider's

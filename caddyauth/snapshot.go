@@ -36,8 +36,10 @@ type snapshots struct {
 	name   string // in the storage
 	sealed cipher.AEAD
 
-	saved      uint64 // the cache's changes that the last snapshot has
-	stop, done chan struct{}
+	saved       uint64 // the cache's changes that the last snapshot has
+	forgotten   <-chan struct{}
+	unsubscribe func() // from forgotten
+	stop, done  chan struct{}
 }
 
 // newSnapshots makes the key of the encryption, and the name, out of the gateway's token and all that
@@ -55,9 +57,11 @@ func newSnapshots(ctx caddy.Context, h *Handler, identity string) (*snapshots, e
 	if err != nil {
 		return nil, err
 	}
+	forgotten, unsubscribe := h.cache.Forgotten()
 	return &snapshots{
 		ctx: ctx, logger: h.logger, cache: h.cache, keep: h.settings.ages.StaleIfError,
 		name: "continue_auth/" + hex.EncodeToString(derived[32:]) + ".snapshot", sealed: sealed,
+		forgotten: forgotten, unsubscribe: unsubscribe,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -87,12 +91,13 @@ func (s *snapshots) restore() {
 // forgotten may come back with a restart.
 func (s *snapshots) run() {
 	defer close(s.done)
+	defer s.unsubscribe()
 	ticker := time.NewTicker(snapshotInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-		case <-s.cache.Forgotten():
+		case <-s.forgotten:
 		case <-s.stop:
 			s.save()
 			return

@@ -2,15 +2,18 @@ package caddyauth
 
 import (
 	"bytes"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 const withSnapshot = "cache {\nsnapshot\n}"
@@ -18,18 +21,24 @@ const withSnapshot = "cache {\nsnapshot\n}"
 // snapshotFile waits for the snapshot in the proxy's storage.
 func (p *proxy) snapshotFile() string {
 	p.t.Helper()
+	return p.snapshotFiles(1)[0]
+}
+
+// snapshotFiles waits for as many.
+func (p *proxy) snapshotFiles(n int) []string {
+	p.t.Helper()
 	for range 1000 {
 		found, err := filepath.Glob(filepath.Join(filepath.Dir(p.keys), "continue_auth", "*.snapshot"))
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if len(found) == 1 {
-			return found[0]
+		if len(found) == n {
+			return found
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	p.t.Fatal("there is no snapshot")
-	return ""
+	p.t.Fatalf("there are not %d snapshots", n)
+	return nil
 }
 
 func (p *proxy) stop() {
@@ -97,6 +106,22 @@ func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
+}
+
+func TestEachSiteOfOneKeystoreForgetsAtOnce(t *testing.T) {
+	p, _ := startOnKV(t, withSnapshot, answersIn)
+	site := strings.Replace(p.config[strings.Index(p.config, p.url):], p.url, fmt.Sprintf("http://127.0.0.1:%d", freeport.Take()), 1)
+	if err := p.load(p.config + "\n" + strings.Replace(site, "{env.TEST_GATEWAY_TOKEN}", "another-token", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	caches.Range(func(_, value any) bool {
+		value.(pooled).APIKeys.Invalidate(testEmail)
+		return true
+	})
+	p.snapshotFiles(2) // a minute has not passed
 }
 
 func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {

@@ -3,6 +3,7 @@ package keystore
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,34 @@ func TestAllows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzMatch holds that a pattern means what a regular expression of it does, byte by byte.
+func FuzzMatch(f *testing.F) {
+	f.Add("workers-ai/*llama*8b*", "workers-ai/@cf/meta/llama-3.1-8b-instruct")
+	f.Add("a*b*c", "a/bcb/ccd")
+	f.Add("*b", "ab")
+	f.Add("***", "")
+	f.Add("a?[b]*", "a?[b]\n\xff")
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		if len(pattern)*len(name) > 100_000 {
+			return
+		}
+		quoted := strings.ReplaceAll(regexp.QuoteMeta(eachByte(pattern)), `\*`, ".*")
+		want := regexp.MustCompile(`(?s)\A` + quoted + `\z`).MatchString(eachByte(name))
+		if got := match(pattern, name); got != want {
+			t.Errorf("match(%q, %q) is %v, want %v", pattern, name, got, want)
+		}
+	})
+}
+
+// eachByte has a character for each byte of s, valid UTF-8 or not.
+func eachByte(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
 }
 
 func TestMetadata(t *testing.T) {

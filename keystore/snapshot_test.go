@@ -1,10 +1,12 @@
 package keystore
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // records are users' records with everything that a user can have.
@@ -51,12 +53,15 @@ func TestASnapshotOfAUserIsTheUser(t *testing.T) {
 	}
 }
 
+// settingsRecords are providers' records with everything that settings can have.
+var settingsRecords = map[string]string{
+	"nothing":    `{}`,
+	"everything": `{"headers":{"authorization":"Bearer x","x-n":5},"queryString":{"key":"k","on":true},"body":{"safetySettings":[{"a":1}]},"models":["a","b"]}`,
+	"no models":  `{"models":[]}`,
+}
+
 func TestASnapshotOfSettingsIsTheSettings(t *testing.T) {
-	for name, record := range map[string]string{
-		"nothing":    `{}`,
-		"everything": `{"headers":{"authorization":"Bearer x","x-n":5},"queryString":{"key":"k","on":true},"body":{"safetySettings":[{"a":1}]},"models":["a","b"]}`,
-		"no models":  `{"models":[]}`,
-	} {
+	for name, record := range settingsRecords {
 		t.Run(name, func(t *testing.T) {
 			s, err := ParseSettings([]byte(record))
 			if err != nil {
@@ -94,4 +99,50 @@ func FuzzSnapshot(f *testing.F) {
 			t.Errorf("%q became %s: %v", record, snapshot, err)
 		}
 	})
+}
+
+// FuzzSnapshotOfSettings holds that whatever the store has of a provider, a snapshot of it is the same.
+func FuzzSnapshotOfSettings(f *testing.F) {
+	for _, record := range settingsRecords {
+		f.Add([]byte(record))
+	}
+	f.Add([]byte(`{"headers":{"a":"\ud800<\u2028"},"queryString":{"":"\u0000"},"body":{ "a" : "<&>\u2028", "a":1e400 }}`))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		s, err := ParseSettings(record)
+		if err != nil || !utf8.Valid(record) { // as what stores read out of JSON is
+			return
+		}
+		snapshot, err := json.Marshal(s)
+		if err != nil {
+			t.Fatalf("%q: %v", record, err)
+		}
+		again, err := ParseSettings(snapshot)
+		if err != nil {
+			t.Fatalf("%q became %s: %v", record, snapshot, err)
+		}
+		if !sameJSON(t, s.Body, again.Body) {
+			t.Errorf("the body %s became %s", s.Body, again.Body)
+		}
+		again.Body = s.Body
+		if !reflect.DeepEqual(s, again) {
+			t.Errorf("%q became %s", record, snapshot)
+		}
+	})
+}
+
+// sameJSON reports whether two documents are equal but for spaces and escapes.
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	plain := func(document []byte) (value any) {
+		if document == nil {
+			return nil
+		}
+		d := json.NewDecoder(bytes.NewReader(document))
+		d.UseNumber()
+		if err := d.Decode(&value); err != nil {
+			t.Fatalf("%s: %v", document, err)
+		}
+		return value
+	}
+	return reflect.DeepEqual(plain(a), plain(b))
 }

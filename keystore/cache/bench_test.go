@@ -3,53 +3,99 @@ package cache
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// everyone is a store that knows every user.
+// everyone is a store that knows every user, but those whose names are made up.
 type everyone struct{ keystore.Store }
 
 func (everyone) Get(_ context.Context, _ keystore.Namespace, names []string) (map[string][]byte, error) {
 	found := make(map[string][]byte, len(names))
 	for _, name := range names {
-		found[name] = []byte(enabled)
+		if !strings.HasPrefix(name, "made-up") {
+			found[name] = []byte(enabled)
+		}
 	}
 	return found, nil
 }
 
-// BenchmarkLook looks up users: in the cache, by all processors at once, or in the store.
+// benchmark looks up names, by all processors at once, in an order without pattern.
+func benchmark(b *testing.B, c *Cache, ages Ages, names []string) {
+	b.ReportAllocs()
+	var next atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for i := int(next.Add(1)); pb.Next(); i++ {
+			if _, from, err := c.APIKeys.Look(b.Context(), names[i*7919%len(names)], ages, true); err != nil && from != Absent {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func named(format string, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf(format, i)
+	}
+	return names
+}
+
+// BenchmarkLook looks up users: in the cache or in the store.
 func BenchmarkLook(b *testing.B) {
 	for _, users := range []int{1, 50_000} {
-		names := make([]string, users)
-		for i := range names {
-			names[i] = fmt.Sprintf("user%d@example.com", i)
-		}
+		names := named("user%d@example.com", users)
 		for _, source := range []struct {
 			name string
 			age  time.Duration
 		}{{"cache", time.Hour}, {"store", 0}} {
-			c := New(everyone{}, Options{MaxEntries: users})
-			b.Cleanup(func() { _ = c.Close() })
-			aged := Ages{RefreshAfter: source.age, MaxAge: source.age, StaleIfError: time.Hour, Absent: time.Second}
-			look := func(name string) {
-				if _, _, err := c.APIKeys.Look(b.Context(), name, aged, true); err != nil {
-					b.Error(err)
-				}
-			}
-			for _, name := range names {
-				look(name)
-			}
+			c, aged := filled(b, users, names), Ages{RefreshAfter: source.age, MaxAge: source.age, StaleIfError: time.Hour, Absent: time.Second}
 			b.Run(fmt.Sprintf("source=%s/users=%d", source.name, users), func(b *testing.B) {
-				b.ReportAllocs()
-				b.RunParallel(func(pb *testing.PB) {
-					for i := 0; pb.Next(); i++ {
-						look(names[i*7919%users])
-					}
-				})
+				benchmark(b, c, aged, names)
 			})
 		}
 	}
+}
+
+// BenchmarkLookMadeUp looks up names that are not there: one that is in memory, a flood of which the
+// store is asked for each, and one that no store can hold.
+func BenchmarkLookMadeUp(b *testing.B) {
+	hour := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, StaleIfError: time.Hour, Absent: time.Hour}
+	for _, made := range []struct {
+		kind  string
+		names []string
+	}{
+		{"one", named("made-up%d@example.com", 1)},
+		{"flood", named("made-up%d@example.com", 1_000_000)},
+		{"invalid", []string{strings.Repeat("a", 1<<20)}},
+	} {
+		c := filled(b, 1000, named("user%d@example.com", 1000))
+		b.Run("names="+made.kind, func(b *testing.B) { benchmark(b, c, hour, made.names) })
+	}
+}
+
+// BenchmarkLookEvicting looks up more users than there is room for.
+func BenchmarkLookEvicting(b *testing.B) {
+	hour := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, StaleIfError: time.Hour, Absent: time.Hour}
+	for _, times := range []int{2, 10} {
+		names := named("user%d@example.com", times*1000)
+		c := filled(b, 1000, names)
+		b.Run(fmt.Sprintf("users=%dxroom", times), func(b *testing.B) { benchmark(b, c, hour, names) })
+	}
+}
+
+// filled is a cache that has looked up all these names, with room for some.
+func filled(b *testing.B, room int, names []string) *Cache {
+	c := New(everyone{}, Options{MaxEntries: room})
+	b.Cleanup(func() { _ = c.Close() })
+	for _, name := range names {
+		if _, _, err := c.APIKeys.Look(b.Context(), name, Ages{RefreshAfter: time.Hour, MaxAge: time.Hour}, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return c
 }

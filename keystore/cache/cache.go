@@ -43,18 +43,21 @@ type Options struct {
 	Asked func(operation string, took time.Duration, err error)
 }
 
+// AllProviders is the name of the one entry of a Cache's Providers.
+const AllProviders = "*"
+
 // Cache stands in front of one store.
 type Cache struct {
 	// APIKeys are users by their email, Settings are providers by their name.
 	APIKeys  *Table[*keystore.APIKey]
 	Settings *Table[*keystore.Settings]
 
-	// Providers are the names of all providers, in one entry named "".
+	// Providers are the names of all providers, in one entry, AllProviders.
 	Providers *Table[[]string]
 
 	store     keystore.Store
 	gate      *gate
-	forgotten chan struct{}
+	forgotten *listeners
 }
 
 // New makes a cache that asks store.
@@ -69,7 +72,7 @@ func New(store keystore.Store, o Options) *Cache {
 	look := func(ns keystore.Namespace) *gatherer {
 		return &gatherer{store: store, ns: ns, gate: g, log: o.Log, told: o.Asked}
 	}
-	forgotten := make(chan struct{}, 1)
+	forgotten := new(listeners)
 	return &Cache{
 		APIKeys:   newTable(o, keystore.APIKeys, records(look(keystore.APIKeys), keystore.ParseAPIKey), keystore.ParseAPIKey, forgotten),
 		Settings:  newTable(o, keystore.ProviderSettings, records(look(keystore.ProviderSettings), keystore.ParseSettings), keystore.ParseSettings, forgotten),

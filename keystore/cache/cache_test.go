@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -369,6 +370,36 @@ func TestWhoMayNotAskGetsOnlyWhatIsKnown(t *testing.T) {
 	})
 }
 
+func TestANameThatNoStoreCanHoldIsAbsentAndLeavesNoTrace(t *testing.T) {
+	for name, invalid := range map[string]string{
+		"empty":            "",
+		"a dot":            ".",
+		"a line feed":      "a\nb",
+		"no UTF-8":         "caf\xe9",
+		"a byte too long":  strings.Repeat("a", 513),
+		"20 MB, of a body": strings.Repeat("a", 20<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(map[string]string{invalid: enabled})
+			c := New(s, Options{MaxEntries: 10})
+			for _, mayAsk := range []bool{true, false} {
+				if _, from, err := c.APIKeys.Look(t.Context(), invalid, ages, mayAsk); from != Absent || err != ErrAbsent {
+					t.Errorf("a user is %s, %v", from, err)
+				}
+				if _, err := c.Settings.Get(t.Context(), invalid, ages, mayAsk); err != ErrAbsent {
+					t.Errorf("settings: %v", err)
+				}
+			}
+			if n := s.gets.Load(); n > 0 {
+				t.Errorf("the store is asked %d times", n)
+			}
+			if n := c.APIKeys.Stats().Absent + c.Settings.Stats().Absent; n > 0 {
+				t.Errorf("%d names are kept", n)
+			}
+		})
+	}
+}
+
 func TestACachedAnswerCostsNoAllocation(t *testing.T) {
 	c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
 	user(t, c)
@@ -382,7 +413,7 @@ func TestACachedAnswerCostsNoAllocation(t *testing.T) {
 
 func TestTheListOfProvidersAgesToo(t *testing.T) {
 	c := New(newStore(nil), Options{MaxEntries: 10})
-	names, err := c.Providers.Get(t.Context(), "", ages, true)
+	names, err := c.Providers.Get(t.Context(), AllProviders, ages, true)
 	if err != nil || len(names) != 1 || names[0] != "workers-ai" {
 		t.Errorf("providers %v, error %v, want workers-ai", names, err)
 	}

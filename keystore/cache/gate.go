@@ -89,6 +89,11 @@ func (g *gate) end() {
 	g.ended = true
 }
 
+// calls is how many calls the budget allows within that time, once it is used up.
+func (g *gate) calls(within time.Duration) int {
+	return int(float64(g.budget.Limit()) * within.Seconds())
+}
+
 // tokens is how many calls could be made at once; -1 where there is no bound.
 func (g *gate) tokens() float64 {
 	if g.budget == nil {

@@ -17,15 +17,20 @@ const (
 	batch = 100
 
 	// maxReads is how many reads of a namespace are under way at once. While there are as many, new
-	// look-ups gather; until then, none of them waits for others.
+	// look-ups gather.
 	maxReads = 4
+
+	// pace is the time from one read that somebody waits for to the next, unless that is full, of a
+	// store with a budget: where it answers quickly, the first of many who come at once would else be a
+	// read each, and the budget gone. Who comes alone waits for nobody.
+	pace = 10 * time.Millisecond
 
 	// maxStrangers is how many names may wait that nobody knows: made-up ones come without end.
 	maxStrangers = 5000
 
-	// maxAcquainted is how many names may wait for the budget that are known: those beyond are not
-	// kept waiting for more than the store can answer within seconds, but go by what is known.
-	maxAcquainted = 300
+	// budgetPatience is how long names may wait for the budget that are known: those beyond what the
+	// store may be asked in that time go by what is known.
+	budgetPatience = 3 * time.Second
 
 	// strangersRetry is after how long a name may come again that found no room.
 	strangersRetry = 5 * time.Second
@@ -60,8 +65,9 @@ type gatherer struct {
 
 	mu      sync.Mutex
 	reading int
-	failing bool // the store could not answer the last time
+	failed  time.Time // when the store could not answer; zero: the last time it could
 	waiting [classes][]*lookup
+	began   time.Time     // when a read last began that somebody waits for
 	renewed time.Time     // when renewals were last read
 	window  time.Duration // the least patience of those that wait
 	timer   *time.Timer   // of the next time that something may begin; nil: none is set
@@ -115,27 +121,31 @@ func (g *gatherer) start() {
 		}
 		if !ok {
 			g.relieve()
-			if g.timer != nil { // of renewals, which may be far off
-				g.timer.Stop()
-				g.timer = nil
-			}
-			g.wake(wait)
+			g.wakeFor(wait)
 			return
+		}
+		if g.urgent() > 0 {
+			g.began = time.Now()
 		}
 		some := g.take()
 		g.reading++
 		go g.answer(some)
 	}
-	if len(g.waiting[renewal]) > 0 && !g.due() {
+	switch {
+	case g.reading == maxReads || g.due(): // answer comes back here
+	case g.urgent() > 0:
+		g.wakeFor(time.Until(g.began.Add(g.pace())))
+	case len(g.waiting[renewal]) > 0:
 		// Not all at the same time of servers that were started together.
 		g.wake(time.Until(g.renewed.Add(g.window - rand.N(g.window/4+1))))
 	}
 }
 
-// relieve answers those who need not wait for the budget: of a store that fails, nobody. g.mu is held.
+// relieve answers those who are not to wait for the budget: of a store that fails, that is everybody.
+// g.mu is held.
 func (g *gatherer) relieve() {
-	most := maxAcquainted
-	if g.failing {
+	most := batch * g.gate.calls(budgetPatience)
+	if time.Since(g.failed) < downFor {
 		most = 0
 	}
 	if all := g.waiting[acquainted]; len(all) > most {
@@ -146,9 +156,28 @@ func (g *gatherer) relieve() {
 
 // due reports whether there is something to read now.
 func (g *gatherer) due() bool {
-	renewals := len(g.waiting[renewal])
-	return len(g.waiting[acquainted]) > 0 || len(g.waiting[stranger]) > 0 ||
+	urgent, renewals := g.urgent(), len(g.waiting[renewal])
+	return urgent >= batch || urgent > 0 && time.Since(g.began) >= g.pace() ||
 		renewals >= batch || renewals > 0 && time.Since(g.renewed) >= g.window
+}
+
+func (g *gatherer) pace() time.Duration {
+	if g.gate.budget == nil {
+		return 0
+	}
+	return pace
+}
+
+// urgent is how many wait for whom somebody waits.
+func (g *gatherer) urgent() int { return len(g.waiting[acquainted]) + len(g.waiting[stranger]) }
+
+// wakeFor is wake for somebody who waits: the timer may be one of renewals, which is far off.
+func (g *gatherer) wakeFor(after time.Duration) {
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+	g.wake(after)
 }
 
 // wake has start called again after some time.
@@ -213,7 +242,10 @@ func (g *gatherer) answer(some []*lookup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.reading--
-	g.failing = err != nil
+	g.failed = time.Time{}
+	if err != nil {
+		g.failed = time.Now()
+	}
 	g.start()
 }
 

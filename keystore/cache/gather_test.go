@@ -104,6 +104,42 @@ func TestLookUpsThatComeTogetherTravelTogether(t *testing.T) {
 	})
 }
 
+// TestThoseWhoComeOneAfterTheOtherToAQuickStoreTravelTogether, though few of them find a read under way.
+func TestThoseWhoComeOneAfterTheOtherToAQuickStoreTravelTogether(t *testing.T) {
+	for _, over := range []time.Duration{20 * time.Millisecond, 100 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &budgeted{reads: reads{delay: 500 * time.Microsecond}, limiter: rate.NewLimiter(3, 60)}
+			c := New(store, Options{MaxEntries: 10_000})
+			var all sync.WaitGroup
+			var late atomic.Int64
+			for i := range 1000 {
+				all.Go(func() {
+					began := time.Now()
+					if _, err := c.APIKeys.Get(t.Context(), fmt.Sprint("user", i), ages, true); err != nil {
+						t.Error(err)
+					}
+					if time.Since(began) > 12*time.Millisecond {
+						late.Add(1)
+					}
+				})
+				time.Sleep(over / 1000)
+			}
+			all.Wait()
+			if n := store.count(); n > 12 {
+				t.Errorf("%d reads for 1,000 users in %v", n, over)
+			}
+			if n := late.Load(); n > 0 {
+				t.Errorf("of 1,000 users in %v, %d wait for others", over, n)
+			}
+			time.Sleep(10 * time.Millisecond)
+			began := time.Now()
+			if ask(t, c, 1001) != 1001 || time.Since(began) != store.delay {
+				t.Errorf("who is alone waits for %v", time.Since(began))
+			}
+		})
+	}
+}
+
 // TestRenewalsGather: active users cost calls by the hundred, not each.
 func TestRenewalsGather(t *testing.T) {
 	for _, users := range []int{1, 10, 100, 1000, 5000} {
@@ -473,7 +509,7 @@ func TestAStoreThatWantsToBeLeftAloneIs(t *testing.T) {
 				if ask(t, c, 2) != 1 || store.count() != calls {
 					t.Errorf("%d calls while it wants to be left alone", store.count()-calls)
 				}
-				_, err := c.Providers.Get(t.Context(), "", ages, true)
+				_, err := c.Providers.Get(t.Context(), AllProviders, ages, true)
 				if limited, ok := errors.AsType[*keystore.RateLimitError](err); !ok || limited.RetryAfter != time.Second {
 					t.Errorf("the list: %v", err)
 				}
@@ -524,11 +560,48 @@ func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 		if let := ask(t, c, 3000); let != 3000 {
 			t.Errorf("%d are let in", let)
 		}
-		if took := time.Since(began); took > 2*time.Second || store.count() == before {
+		if took := time.Since(began); took > budgetPatience+time.Second || store.count() == before {
 			t.Errorf("it took %v and %d calls", took, store.count()-before)
 		}
 		settle()
 	})
+}
+
+func TestKnownUsersWaitForTheBudgetWhereItServesThemSoon(t *testing.T) {
+	for name, lately := range map[string]error{
+		"of a store that answers":         nil,
+		"of a store that failed long ago": keystore.ErrUnavailable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
+				c := New(store, Options{MaxEntries: 10_000})
+				const users = 800 // of 900 in three seconds
+				if let := ask(t, c, users); let != users {
+					t.Fatalf("%d are let in at first", let)
+				}
+				store.err = lately
+				_, _ = c.APIKeys.Get(t.Context(), "somebody else", ages, true)
+				store.err = nil
+				time.Sleep(ages.MaxAge)
+				store.limiter.AllowN(time.Now(), int(store.limiter.Tokens()))
+				var stale atomic.Int64
+				var all sync.WaitGroup
+				for i := range users {
+					all.Go(func() {
+						if _, from, _ := c.APIKeys.Look(t.Context(), fmt.Sprint("user", i), ages, true); from != Loaded {
+							stale.Add(1)
+						}
+					})
+				}
+				all.Wait()
+				if n := stale.Load(); n > 0 {
+					t.Errorf("of %d users the store is not asked", n)
+				}
+				settle()
+			})
+		})
+	}
 }
 
 func TestKnownUsersDoNotWaitForTheBudgetOfAStoreThatFails(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
 // snapshot is what is in memory, as JSON. It holds no key of a user, but the secrets of the
@@ -55,9 +57,13 @@ func (c *Cache) Changes() uint64 {
 	return c.APIKeys.changes.Load() + c.Settings.changes.Load() + c.Providers.changes.Load()
 }
 
-// Forgotten receives after invalidations, once for all that came together: a snapshot from before
-// still has what was forgotten.
-func (c *Cache) Forgotten() <-chan struct{} { return c.forgotten }
+// Forgotten returns a channel of the caller's own that receives after invalidations, once for all that
+// came together, until end: a snapshot from before still has what was forgotten.
+func (c *Cache) Forgotten() (forgotten <-chan struct{}, end func()) {
+	l := make(chan struct{}, 1)
+	c.forgotten.add(l)
+	return l, func() { c.forgotten.remove(l) }
+}
 
 // save returns the entries that are there.
 func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
@@ -75,13 +81,15 @@ func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
 	return all, nil
 }
 
-// restore leaves out what cannot be read, or claims to be from the future: it would never age.
+// restore leaves out what cannot be read, or claims to be from the future: it would never age. So it
+// does names that no store can hold, for which Look would have to ask. Not every zone that JSON is read
+// with can be written again.
 func (t *Table[V]) restore(all map[string]saved) {
 	for name, s := range all {
 		value, err := t.parse(s.Value)
-		if err != nil || s.Asked.After(time.Now()) {
+		if err != nil || s.Asked.After(time.Now()) || !keystore.ValidName(name) {
 			continue
 		}
-		t.present.SetIfAbsent(name, &entry[V]{value: value, asked: s.Asked, restored: true})
+		t.present.SetIfAbsent(name, &entry[V]{value: value, asked: s.Asked.UTC(), restored: true})
 	}
 }

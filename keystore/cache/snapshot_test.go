@@ -34,7 +34,7 @@ func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
 		if _, err := c.Settings.Get(t.Context(), "openai", ages, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Providers.Get(t.Context(), "", ages, true); err != nil {
+		if _, err := c.Providers.Get(t.Context(), AllProviders, ages, true); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Minute)
@@ -46,7 +46,7 @@ func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
 		if err != nil || settings.Header.Get("a") != "b" || len(settings.Models) != 1 {
 			t.Errorf("the settings are %+v, %v", settings, err)
 		}
-		if names, err := again.Providers.Get(t.Context(), "", ages, true); err != nil || len(names) != 1 {
+		if names, err := again.Providers.Get(t.Context(), AllProviders, ages, true); err != nil || len(names) != 1 {
 			t.Errorf("the providers are %q, %v", names, err)
 		}
 		if _, err := again.APIKeys.Get(t.Context(), "nobody@example.com", ages, true); err == nil || errors.Is(err, ErrAbsent) {
@@ -102,6 +102,7 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 			"from the future":  strings.Replace(good, "2000", "2001", 1),
 			"of a broken user": strings.Replace(good, `"k"`, `7`, 1),
 			"without a value":  strings.Replace(good, enabled, "null", 1),
+			"of no valid name": strings.Replace(good, "dev@example.com", "..", 1),
 		} {
 			s := newStore(nil)
 			s.fail(errors.New("down"))
@@ -111,6 +112,9 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 			}
 			if got := user(t, c); got != "error" {
 				t.Errorf("%s: the user is %s", name, got)
+			}
+			if n := c.APIKeys.Stats().Entries; n > 0 {
+				t.Errorf("%s: %d users are in memory", name, n)
 			}
 		}
 		c := New(newStore(nil), Options{MaxEntries: 10})
@@ -122,6 +126,9 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 
 func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 	c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
+	first, end := c.Forgotten()
+	second, _ := c.Forgotten()
+	listeners := []<-chan struct{}{first, second}
 	if n := c.Changes(); n != 0 {
 		t.Errorf("%d changes of nothing", n)
 	}
@@ -135,10 +142,60 @@ func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 	if c.Changes() <= kept {
 		t.Error("an invalidation is no change")
 	}
-	<-c.Forgotten()
-	select {
-	case <-c.Forgotten():
-		t.Error("told twice")
-	default:
+	for i, each := range listeners {
+		select {
+		case <-each:
+		default:
+			t.Errorf("listener %d is not told", i)
+		}
+		select {
+		case <-each:
+			t.Errorf("listener %d is told twice", i)
+		default:
+		}
 	}
+	end()
+	c.APIKeys.InvalidateAll()
+	if len(listeners[0]) > 0 || len(listeners[1]) == 0 {
+		t.Error("who listens no more is told, or who does is not")
+	}
+}
+
+// FuzzRestore holds that whatever a storage gives back, nobody is let in by it while the store answers,
+// and that what has been restored can be kept again.
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte(`{"api_keys":{"dev@example.com":{"asked":"2026-01-31T12:00:00+01:00","value":` + enabled + `}},` +
+		`"provider_settings":{"openai":{"asked":"2026-01-31T12:00:00Z","value":{"headers":{"a":"b"},"body":{"c":1},"models":[]}}},` +
+		`"providers":{"*":{"asked":"2026-01-31T12:00:00Z","value":["openai"]}}}`))
+	f.Add([]byte(`{"api_keys":{"old@example.com":{"asked":"2026-01-31T12:00:00+24:60","value":{}},"..":null}}`))
+	f.Add([]byte(`{"providers":{"*":{"asked":"0001-01-01T00:00:00Z","value":null}}}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		c := New(newStore(map[string]string{}), Options{MaxEntries: 1000})
+		if err := c.Restore(content); err != nil {
+			if n := c.APIKeys.Len() + c.Settings.Len() + c.Providers.Len(); n > 0 {
+				t.Errorf("%d entries of what is no snapshot", n)
+			}
+			return
+		}
+		if got := user(t, c); got != "absent" {
+			t.Errorf("a user whom the store does not know is %s", got)
+		}
+		kept, err := c.Snapshot(time.Time{}.AddDate(-9, 0, 0)) // JSON can go back to the year 0
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := New(newStore(nil), Options{MaxEntries: 1000})
+		if err := again.Restore(kept); err != nil {
+			t.Fatalf("%s: %v", kept, err)
+		}
+		for ns, counts := range map[string][2]int{
+			"users":     {c.APIKeys.Stats().Entries, again.APIKeys.Stats().Entries},
+			"settings":  {c.Settings.Stats().Entries, again.Settings.Stats().Entries},
+			"providers": {c.Providers.Stats().Entries, again.Providers.Stats().Entries},
+		} {
+			if counts[0] != counts[1] {
+				t.Errorf("of %d %s %d are restored from %s", counts[0], ns, counts[1], kept)
+			}
+		}
+	})
 }

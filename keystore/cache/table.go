@@ -83,10 +83,10 @@ type Table[V any] struct {
 	failed   atomic.Pointer[failure]   // the last time that it could not
 
 	changes   atomic.Uint64
-	forgotten chan<- struct{} // of the Cache
+	forgotten *listeners // of the Cache
 }
 
-func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten chan<- struct{}) *Table[V] {
+func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten *listeners) *Table[V] {
 	bounded := func() *otter.Cache[string, *entry[V]] {
 		return otter.Must(&otter.Options[string, *entry[V]]{MaximumSize: o.MaxEntries})
 	}
@@ -102,6 +102,9 @@ func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func(
 // Without mayAsk, the store is not asked on behalf of a name that is not known to be there. The errors are ErrAbsent, ErrMayNotAsk, a
 // *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
 // old.
+//
+// A name that no store can hold is absent. The store is not asked for it: it would spoil the read for
+// all others that travel along; nor is it kept: names come from requests, and may be of any length.
 func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool) (V, error) {
 	value, _, err := t.Look(ctx, name, ages, mayAsk)
 	return value, err
@@ -125,6 +128,9 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 			}
 			return known.value, known.source(from), known.err
 		}
+	}
+	if !ok && !keystore.ValidName(name) {
+		return none, Absent, ErrAbsent
 	}
 	if !mayAsk && (!ok || known.err == ErrAbsent) {
 		return none, NotAsked, ErrMayNotAsk
@@ -258,8 +264,5 @@ func (t *Table[V]) InvalidateAll() {
 
 func (t *Table[V]) forgot() {
 	t.changes.Add(1)
-	select {
-	case t.forgotten <- struct{}{}:
-	default: // whoever receives it has not done so since the last
-	}
+	t.forgotten.tell()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -348,4 +349,29 @@ func TestServersThatSpeakNoHTTPAreUnavailable(t *testing.T) {
 		t.Error(err)
 	}
 	wantNoSecret(t, server, err)
+}
+
+// FuzzRetryAfter holds that no header makes the store be left alone for ever, and that a wish of less
+// than a lifetime is heard.
+func FuzzRetryAfter(f *testing.F) {
+	for _, header := range []string{"", "0", "300", "-1", "+5", "1e9", "2147483648", "99999999999999999999", "Sat, 31 Jan 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		got := retryAfter(header)
+		if got < 0 || got > maxRetryAfter {
+			t.Errorf("%q: %v", header, got)
+		}
+		seconds, ok := new(big.Int).SetString(header, 10)
+		if !ok || strings.Trim(header, "0123456789") != "" || seconds.BitLen() > 31 {
+			return
+		}
+		want := maxRetryAfter
+		if seconds.Cmp(big.NewInt(int64(maxRetryAfter/time.Second))) < 0 {
+			want = time.Duration(seconds.Int64()) * time.Second
+		}
+		if got != want {
+			t.Errorf("%q: %v, want %v", header, got, want)
+		}
+	})
 }
