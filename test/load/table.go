@@ -113,6 +113,7 @@ var rows = []row{
 	added("a chunk's delay p99, open streams, Gemini", "open p99", "gemini", "µs"),
 	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
 	alone("made-up keys refused/s", "flood rate", "ours", ""),
+	alone("calls of the keystore in that flood", "flood calls", "ours", ""),
 	{title: "a known user's p50 in that flood, to before", name: "flood p50 during", ours: "ours", base: "ours", baseName: "flood p50 before", unit: "µs"},
 	{title: "a known user's p99 in that flood, to before", name: "flood p99 during", ours: "ours", base: "ours", baseName: "flood p99 before", unit: "µs"},
 }

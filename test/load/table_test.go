@@ -35,8 +35,8 @@ func TestTwoTurnsDecideNothing(t *testing.T) {
 func TestCells(t *testing.T) {
 	m := newMeasures()
 	for turn := range int64(6) {
-		m.add("rate", "bare", 1000+float64(turn))
-		m.add("rate", "ours", 960+0.96*float64(turn))
+		m.add("rate", "bare", 1000*float64(1+turn))
+		m.add("rate", "ours", 960*float64(1+turn))
 		m.add("late", "ours", float64(turn/5))
 		m.time("wait", "bare", []int64{100_000, 200_000, 1_000_000 + turn*100_000})
 		m.time("wait", "ours", []int64{120_000, 230_000, 1_400_000 + turn*100_000})
@@ -47,7 +47,7 @@ func TestCells(t *testing.T) {
 	}{
 		"a ratio is each turn's, not that of the medians": {
 			ratio("rate", "rate", "ours", "bare", "").atLeastOf(0.95),
-			[]string{"rate", "1002", "962", "0.96", "0.96 to 0.96", "0.96 to 0.96", "≥ 0.95", "yes"},
+			[]string{"rate", "3500", "3360", "0.96", "0.96 to 0.96", "0.96 to 0.96", "≥ 0.95", "yes"},
 		},
 		"what is added to a percentile of all turns": {
 			waited("p%.0f", "wait", 50, "ours").atMostOf(20),
