@@ -57,9 +57,7 @@ func (b *bench) flood(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("a known user %s the flood: %w", when, err)
 		}
-		waits := r.gather(func(w *worker) []int64 { return w.waits })
-		b.got.add("flood p50 "+when, known.name, percentile(waits, 50))
-		b.got.add("flood p99 "+when, known.name, percentile(waits, 99))
+		b.got.wait("flood "+when, known.name, r.gather(func(w *worker) []int64 { return w.waits }))
 		return nil
 	}
 	for range b.rounds {

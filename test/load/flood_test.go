@@ -12,7 +12,7 @@ func TestOnlyRefusalsAnswerAMadeUpKey(t *testing.T) {
 
 func TestAFloodKeepsToTheKeystoresBudget(t *testing.T) {
 	for calls, want := range map[int]bool{0: false, 1: true, 90: true, 91: true, 92: false} {
-		if err := (&bench{got: newMeasures()}).noteCalls(calls, 10); (err == nil) != want {
+		if err := (&bench{got: make(measures)}).noteCalls(calls, 10); (err == nil) != want {
 			t.Errorf("%d calls in 10 s: %v", calls, err)
 		}
 	}

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"math/rand/v2"
-	"slices"
-	"testing"
-)
+import "testing"
 
 // TestInterval holds the interval of a median against those that books print (for 95 %).
 func TestInterval(t *testing.T) {
@@ -19,51 +15,17 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-func TestAPercentileCountsEachTurnByItsWeight(t *testing.T) {
-	all := ranked([][]int64{{1000, 2000, 3000}, {10_000, 20_000}})
-	for _, test := range []struct {
-		weights []int
-		percent float64
-		want    float64
-	}{
-		{[]int{1, 1}, 50, 3}, {[]int{1, 1}, 100, 20}, {[]int{1, 0}, 100, 3}, {[]int{0, 2}, 50, 10}, {[]int{2, 0}, 0, 1},
-	} {
-		if got := weighted(all, test.percent, test.weights); got != test.want {
-			t.Errorf("p%v at weights %v: %v, want %v", test.percent, test.weights, got, test.want)
+func TestPercentile(t *testing.T) {
+	sorted := make([]int64, 201)
+	for i := range sorted {
+		sorted[i] = int64(i) * 1000
+	}
+	for percent, want := range map[float64]float64{0: 0, 50: 100, 99: 198, 100: 200} {
+		if got := percentile(sorted, percent); got != want {
+			t.Errorf("p%v: %v, want %v", percent, got, want)
 		}
 	}
-}
-
-// TestBootstrapHoldsWhatItPromises draws from a machine that is slower in some turns, with a difference
-// that is known.
-func TestBootstrapHoldsWhatItPromises(t *testing.T) {
-	const added = 50_000
-	random := rand.New(rand.NewPCG(3, 4))
-	turn := func(slow float64, more int64) []int64 {
-		times := make([]int64, 20)
-		for i := range times {
-			times[i] = 200_000 + int64(100_000*slow*random.ExpFloat64()) + more
-		}
-		slices.Sort(times)
-		return times
-	}
-	const tries = 200
-	held := map[float64]int{}
-	for range tries {
-		var base, ours [][]int64
-		for range 50 {
-			slow := 1 + random.ExpFloat64()/2
-			base, ours = append(base, turn(slow, 0)), append(ours, turn(slow, added))
-		}
-		for _, percent := range []float64{50, 99} {
-			if got := bootstrap(base, ours, percent); got.low <= added/1e3 && added/1e3 <= got.high {
-				held[percent]++
-			}
-		}
-	}
-	for _, percent := range []float64{50, 99} {
-		if held[percent] < tries*92/100 || held[percent] == tries {
-			t.Errorf("p%v: the difference is in %d of %d intervals", percent, held[percent], tries)
-		}
+	if got := percentile(nil, 50); got != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -80,7 +80,7 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 	if soak > 0 {
 		return b.soak(ctx, soak)
 	}
-	b.got = newMeasures()
+	b.got = make(measures)
 	if err := b.measure(ctx); err != nil {
 		return err
 	}

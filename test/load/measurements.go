@@ -65,7 +65,7 @@ func (b *bench) latency(name string, connections int) doing {
 		if err != nil {
 			return err
 		}
-		b.got.time(name, v.name, r.gather(func(w *worker) []int64 { return w.waits }))
+		b.got.wait(name, v.name, r.gather(func(w *worker) []int64 { return w.waits }))
 		return nil
 	}
 }
@@ -113,8 +113,8 @@ func (b *bench) pacedStreams() doing {
 }
 
 func (b *bench) notePaced(v variant, r *result) {
-	b.got.time("first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
-	b.got.time("delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
+	b.got.wait("first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
+	b.got.wait("delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
 	chunks, single := 0, 0
 	for _, w := range r.workers {
 		chunks, single = chunks+w.chunks, single+w.single

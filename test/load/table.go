@@ -13,34 +13,27 @@ import (
 	"unicode/utf8"
 )
 
-// measures are what was measured, by name and variant.
-type measures struct {
-	figures map[[2]string][]float64 // one of each turn
-	times   map[[2]string][][]int64 // many of each turn, in order of size
-}
-
-func newMeasures() measures {
-	return measures{make(map[[2]string][]float64), make(map[[2]string][][]int64)}
-}
+// measures are figures of all turns, by name and variant.
+type measures map[[2]string][]float64
 
 func (m measures) add(name, variant string, value float64) {
 	at := [2]string{name, variant}
-	m.figures[at] = append(m.figures[at], value)
+	m[at] = append(m[at], value)
 }
 
-func (m measures) time(name, variant string, sorted []int64) {
-	at := [2]string{name, variant}
-	m.times[at] = append(m.times[at], sorted)
+// wait adds the two percentiles of a turn's times.
+func (m measures) wait(name, variant string, sorted []int64) {
+	m.add(name+" p50", variant, percentile(sorted, 50))
+	m.add(name+" p99", variant, percentile(sorted, 99))
 }
 
 // row is a line of the table: what of one variant is set against what of another, turn by turn.
 type row struct {
 	title    string
 	name     string
-	percent  float64 // which percentile of the times that have the name; 0: it is a figure's
-	ours     string  // a variant
-	base     string  // a variant; "": none, the figure stands alone
-	baseName string  // of the figure, where it is another
+	ours     string // a variant
+	base     string // a variant; "": none, the figure stands alone
+	baseName string // of the figure, where it is another
 	unit     string
 	added    bool // the difference counts, not the ratio
 	goal     float64
@@ -56,14 +49,8 @@ func added(title, name, ours, unit string) row {
 	return row{title: title, name: name, ours: ours, base: "bare", unit: unit, added: true}
 }
 
-func waited(title, name string, percent float64, ours string) row {
-	r := added(fmt.Sprintf(title, percent), name, ours, "µs")
-	r.percent = percent
-	return r
-}
-
-func alone(title, name, ours, unit string) row {
-	return row{title: title, name: name, ours: ours, unit: unit}
+func alone(title, name, ours string) row {
+	return row{title: title, name: name, ours: ours}
 }
 
 func (r row) atLeastOf(goal float64) row { r.goal, r.hasGoal = goal, true; return r }
@@ -79,24 +66,24 @@ var rows = []row{
 	ratio("server's CPU a request, 4 KB", "cpu 4 KB", "ours", "bare", "µs"),
 	ratio("server's CPU a request, 200 KB", "cpu 200 KB", "ours", "bare", "µs"),
 	ratio("server's CPU a request, 1 MB", "cpu 1 MB", "ours", "bare", "µs"),
-	waited("latency p%.0f, 1 connection", "one", 50, "ours"),
-	waited("latency p%.0f, 1 connection", "one", 99, "ours"),
-	waited("latency p%.0f, 1 connection, Gemini", "one", 50, "gemini"),
-	waited("latency p%.0f, 1 connection, Gemini", "one", 99, "gemini"),
-	waited("latency p%.0f, 32 connections, half load", "paced", 50, "ours").atMostOf(60),
-	waited("latency p%.0f, 32 connections, half load", "paced", 99, "ours").atMostOf(300),
-	waited("latency p%.0f, 32 connections, half load, Gemini", "paced", 50, "gemini"),
-	waited("latency p%.0f, 32 connections, half load, Gemini", "paced", 99, "gemini"),
+	added("latency p50, 1 connection", "one p50", "ours", "µs"),
+	added("latency p99, 1 connection", "one p99", "ours", "µs"),
+	added("latency p50, 1 connection, Gemini", "one p50", "gemini", "µs"),
+	added("latency p99, 1 connection, Gemini", "one p99", "gemini", "µs"),
+	added("latency p50, 32 connections, half load", "paced p50", "ours", "µs").atMostOf(60),
+	added("latency p99, 32 connections, half load", "paced p99", "ours", "µs").atMostOf(300),
+	added("latency p50, 32 connections, half load, Gemini", "paced p50", "gemini", "µs"),
+	added("latency p99, 32 connections, half load, Gemini", "paced p99", "gemini", "µs"),
 	added("latency p50, 32 connections, full load", "full p50 4 KB", "ours", "µs"),
 	added("latency p99, 32 connections, full load", "full p99 4 KB", "ours", "µs"),
-	waited("time to first chunk p%.0f", "first", 50, "ours").atMostOf(50),
-	waited("time to first chunk p%.0f", "first", 99, "ours"),
-	waited("time to first chunk p%.0f, Gemini", "first", 50, "gemini"),
-	waited("time to first chunk p%.0f, Gemini", "first", 99, "gemini"),
-	waited("a chunk's delay p%.0f", "delay", 50, "ours"),
-	waited("a chunk's delay p%.0f", "delay", 99, "ours"),
-	waited("a chunk's delay p%.0f, Gemini", "delay", 50, "gemini"),
-	waited("a chunk's delay p%.0f, Gemini", "delay", 99, "gemini"),
+	added("time to first chunk p50", "first p50", "ours", "µs").atMostOf(50),
+	added("time to first chunk p99", "first p99", "ours", "µs"),
+	added("time to first chunk p50, Gemini", "first p50", "gemini", "µs"),
+	added("time to first chunk p99, Gemini", "first p99", "gemini", "µs"),
+	added("a chunk's delay p50", "delay p50", "ours", "µs"),
+	added("a chunk's delay p99", "delay p99", "ours", "µs"),
+	added("a chunk's delay p50, Gemini", "delay p50", "gemini", "µs"),
+	added("a chunk's delay p99, Gemini", "delay p99", "gemini", "µs"),
 	added("chunks that arrived alone", "single", "ours", "%"),
 	added("chunks that arrived alone, Gemini", "single", "gemini", "%"),
 	ratio("streams/s, chunk by chunk", "streams one by one", "ours", "bare", ""),
@@ -107,15 +94,15 @@ var rows = []row{
 	added("memory an open stream, Gemini", "open memory", "gemini", "KB").atMostOf(16),
 	added("the same after a garbage collection", "open live", "ours", "KB").atMostOf(16),
 	added("the same after a garbage collection, Gemini", "open live", "gemini", "KB").atMostOf(16),
-	alone("chunks of open streams that were late", "open late", "ours", "").atMostOf(0),
-	alone("chunks of open streams that were late, Gemini", "open late", "gemini", "").atMostOf(0),
+	alone("chunks of open streams that were late", "open late", "ours").atMostOf(0),
+	alone("chunks of open streams that were late, Gemini", "open late", "gemini").atMostOf(0),
 	added("a chunk's delay p99, open streams", "open p99", "ours", "µs"),
 	added("a chunk's delay p99, open streams, Gemini", "open p99", "gemini", "µs"),
 	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
-	alone("made-up keys refused/s", "flood rate", "ours", ""),
-	alone("calls of the keystore in that flood", "flood calls", "ours", ""),
-	{title: "a known user's p50 in that flood, to before", name: "flood p50 during", ours: "ours", base: "ours", baseName: "flood p50 before", unit: "µs"},
-	{title: "a known user's p99 in that flood, to before", name: "flood p99 during", ours: "ours", base: "ours", baseName: "flood p99 before", unit: "µs"},
+	alone("made-up keys refused/s", "flood rate", "ours"),
+	alone("calls of the keystore in that flood", "flood calls", "ours"),
+	{title: "a known user's p50 in that flood, to before", name: "flood during p50", ours: "ours", base: "ours", baseName: "flood before p50", unit: "µs"},
+	{title: "a known user's p99 in that flood, to before", name: "flood during p99", ours: "ours", base: "ours", baseName: "flood before p99", unit: "µs"},
 }
 
 // print writes the table in Markdown.
@@ -176,14 +163,11 @@ type comparison struct {
 }
 
 func (m measures) compare(r row) comparison {
-	if r.percent > 0 {
-		return compareTimes(m.times[[2]string{r.name, r.base}], m.times[[2]string{r.name, r.ours}], r.percent)
-	}
-	ours := m.figures[[2]string{r.name, r.ours}]
+	ours := m[[2]string{r.name, r.ours}]
 	if r.base == "" {
 		return comparison{ours: median(ours), value: median(ours), half: half(ours), interval: interval(ours), turns: len(ours)}
 	}
-	base := m.figures[[2]string{cmp.Or(r.baseName, r.name), r.base}]
+	base := m[[2]string{cmp.Or(r.baseName, r.name), r.base}]
 	compared := make([]float64, len(ours))
 	for i := range ours {
 		if compared[i] = ours[i] / base[i]; r.added {
@@ -191,16 +175,6 @@ func (m measures) compare(r row) comparison {
 		}
 	}
 	return comparison{median(base), median(ours), median(compared), half(compared), interval(compared), len(ours)}
-}
-
-// compareTimes sets a percentile of all turns' times against that of the base's.
-func compareTimes(base, ours [][]int64, percent float64) comparison {
-	turns := make([]float64, len(ours))
-	for i := range ours {
-		turns[i] = percentile(ours[i], percent) - percentile(base[i], percent)
-	}
-	b, o := percentile(pooled(base), percent), percentile(pooled(ours), percent)
-	return comparison{b, o, o - b, half(turns), bootstrap(base, ours, percent), len(ours)}
 }
 
 // met says whether the goal is met all over the interval or nowhere in it. Anything else decides
