@@ -148,11 +148,14 @@ func (b *bench) streamThroughput(name string) doing {
 				w.events += n
 			}
 		}
+		cpu := v.server.cpu()
 		r, err := loop(ctx, v, p, length)
 		if err != nil {
 			return err
 		}
+		cpu = v.server.cpu() - cpu
 		b.got.add("streams "+name, v.name, r.perSecond())
+		b.got.add("cpu streams "+name, v.name, float64(cpu.Microseconds())/float64(r.requests+connections)) // each was asked once before
 		return nil
 	}
 }

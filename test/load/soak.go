@@ -35,16 +35,7 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.kv.Close()) }()
-	// Caddy leaves connections to the upstream behind at a reload, to end once nobody has used them for
-	// so long: by default, for two minutes.
-	age := time.Second
-	if b.quick {
-		age = 100 * time.Millisecond
-	}
-	site := strings.NewReplacer("transport continue_auth", "transport continue_auth {\nkeepalive "+unused.String()+"\n}",
-		"endpoint", "timeout "+age.String()+"\nendpoint").
-		Replace(b.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}", age, 2*age)))
-	if s.server, err = b.start(ctx, "soaked", site); err != nil {
+	if s.server, err = b.start(ctx, "soaked", s.site()); err != nil {
 		return err
 	}
 	defer s.server.stop()
@@ -68,6 +59,19 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 	s.served, s.calls = b.up.served.Load(), s.kv.Requests(kvtest.BulkRead)
 	fmt.Println(&s.outcome)
 	return s.verdict()
+}
+
+// site is Caddy with us, so that the keystore is asked often, and soon given up.
+func (s *soaking) site() string {
+	age := time.Second
+	if s.quick {
+		age = 100 * time.Millisecond
+	}
+	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}", age, 2*age))
+	// Caddy leaves connections to the upstream behind at a reload, to end once nobody has used them for
+	// so long: by default, for two minutes.
+	return strings.NewReplacer("transport continue_auth", "transport continue_auth {\nkeepalive "+unused.String()+"\n}",
+		"endpoint", "timeout "+age.String()+"\nendpoint").Replace(site)
 }
 
 // run is the soak itself.
@@ -129,7 +133,7 @@ func disturbance(tick int) (fault int, reload bool) {
 func (s *soaking) disturb(ctx context.Context, length time.Duration) error {
 	every := min(20*time.Second, length/5)
 	if s.quick {
-		every = length / 21
+		every = length / 21 // 20 reloads
 	}
 	tick := time.NewTicker(every / 4)
 	defer tick.Stop()
@@ -238,18 +242,11 @@ func (s *soaking) user(ctx context.Context, number int, rate float64) {
 // clients do. What it returns is the connection to use next; nil: a new one.
 func (s *soaking) request(c *conn, m message, streamed bool) *conn {
 	for attempt := 0; ; attempt++ {
-		if c != nil && c.closed() {
-			_ = c.Close()
-			c = nil
+		var err error
+		if c, err = s.usable(c); err != nil {
+			s.note(&s.lost, "dial: "+err.Error())
+			return nil
 		}
-		if c == nil {
-			var err error
-			if c, err = dial(context.Background(), s.server.address); err != nil {
-				s.note(&s.lost, "dial: "+err.Error())
-				return nil
-			}
-		}
-		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 		events := 0
 		status, err := c.do(m, func(piece []byte) {
 			_, n := stampOf(piece)
@@ -273,6 +270,20 @@ func (s *soaking) request(c *conn, m message, streamed bool) *conn {
 		_ = c.Close()
 		c = nil
 	}
+}
+
+// usable is the connection, or a new one if there is none or the server has closed it.
+func (s *soaking) usable(c *conn) (_ *conn, err error) {
+	if c != nil && c.closed() {
+		_ = c.Close()
+		c = nil
+	}
+	if c == nil {
+		if c, err = dial(context.Background(), s.server.address); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.SetDeadline(time.Now().Add(30 * time.Second))
 }
 
 // note counts a request, and keeps what is said of the first ones.

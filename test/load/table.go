@@ -88,6 +88,8 @@ var rows = []row{
 	added("chunks that arrived alone, Gemini", "single", "gemini", "%"),
 	ratio("streams/s, chunk by chunk", "streams one by one", "ours", "bare", ""),
 	ratio("streams/s, chunk by chunk, Gemini to pass-through", "streams one by one", "gemini", "ours", "").atLeastOf(0.85),
+	ratio("server's CPU a stream, chunk by chunk", "cpu streams one by one", "ours", "bare", "µs"),
+	ratio("server's CPU a stream, chunk by chunk, Gemini to pass-through", "cpu streams one by one", "gemini", "ours", "µs"),
 	ratio("streams/s, all chunks at once", "streams at once", "ours", "bare", ""),
 	ratio("streams/s, all chunks at once, Gemini to pass-through", "streams at once", "gemini", "ours", "").atLeastOf(0.85),
 	added("memory an open stream", "open memory", "ours", "KB").atMostOf(16),
