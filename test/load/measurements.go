@@ -22,13 +22,13 @@ func (b *bench) measurements() []measurement {
 	const second = time.Second // wrk takes no less
 	return []measurement{
 		{"throughput 4 KB", 8, second, b.throughput("4 KB", 4<<10)},
-		{"throughput 200 KB", 6, second, b.throughput("200 KB", 200<<10)},
-		{"throughput 1 MB", 4, second, b.throughput("1 MB", 1<<20)},
-		{"latency one", 10, second / 4, b.latency("one", 1)},
+		{"throughput 200 KB", 5, second, b.throughput("200 KB", 200<<10)},
+		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
+		{"latency one", 8, second / 4, b.latency("one", 1)},
 		{"latency paced", 20, second / 4, b.latency("paced", connections)},
-		{"paced streams", 10, second / 2, b.pacedStreams()},
+		{"paced streams", 8, second / 2, b.pacedStreams()},
 		{"streams one by one", 8, second / 4, b.streamThroughput("one by one")},
-		{"streams at once", 8, second / 4, b.streamThroughput("at once")},
+		{"streams at once", 6, second / 4, b.streamThroughput("at once")},
 	}
 }
 
