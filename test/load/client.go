@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // conn is a client's connection. It does as little as can be: a request is made once and sent in
@@ -19,6 +20,7 @@ type conn struct {
 	reader *bufio.Reader
 	piece  []byte
 	heard  bool // something of the answer to the last request has come
+	last   bool // that answer was the last by this connection, as the server has said in it
 }
 
 func dial(ctx context.Context, address string) (*conn, error) {
@@ -27,6 +29,26 @@ func dial(ctx context.Context, address string) (*conn, error) {
 		return nil, err
 	}
 	return &conn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
+}
+
+// closed reports whether the server has closed the connection, as far as word of that has come.
+func (c *conn) closed() bool {
+	raw, err := c.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	var peeked error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, peeked = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err != nil || peeked != syscall.EAGAIN
+}
+
+// raced reports whether a request met the server's closing of the connection and was not read: by
+// RFC 9112, section 9.3.1, it may be sent again. Anything else, a deadline above all, is a lost request.
+func (c *conn) raced(err error) bool {
+	return !c.heard && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
 // message is a request as it goes over the wire.
@@ -83,6 +105,8 @@ func (c *conn) answer(each func(piece []byte)) (status int, err error) {
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		} else if string(line) == "Connection: close\r\n" {
+			c.last = true
 		}
 	}
 	if length >= 0 {

@@ -158,11 +158,3 @@ func (r *result) gather(of func(*worker) []int64) []int64 {
 	slices.Sort(all)
 	return all
 }
-
-// percentile is of sorted times, in microseconds.
-func percentile(sorted []int64, p float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return float64(sorted[int(p/100*float64(len(sorted)-1))]) / 1e3
-}

@@ -2,7 +2,7 @@
 // processes, in front of one upstream of its own, sends both the same requests in turns, and prints a
 // table. It exits with status 1 if an answer is wrong or missing; no time that it measures makes it
 // fail. Everything listens on loopback. It needs Linux, whose /proc tells what a process takes, and wrk,
-// which Debian has as a package.
+// which Debian has as a package. It builds the server, unless the environment variable CADDY names one.
 //
 // With -soak it does not measure, but keeps the server at half load while the configuration is
 // reloaded and the keystore fails, and exits with status 1 if a request is lost or anything leaks.
@@ -15,7 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -27,14 +27,11 @@ func main() {
 	profile := flag.String("profile", "", "a folder for CPU profiles of the server, one for each measurement of the first round")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{rounds: *rounds, length: 2 * time.Second, turns: 5, streams: 2000, profile: *profile}
-	if b.profile != "" {
-		b.turns = 1 // a profile wants its second
+	b := &bench{rounds: *rounds, quick: *quick, length: 2 * time.Second, streams: 2000, profile: *profile}
+	if b.quick {
+		b.rounds, b.length, b.streams = 1, 300*time.Millisecond, 200
 	}
-	if *quick {
-		b.rounds, b.length, b.turns, b.streams = 1, 300*time.Millisecond, 1, 200
-	}
-	err := b.run(ctx, *quick, *soak)
+	err := b.run(ctx, *soak)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -48,24 +45,32 @@ const connections = 32
 // bench is a run of this command.
 type bench struct {
 	rounds  int
-	length  time.Duration // of one measurement
-	turns   int           // that the servers take at it: a shared machine is faster at one second than at the next
+	quick   bool
+	length  time.Duration // of what is measured once in a round, and not by turns
 	streams int           // that are open at once
 	profile string
 
-	folder  string
-	program string // the server's
-	up      *upstream
-	got     measures
-	pace    float64 // requests a second that are half of what the machine can do
+	folder      string
+	program     string // the server's
+	clientCores string // of this process and wrk, as a list; "": those of the servers
+	serverCores string
+	up          *upstream
+	got         measures
+	pace        float64 // requests a second that are half of what the machine can do
 }
 
-func (b *bench) run(ctx context.Context, quick bool, soak time.Duration) (err error) {
+func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
+	if err := tools(); err != nil {
+		return err
+	}
 	if b.folder, err = os.MkdirTemp("", "continue-auth-load-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
-	if b.program, err = build(ctx, filepath.Join(b.folder, "caddy")); err != nil {
+	if b.program, err = program(ctx, b.folder); err != nil {
+		return err
+	}
+	if err := b.split(ctx); err != nil {
 		return err
 	}
 	if b.up, err = listen(ctx); err != nil {
@@ -79,10 +84,10 @@ func (b *bench) run(ctx context.Context, quick bool, soak time.Duration) (err er
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
-	fmt.Println(machine())
+	fmt.Println(b.machine())
 	fmt.Println()
 	b.got.print(os.Stdout)
-	if quick {
+	if b.quick {
 		return b.soak(ctx, 6*time.Second)
 	}
 	return nil
@@ -140,20 +145,29 @@ func (b *bench) setPace(ctx context.Context, base variant) error {
 	return nil
 }
 
-// inTurn does a measurement with all variants.
+// inTurn does a measurement with all variants, there and back: each is next to its neighbours at every
+// turn, and as often before them as after.
 func (b *bench) inTurn(ctx context.Context, m measurement, variants []variant, round int) error {
-	for turn := range b.turns {
-		for _, v := range rotated(variants, round+turn) {
-			if err := b.profiled(ctx, v, m, round == 0); err != nil {
+	order := slices.Clone(variants)
+	for range b.shortened(m).turns {
+		for _, v := range order {
+			if err := b.profiled(ctx, v, b.shortened(m), round == 0); err != nil {
 				return fmt.Errorf("%s: %w", v.name, err)
 			}
 		}
+		slices.Reverse(order)
 	}
 	return nil
 }
 
-// rotated has each of them be the first at some turns.
-func rotated(variants []variant, turn int) []variant {
-	n := turn % len(variants)
-	return append(append([]variant{}, variants[n:]...), variants[:n]...)
+// shortened is a measurement that needs but few turns where its figures do not count, and one that
+// lasts where a profile is wanted.
+func (b *bench) shortened(m measurement) measurement {
+	switch {
+	case b.quick:
+		m.turns = 1
+	case b.profile != "":
+		m.turns, m.length = 1, b.length
+	}
+	return m
 }

@@ -9,29 +9,36 @@ import (
 	"time"
 )
 
-// measurement is what is done with each variant, several times in a round.
+// measurement is what is done with each variant in turn, several times in a round. Turns are short, so
+// that what else the machine does meets all variants, and many.
 type measurement struct {
-	name string
-	do   func(ctx context.Context, v variant, length time.Duration) error
+	name   string
+	turns  int // of a round
+	length time.Duration
+	do     doing
 }
 
 func (b *bench) measurements() []measurement {
+	const second = time.Second // wrk takes no less
 	return []measurement{
-		b.throughput("4 KB", 4<<10),
-		b.throughput("200 KB", 200<<10),
-		b.throughput("1 MB", 1<<20),
-		b.latency("one", 1),
-		b.latency("paced", connections),
-		b.pacedStreams(),
-		b.streamThroughput("one by one"),
-		b.streamThroughput("at once"),
+		{"throughput 4 KB", 8, second, b.throughput("4 KB", 4<<10)},
+		{"throughput 200 KB", 5, second, b.throughput("200 KB", 200<<10)},
+		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
+		{"latency one", 8, second / 4, b.latency("one", 1)},
+		{"latency paced", 20, second / 4, b.latency("paced", connections)},
+		{"paced streams", 8, second / 2, b.pacedStreams()},
+		{"streams one by one", 8, second / 4, b.streamThroughput("one by one")},
+		{"streams at once", 6, second / 4, b.streamThroughput("at once")},
 	}
 }
 
+// doing is the part of a measurement that runs in a turn.
+type doing = func(ctx context.Context, v variant, length time.Duration) error
+
 // throughput is how many requests a second get through when each is sent as soon as the one before
 // is answered, what each takes of the processor, and how long they wait for each other.
-func (b *bench) throughput(name string, size int) measurement {
-	return measurement{"throughput " + name, func(ctx context.Context, v variant, length time.Duration) error {
+func (b *bench) throughput(name string, size int) doing {
+	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{})
 		h, err := b.hammer(ctx, v, chat(v.model, size, false, wrks), length)
 		if err != nil {
@@ -42,13 +49,13 @@ func (b *bench) throughput(name string, size int) measurement {
 		b.got.add("full p50 "+name, v.name, h.p50)
 		b.got.add("full p99 "+name, v.name, h.p99)
 		return nil
-	}}
+	}
 }
 
 // latency is how long requests take while the machine is not full: by one connection, or by many at
 // half of the rate that it can do.
-func (b *bench) latency(name string, connections int) measurement {
-	return measurement{"latency " + name, func(ctx context.Context, v variant, length time.Duration) error {
+func (b *bench) latency(name string, connections int) doing {
+	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{})
 		p := plan{connections: connections, size: 4 << 10}
 		if connections > 1 {
@@ -58,17 +65,15 @@ func (b *bench) latency(name string, connections int) measurement {
 		if err != nil {
 			return err
 		}
-		waits := r.gather(func(w *worker) []int64 { return w.waits })
-		b.got.add(name+" p50", v.name, percentile(waits, 50))
-		b.got.add(name+" p99", v.name, percentile(waits, 99))
+		b.got.wait(name, v.name, r.gather(func(w *worker) []int64 { return w.waits }))
 		return nil
-	}}
+	}
 }
 
 // pacedStreams are streams as models write them: 20 events, one every 10 ms.
-func (b *bench) pacedStreams() measurement {
+func (b *bench) pacedStreams() doing {
 	const events, pause = 20, 10 * time.Millisecond
-	return measurement{"paced streams", func(ctx context.Context, v variant, length time.Duration) error {
+	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{next: func(_, event int) int64 {
 			switch event {
 			case 0:
@@ -104,16 +109,12 @@ func (b *bench) pacedStreams() measurement {
 		}
 		b.notePaced(v, r)
 		return nil
-	}}
+	}
 }
 
 func (b *bench) notePaced(v variant, r *result) {
-	firsts := r.gather(func(w *worker) []int64 { return w.firsts })
-	delays := r.gather(func(w *worker) []int64 { return w.delays })
-	b.got.add("first p50", v.name, percentile(firsts, 50))
-	b.got.add("first p99", v.name, percentile(firsts, 99))
-	b.got.add("delay p50", v.name, percentile(delays, 50))
-	b.got.add("delay p99", v.name, percentile(delays, 99))
+	b.got.wait("first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
+	b.got.wait("delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
 	chunks, single := 0, 0
 	for _, w := range r.workers {
 		chunks, single = chunks+w.chunks, single+w.single
@@ -134,9 +135,9 @@ func complete(events int) func(*worker) error {
 // streamThroughput is how many streams of 50 events a second get through. Either all events of a
 // stream are sent at once, or each once the client has the one before: then a server that held one
 // back for the next would get nowhere, and each must come as it was sent, in a chunk of its own.
-func (b *bench) streamThroughput(name string) measurement {
+func (b *bench) streamThroughput(name string) doing {
 	const events = 50
-	return measurement{"streams " + name, func(ctx context.Context, v variant, length time.Duration) error {
+	return func(ctx context.Context, v variant, length time.Duration) error {
 		p := plan{connections: connections, size: 4 << 10, streamed: true, done: complete(events)}
 		if name == "one by one" {
 			p.each = b.oneByOne(events)
@@ -147,13 +148,16 @@ func (b *bench) streamThroughput(name string) measurement {
 				w.events += n
 			}
 		}
+		cpu := v.server.cpu()
 		r, err := loop(ctx, v, p, length)
 		if err != nil {
 			return err
 		}
+		cpu = v.server.cpu() - cpu
 		b.got.add("streams "+name, v.name, r.perSecond())
+		b.got.add("cpu streams "+name, v.name, float64(cpu.Microseconds())/float64(r.requests+connections)) // each was asked once before
 		return nil
-	}}
+	}
 }
 
 // oneByOne has the upstream wait for the client after each event, and returns the client's part.
@@ -202,16 +206,15 @@ func endAt(event, events int) int64 {
 // profiled is a turn of a measurement, with a profile of it if one is wanted. The first second of it
 // is then worse than it would be.
 func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) error {
-	length := b.length / time.Duration(b.turns)
 	if b.profile == "" || !wanted {
-		return m.do(ctx, v, length)
+		return m.do(ctx, v, m.length)
 	}
 	done := make(chan error, 1)
 	go func() {
 		name := strings.ReplaceAll(m.name+" "+v.name, " ", "-") + ".pprof"
-		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, length.Seconds())))
+		done <- v.server.cpuProfile(ctx, filepath.Join(b.profile, name), int(max(1, m.length.Seconds())))
 	}()
-	if err := m.do(ctx, v, length); err != nil {
+	if err := m.do(ctx, v, m.length); err != nil {
 		return err
 	}
 	return <-done

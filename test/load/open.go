@@ -32,6 +32,12 @@ func (b *bench) openStreams(ctx context.Context, round int) error {
 	return nil
 }
 
+// rotated has each of them be the first in some rounds.
+func rotated(variants []variant, round int) []variant {
+	n := round % len(variants)
+	return append(append([]variant{}, variants[n:]...), variants[:n]...)
+}
+
 // crowd are the clients of streams that are open at once.
 type crowd struct {
 	variant

@@ -25,8 +25,22 @@ const (
 	startsWithin = 20 * time.Second
 )
 
-// build makes the server's program.
-func build(ctx context.Context, path string) (string, error) {
+// tools refuses to begin without the programs that only a package of the system brings.
+func tools() error {
+	for _, tool := range []struct{ name, pack string }{{"wrk", "wrk"}, {"taskset", "util-linux"}} {
+		if _, err := exec.LookPath(tool.name); err != nil {
+			return fmt.Errorf("%s is needed (apt install %s): %w", tool.name, tool.pack, err)
+		}
+	}
+	return nil
+}
+
+// program is the server's: the one that CADDY names, or one that is built in the folder.
+func program(ctx context.Context, folder string) (string, error) {
+	if named := os.Getenv("CADDY"); named != "" {
+		return filepath.Abs(named)
+	}
+	path := filepath.Join(folder, "caddy")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/continue-auth/caddy-continue-auth/cmd/caddy")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return path, cmd.Run()
@@ -122,7 +136,8 @@ http://%s {
 	if err := os.WriteFile(path, []byte(s.config), 0o600); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.CommandContext(ctx, b.program, "run", "--config", path, "--adapter", "caddyfile")
+	command := b.onServerCores(b.program, "run", "--config", path, "--adapter", "caddyfile")
+	s.cmd = exec.CommandContext(ctx, command[0], command[1:]...)
 	s.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
 	s.cmd.WaitDelay = 10 * time.Second

@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +19,12 @@ type measures map[[2]string][]float64
 func (m measures) add(name, variant string, value float64) {
 	at := [2]string{name, variant}
 	m[at] = append(m[at], value)
+}
+
+// wait adds the two percentiles of a turn's times.
+func (m measures) wait(name, variant string, sorted []int64) {
+	m.add(name+" p50", variant, percentile(sorted, 50))
+	m.add(name+" p99", variant, percentile(sorted, 99))
 }
 
 // row is a line of the table: what of one variant is set against what of another, turn by turn.
@@ -43,6 +49,10 @@ func added(title, name, ours, unit string) row {
 	return row{title: title, name: name, ours: ours, base: "bare", unit: unit, added: true}
 }
 
+func alone(title, name, ours string) row {
+	return row{title: title, name: name, ours: ours}
+}
+
 func (r row) atLeastOf(goal float64) row { r.goal, r.hasGoal = goal, true; return r }
 func (r row) atMostOf(goal float64) row  { r.goal, r.hasGoal, r.atMost = goal, true, true; return r }
 
@@ -58,32 +68,43 @@ var rows = []row{
 	ratio("server's CPU a request, 1 MB", "cpu 1 MB", "ours", "bare", "µs"),
 	added("latency p50, 1 connection", "one p50", "ours", "µs"),
 	added("latency p99, 1 connection", "one p99", "ours", "µs"),
+	added("latency p50, 1 connection, Gemini", "one p50", "gemini", "µs"),
+	added("latency p99, 1 connection, Gemini", "one p99", "gemini", "µs"),
 	added("latency p50, 32 connections, half load", "paced p50", "ours", "µs").atMostOf(60),
 	added("latency p99, 32 connections, half load", "paced p99", "ours", "µs").atMostOf(300),
+	added("latency p50, 32 connections, half load, Gemini", "paced p50", "gemini", "µs"),
+	added("latency p99, 32 connections, half load, Gemini", "paced p99", "gemini", "µs"),
 	added("latency p50, 32 connections, full load", "full p50 4 KB", "ours", "µs"),
 	added("latency p99, 32 connections, full load", "full p99 4 KB", "ours", "µs"),
 	added("time to first chunk p50", "first p50", "ours", "µs").atMostOf(50),
 	added("time to first chunk p99", "first p99", "ours", "µs"),
 	added("time to first chunk p50, Gemini", "first p50", "gemini", "µs"),
+	added("time to first chunk p99, Gemini", "first p99", "gemini", "µs"),
 	added("a chunk's delay p50", "delay p50", "ours", "µs"),
 	added("a chunk's delay p99", "delay p99", "ours", "µs"),
 	added("a chunk's delay p50, Gemini", "delay p50", "gemini", "µs"),
+	added("a chunk's delay p99, Gemini", "delay p99", "gemini", "µs"),
 	added("chunks that arrived alone", "single", "ours", "%"),
 	added("chunks that arrived alone, Gemini", "single", "gemini", "%"),
 	ratio("streams/s, chunk by chunk", "streams one by one", "ours", "bare", ""),
 	ratio("streams/s, chunk by chunk, Gemini to pass-through", "streams one by one", "gemini", "ours", "").atLeastOf(0.85),
+	ratio("server's CPU a stream, chunk by chunk", "cpu streams one by one", "ours", "bare", "µs"),
+	ratio("server's CPU a stream, chunk by chunk, Gemini to pass-through", "cpu streams one by one", "gemini", "ours", "µs"),
 	ratio("streams/s, all chunks at once", "streams at once", "ours", "bare", ""),
 	ratio("streams/s, all chunks at once, Gemini to pass-through", "streams at once", "gemini", "ours", "").atLeastOf(0.85),
 	added("memory an open stream", "open memory", "ours", "KB").atMostOf(16),
 	added("memory an open stream, Gemini", "open memory", "gemini", "KB").atMostOf(16),
 	added("the same after a garbage collection", "open live", "ours", "KB").atMostOf(16),
 	added("the same after a garbage collection, Gemini", "open live", "gemini", "KB").atMostOf(16),
-	added("chunks of open streams that were late", "open late", "ours", "").atMostOf(0),
+	alone("chunks of open streams that were late", "open late", "ours").atMostOf(0),
+	alone("chunks of open streams that were late, Gemini", "open late", "gemini").atMostOf(0),
 	added("a chunk's delay p99, open streams", "open p99", "ours", "µs"),
+	added("a chunk's delay p99, open streams, Gemini", "open p99", "gemini", "µs"),
 	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
-	{title: "made-up keys refused/s", name: "flood rate", ours: "ours"},
-	{title: "a known user's p50 in that flood, to before", name: "flood p50 during", ours: "ours", base: "ours", baseName: "flood p50 before", unit: "µs"},
-	{title: "a known user's p99 in that flood, to before", name: "flood p99 during", ours: "ours", base: "ours", baseName: "flood p99 before", unit: "µs"},
+	alone("made-up keys refused/s", "flood rate", "ours"),
+	alone("calls of the keystore in that flood", "flood calls", "ours"),
+	{title: "a known user's p50 in that flood, to before", name: "flood during p50", ours: "ours", base: "ours", baseName: "flood before p50", unit: "µs"},
+	{title: "a known user's p99 in that flood, to before", name: "flood during p99", ours: "ours", base: "ours", baseName: "flood before p99", unit: "µs"},
 }
 
 // print writes the table in Markdown.
@@ -114,87 +135,65 @@ func (m measures) print(out io.Writer) {
 }
 
 func (m measures) cells(r row) []string {
+	c := m.compare(r)
+	show := func(v float64) string { return fmt.Sprintf("%.2f", v) }
+	switch {
+	case r.base == "":
+		show = func(v float64) string { return figure(v, "") }
+	case r.added:
+		show = signed
+	}
+	line := []string{r.title, "", figure(c.ours, r.unit), "", c.half.show(show), c.interval.show(show), "", ""}
+	if r.base != "" {
+		line[1], line[3] = figure(c.base, r.unit), show(c.value)
+	}
+	if r.hasGoal {
+		line[6], line[7] = "≥ "+show(r.goal), r.met(c)
+		if r.atMost {
+			line[6] = "≤ " + show(r.goal)
+		}
+	}
+	return line
+}
+
+// comparison is what a row says.
+type comparison struct {
+	base, ours     float64
+	value          float64 // the ratio, the difference, or ours if it stands alone
+	half, interval span
+	turns          int
+}
+
+func (m measures) compare(r row) comparison {
 	ours := m[[2]string{r.name, r.ours}]
 	if r.base == "" {
-		return []string{r.title, "", figure(median(ours), r.unit), "", between(half(ours))(func(v float64) string { return figure(v, "") }), "", "", ""}
+		return comparison{ours: median(ours), value: median(ours), half: half(ours), interval: interval(ours), turns: len(ours)}
 	}
-	name := r.name
-	if r.baseName != "" {
-		name = r.baseName
-	}
-	base := m[[2]string{name, r.base}]
+	base := m[[2]string{cmp.Or(r.baseName, r.name), r.base}]
 	compared := make([]float64, len(ours))
 	for i := range ours {
 		if compared[i] = ours[i] / base[i]; r.added {
 			compared[i] = ours[i] - base[i]
 		}
 	}
-	show := func(v float64) string {
-		if r.added {
-			return signed(v)
-		}
-		return fmt.Sprintf("%.2f", v)
-	}
-	line := []string{
-		r.title, figure(median(base), r.unit), figure(median(ours), r.unit), show(median(compared)),
-		between(half(compared))(show), between(interval(compared))(show), "", "",
-	}
-	if r.hasGoal {
-		line[6], line[7] = "≥ "+fmt.Sprintf("%.2f", r.goal), r.met(interval(compared))
-		if r.atMost {
-			line[6] = "≤ " + signed(r.goal)
-		}
-	}
-	return line
+	return comparison{median(base), median(ours), median(compared), half(compared), interval(compared), len(ours)}
 }
 
-func between(low, high float64) func(show func(float64) string) string {
-	return func(show func(float64) string) string { return show(low) + " to " + show(high) }
-}
-
-// met says whether the goal is met all over an interval or nowhere in it. Anything else decides
-// nothing: a median on the right side of the goal can be chance.
-func (r row) met(low, high float64) string {
+// met says whether the goal is met all over the interval or nowhere in it. Anything else decides
+// nothing: a median on the right side of the goal can be chance, and so can one turn or two.
+func (r row) met(c comparison) string {
+	low, high, goal := c.interval.low, c.interval.high, r.goal
 	if r.atMost {
-		low, high = -high, -low
-		r.goal = -r.goal
+		low, high, goal = -high, -low, -goal
 	}
 	switch {
-	case low >= r.goal:
+	case c.turns < 3:
+	case low >= goal:
 		return "yes"
-	case high < r.goal:
+	case high < goal:
 		return "no"
 	}
 	return "unclear"
-}
-
-// half is where the middle half of the values lies.
-func half(values []float64) (low, high float64) {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return sorted[n/4], sorted[n-1-n/4]
-}
-
-// interval is where the median of what was sampled lies, at 95 % or more: a coin that is tossed once for
-// each value shows no more heads than values are left out at an end in 2.5 % of all cases at the most.
-// Less than six values do not suffice for that: it is then where all of them lie.
-func interval(values []float64) (low, high float64) {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	out := 0
-	p := math.Pow(0.5, float64(n)) // of exactly out heads
-	for rest := 0.025 - p; rest >= 0; rest -= p {
-		p *= float64(n-out) / float64(out+1)
-		out++
-	}
-	out = max(0, out-1)
-	return sorted[out], sorted[n-1-out]
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 func figure(v float64, unit string) string {
@@ -213,7 +212,7 @@ func signed(v float64) string {
 }
 
 // machine says when and on what the table was made.
-func machine() string {
+func (b *bench) machine() string {
 	model := runtime.GOARCH
 	if info, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer func() { _ = info.Close() }()
@@ -224,5 +223,9 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s, %s, %d cores of %s, shared by clients, upstream and server", time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model)
+	cores := "shared by clients, upstream and server"
+	if b.serverCores != "" {
+		cores = fmt.Sprintf("the servers on %s, clients and upstream on %s", b.serverCores, b.clientCores)
+	}
+	return fmt.Sprintf("%s, %s, %d cores of %s, %s", time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model, cores)
 }

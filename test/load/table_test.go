@@ -1,19 +1,9 @@
 package main
 
-import "testing"
-
-// TestInterval holds the interval of a median against those that books print (for 95 %).
-func TestInterval(t *testing.T) {
-	for n, want := range map[int][2]float64{1: {1, 1}, 5: {1, 5}, 6: {1, 6}, 8: {1, 8}, 9: {2, 8}, 15: {4, 12}, 20: {6, 15}, 25: {8, 18}, 50: {18, 33}} {
-		values := make([]float64, n)
-		for i := range values {
-			values[i] = float64(n - i)
-		}
-		if low, high := interval(values); low != want[0] || high != want[1] {
-			t.Errorf("of %d: %v to %v, want %v", n, low, high, want)
-		}
-	}
-}
+import (
+	"slices"
+	"testing"
+)
 
 func TestMet(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -29,8 +19,48 @@ func TestMet(t *testing.T) {
 		"on both sides of what may not be":   {row{}.atMostOf(60), 50, 61, "unclear"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := test.row.met(test.low, test.high); got != test.want {
+			if got := test.row.met(comparison{interval: span{test.low, test.high}, turns: 3}); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTwoTurnsDecideNothing(t *testing.T) {
+	if got := (row{}.atLeastOf(0.9)).met(comparison{interval: span{1, 1}, turns: 2}); got != "unclear" {
+		t.Errorf("%s, want unclear", got)
+	}
+}
+
+func TestCells(t *testing.T) {
+	m := make(measures)
+	for turn := range int64(6) {
+		m.add("rate", "bare", 1000*float64(1+turn))
+		m.add("rate", "ours", 960*float64(1+turn))
+		m.add("late", "ours", float64(turn/5))
+		m.wait("wait", "bare", []int64{0, 200_000 * turn, 1_000_000})
+		m.wait("wait", "ours", []int64{0, 200_000*turn + 30_000, 1_000_000})
+	}
+	for name, test := range map[string]struct {
+		row  row
+		want []string
+	}{
+		"a ratio is each turn's, not that of the medians": {
+			ratio("rate", "rate", "ours", "bare", "").atLeastOf(0.95),
+			[]string{"rate", "3500", "3360", "0.96", "0.96 to 0.96", "0.96 to 0.96", "≥ 0.95", "yes"},
+		},
+		"what is added to a percentile, turn by turn": {
+			added("p50", "wait p50", "ours", "µs").atMostOf(20),
+			[]string{"p50", "500 µs", "530 µs", "+30", "+30 to +30", "+30 to +30", "≤ +20", "no"},
+		},
+		"a figure that stands alone has a goal too": {
+			alone("late", "late", "ours").atMostOf(0),
+			[]string{"late", "", "0", "", "0 to 0", "0 to 1", "≤ 0", "unclear"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := m.cells(test.row); !slices.Equal(got, test.want) {
+				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ end
 `
 
 // hammer has wrk send the same request over and over. It takes less of the machine than a client in
-// Go and leaves it to the servers. It measures whole seconds.
+// Go and leaves it to the servers. It measures whole seconds. A slow answer is none that failed.
 func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Duration) (*hammered, error) {
 	script := filepath.Join(b.folder, "wrk.lua")
 	request := filepath.Join(b.folder, "request")
@@ -49,7 +49,7 @@ func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Du
 		return nil, err
 	}
 	seconds := max(1, int(math.Round(length.Seconds())))
-	wrk := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "-s", script, "http://"+v.server.address)
+	wrk := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "--timeout", "30s", "-s", script, "http://"+v.server.address)
 	wrk.Stderr = os.Stderr
 	cpu, served := v.server.cpu(), b.up.hammered.Load()
 	out, err := wrk.Output()

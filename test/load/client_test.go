@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+const (
+	answerOK   = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+	answerLast = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+	hangUp     = "HTTP/1.1 " // and then no more
+)
+
+// answering is a server that reads one request of each connection, answers each with the next of the answers, and
+// closes the connection unless the answer is whole and not the last.
+func answering(t *testing.T, answers ...string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for _, answer := range answers {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+			_, _ = io.WriteString(conn, answer)
+			if answer == answerOK {
+				t.Cleanup(func() { _ = conn.Close() })
+				continue
+			}
+			_ = conn.Close()
+		}
+		_ = listener.Close() // from now on refused
+	}()
+	return listener.Addr().String()
+}
+
+func dialed(t *testing.T, address string) *conn {
+	t.Helper()
+	c, err := dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestWhatAConnectionIsGoodForAfterAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer              string
+		works, last, closed bool
+	}{
+		"a good answer":                    {answerOK, true, false, false},
+		"a good answer that is the last":   {answerLast, true, true, true},
+		"an answer that breaks off":        {hangUp, false, false, true},
+		"a connection closed without word": {"", false, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dialed(t, answering(t, test.answer))
+			err := c.ok(chat(passing, 256, false, 0), nil)
+			if (err == nil) != test.works || c.last != test.last {
+				t.Errorf("error %v, last %t", err, c.last)
+			}
+			if test.closed {
+				_, _ = c.reader.Peek(1) // waits until word of it has come
+			}
+			if c.closed() != test.closed {
+				t.Errorf("closed: %t", !test.closed)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatTheServerDidNotReadHasRaced(t *testing.T) {
+	failed := func(answer string, deadline time.Duration) (c *conn, err error) {
+		c = dialed(t, answering(t, answer))
+		_ = c.SetReadDeadline(time.Now().Add(deadline))
+		return c, c.ok(chat(passing, 256, false, 0), nil)
+	}
+	if c, err := failed("", time.Minute); !c.raced(err) {
+		t.Errorf("closed without a word: %v is none", err)
+	}
+	if c, err := failed(hangUp, time.Minute); c.raced(err) {
+		t.Errorf("an answer that breaks off: %v is one", err)
+	}
+	if c, err := failed(answerOK, -time.Second); err == nil || c.raced(err) {
+		t.Errorf("a deadline: %v is one", err)
+	}
+}

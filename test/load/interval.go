@@ -1,0 +1,48 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// span is from low to high.
+type span struct{ low, high float64 }
+
+func (s span) show(each func(float64) string) string { return each(s.low) + " to " + each(s.high) }
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// half is where the middle half of the values lies.
+func half(values []float64) span {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return span{sorted[n/4], sorted[n-1-n/4]}
+}
+
+// interval is where the median of what was sampled lies, at 95 % or more: a coin that is tossed once for
+// each value shows no more heads than values are left out at an end in 2.5 % of all cases at the most.
+// Less than six values do not suffice for that: it is then where all of them lie.
+func interval(values []float64) span {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	out := 0
+	p := math.Pow(0.5, float64(n)) // of exactly out heads
+	for rest := 0.025 - p; rest >= 0; rest -= p {
+		p *= float64(n-out) / float64(out+1)
+		out++
+	}
+	out = max(0, out-1)
+	return span{sorted[out], sorted[n-1-out]}
+}
+
+// percentile is of sorted times, in microseconds.
+func percentile(sorted []int64, percent float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(percent/100*float64(len(sorted)-1))]) / 1e3
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// outcome is what came of a soak.
+type outcome struct {
+	answered, again, lost int64    // requests of clients
+	said                  []string // what became of those that were lost
+	served                int64    // by the upstream
+	calls                 int      // of the keystore
+	reloads, underFault   int      // and those of them while the keystore failed
+
+	before, after sample // with nobody there
+	atWork        []sample
+}
+
+// sample is what the server takes at a time.
+type sample struct {
+	goroutines, descriptors int
+	memory                  int64 // that it has of the system
+	live                    int64 // after a garbage collection, if it was idle
+}
+
+func (s sample) String() string {
+	return fmt.Sprintf("%d goroutines, %d file descriptors, %.1f MB", s.goroutines, s.descriptors, float64(s.memory)/(1<<20))
+}
+
+func (o *outcome) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "soak: %d requests answered, %d lost, %d sent again on a new connection; %d reloads, %d of them while the keystore failed; %d calls of the keystore\n",
+		o.answered, o.lost, o.again, o.reloads, o.underFault, o.calls)
+	fmt.Fprintf(&text, "idle before: %v, %d KB live\nidle after:  %v, %d KB live", o.before, o.before.live>>10, o.after, o.after.live>>10)
+	for _, taken := range o.atWork {
+		fmt.Fprintf(&text, "\nat work:     %v", taken)
+	}
+	return text.String()
+}
+
+// verdict is an error if anything was lost or has leaked, or if what was to disturb the server has not.
+func (o *outcome) verdict() error {
+	var errs []error
+	if o.lost > 0 {
+		errs = append(errs, fmt.Errorf("requests were lost: %q", o.said))
+	}
+	if o.served != o.answered {
+		errs = append(errs, fmt.Errorf("upstream has served %d requests, but clients have %d answers", o.served, o.answered))
+	}
+	if o.again > int64(o.reloads*connections) {
+		errs = append(errs, fmt.Errorf("%d requests were sent again: each of %d connections may meet each of %d reloads once", o.again, connections, o.reloads))
+	}
+	if o.reloads == 0 || o.underFault == 0 || o.calls == 0 {
+		errs = append(errs, errors.New("no reload, none while the keystore failed, or no call of the keystore: nothing is shown"))
+	}
+	return errors.Join(append(errs, o.leaks()...)...)
+}
+
+func (o *outcome) leaks() []error {
+	errs := []error{
+		leak("goroutines", o.before.goroutines, o.after.goroutines, 3),
+		leak("file descriptors", o.before.descriptors, o.after.descriptors, 3),
+		leak("KB of live memory", int(o.before.live>>10), int(o.after.live>>10), 1<<10),
+		leak("MB of memory", int(o.before.memory>>20), int(o.after.memory>>20), int(o.before.memory>>20)/4+8),
+	}
+	if third := len(o.atWork) / 3; third > 1 {
+		first, last := middle(o.atWork[third:2*third]), middle(o.atWork[2*third:])
+		errs = append(errs, leak("goroutines at work", first.goroutines, last.goroutines, first.goroutines/4+20),
+			leak("file descriptors at work", first.descriptors, last.descriptors, first.descriptors/4+10),
+			leak("MB of memory at work", int(first.memory>>20), int(last.memory>>20), int(first.memory>>20)/4+8))
+	}
+	return errs
+}
+
+func leak(what string, before, after, slack int) error {
+	if after > before+slack {
+		return fmt.Errorf("%s leak: %d before, %d after", what, before, after)
+	}
+	return nil
+}
+
+// middle has the middle of each figure.
+func middle(samples []sample) sample {
+	of := func(figure func(sample) int64) int64 {
+		var all []int64
+		for _, taken := range samples {
+			all = append(all, figure(taken))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	return sample{
+		goroutines:  int(of(func(s sample) int64 { return int64(s.goroutines) })),
+		descriptors: int(of(func(s sample) int64 { return int64(s.descriptors) })),
+		memory:      of(func(s sample) int64 { return s.memory }),
+	}
+}

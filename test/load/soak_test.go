@@ -1,0 +1,98 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReloadsMeetAllFaults(t *testing.T) {
+	met := map[int]bool{}
+	begun := 0
+	for tick := 1; tick <= 4*len(faults); tick++ {
+		fault, reload := disturbance(tick)
+		if reload {
+			if fault != begun {
+				t.Errorf("tick %d reloads with fault %d, but %d has begun", tick, fault, begun)
+			}
+			met[fault] = true
+		}
+		begun = fault
+	}
+	if len(met) != len(faults) {
+		t.Errorf("%d of %d faults are met by a reload", len(met), len(faults))
+	}
+}
+
+func TestWhatBecomesOfASoaksRequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		answers               []string
+		calm                  bool // no reload is near
+		answered, again, lost int64
+		kept                  bool
+	}{
+		"answered":                             {answers: []string{answerOK}, answered: 1, kept: true},
+		"answered for the last time":           {answers: []string{answerLast}, answered: 1},
+		"sent again at a reload":               {answers: []string{"", answerOK}, answered: 1, again: 1, kept: true},
+		"but not without one":                  {answers: []string{"", answerOK}, calm: true, lost: 1},
+		"and not twice":                        {answers: []string{"", "", answerOK}, again: 1, lost: 1},
+		"lost, since its answer breaks off":    {answers: []string{hangUp, answerOK}, lost: 1},
+		"lost, since its status is an error's": {answers: []string{strings.Replace(answerOK, "200", "503", 1)}, lost: 1},
+		"lost, since no connection is made":    {lost: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := soaking{server: &server{address: answering(t, test.answers...)}, reloading: !test.calm}
+			if len(test.answers) == 0 {
+				for {
+					c, err := dial(t.Context(), s.server.address)
+					if err != nil {
+						break
+					}
+					_ = c.Close()
+				}
+			}
+			c := s.request(nil, usersChat(0), false)
+			if s.answered != test.answered || s.again != test.again || s.lost != test.lost {
+				t.Errorf("%d answered, %d again, %d lost: %q", s.answered, s.again, s.lost, s.said)
+			}
+			if (c != nil) != test.kept {
+				t.Errorf("kept: %t", c != nil)
+			}
+			if c != nil {
+				_ = c.Close()
+			}
+		})
+	}
+}
+
+func TestAConnectionThatIsClosedIsNotUsed(t *testing.T) {
+	address := answering(t, answerLast, answerOK)
+	c := dialed(t, address)
+	if err := c.ok(usersChat(0), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.reader.Peek(1) // waits until it is closed
+	s := soaking{server: &server{address: address}, reloading: true}
+	if c = s.request(c, usersChat(0), false); c == nil || s.answered != 1 || s.again != 0 {
+		t.Errorf("%d answered, %d again, %d lost: %q", s.answered, s.again, s.lost, s.said)
+	}
+}
+
+func TestAReloadClosesConnectionsForASecond(t *testing.T) {
+	for name, test := range map[string]struct {
+		during bool
+		before time.Duration
+		want   bool
+	}{
+		"during one":      {true, time.Minute, true},
+		"right after one": {false, 0, true},
+		"long after one":  {false, 2 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := soaking{reloading: test.during, reloaded: time.Now().Add(-test.before)}
+			if got := s.closing(); got != test.want {
+				t.Errorf("%t", got)
+			}
+		})
+	}
+}
