@@ -3,32 +3,14 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cn, emptyFolder } from './cn.js'
-import { arrival, limit, next, providers, sent, slowly, statuses, url, user } from './server.js'
+import { cn, configuration, emptyFolder, shown } from './cn.js'
+import { arrival, assertThoughtsKept, kinds, limit, next, providers, sent, slowly, statuses, user } from './server.js'
 
 const email = 'cli@example.com'
 const key = user(email)
 const { chat: llama } = providers[0]
 
-function config(model, apiKey = key) {
-  const path = join(emptyFolder(), 'config.yaml')
-  writeFileSync(path, `name: clients
-version: 1.0.0
-schema: v1
-models:
-  - name: the model
-    provider: openai
-    model: ${model}
-    apiBase: ${url}
-    apiKey: ${apiKey}
-    roles: [chat]
-    capabilities: [tool_use]
-    requestOptions:
-      headers:
-        x-user-email: ${email}
-`)
-  return path
-}
+const config = (model, apiKey = key) => configuration({ model, apiKey, email })
 
 for (const { name, chat: model } of providers) {
   test(`${name} answers the CLI`, limit, async () => {
@@ -48,33 +30,23 @@ for (const { name, chat: model } of providers) {
     const requests = await sent()
     assert.equal(requests.length, 2)
     assert.match(JSON.stringify(requests[1].Body), /PING is the word.*PONG is the word/)
+    assertThoughtsKept(model, requests[1])
   })
 }
 
-// What the CLI shows of an error, and how often it asks. It would ask again up to 33 times for some types of error.
+// What the CLI shows of an error, and how often it asks; errors.test.js has those that providers make.
 const errors = {
-  'a wrong key': { apiKey: 'wrong', shows: '401 Invalid API key. Check the API key and the email', asks: 1, reaches: 0 },
-  'a provider that is not served': { model: 'nobody/model', shows: '404 Choose another model: this provider is not served here.', asks: 1, reaches: 0 },
-  'what the provider refuses': {
-    answer: { Status: 400, Body: '{"error":{"message":"This is too long.","type":"invalid_request_error","code":"context_length_exceeded"}}' },
-    shows: '400 This is too long.', asks: 1, reaches: 1,
-  },
-  'a provider that fails': {
-    answer: { Status: 500, Body: '{"error":{"message":"The model has fallen over.","type":"server_error"}}' },
-    shows: '500 The model has fallen over.', asks: 3, reaches: 3,
-  },
-  'an answer that breaks off': { answer: { Cut: { After: 3 } }, shows: "Try again: the provider's answer was cut off.", asks: 1, reaches: 1 },
+  'a wrong key': { apiKey: 'wrong', shows: '401 Invalid API key. Check the API key and the email', reaches: 0 },
+  'a provider that is not served': { model: 'nobody/model', shows: '404 Choose another model: this provider is not served here.', reaches: 0 },
+  'an answer that breaks off': { answer: { Cut: { After: 3 } }, shows: "Try again: the provider's answer was cut off.", reaches: 1 },
 }
 
-for (const [name, { model = llama, apiKey, answer, shows, asks, reaches }] of Object.entries(errors)) {
-  test(`${name}: the CLI says so, after ${asks} request${asks > 1 ? 's' : ''}`, limit, async () => {
-    if (answer) await next(...Array(reaches).fill(answer))
-    const { status, out } = await cn(config(model, apiKey), 'hello there')
-    assert.equal(status, 1, out)
-    const said = JSON.parse(out.trim().split('\n').at(-1))
-    assert.equal(said.status, 'error')
-    assert.ok(said.message.startsWith(shows), said.message)
-    assert.equal((await statuses(asks)).length, asks)
+for (const [name, { model = llama, apiKey, answer, shows, reaches }] of Object.entries(errors)) {
+  test(`${name}: the CLI says so, after one request`, limit, async () => {
+    if (answer) await next(answer)
+    const said = shown(await cn(config(model, apiKey), 'hello there'))
+    assert.ok(said.startsWith(shows), said)
+    assert.equal((await statuses(1)).length, 1)
     assert.equal((await sent()).length, reaches)
   })
 }
@@ -87,11 +59,20 @@ test('the CLI gets its answer after a 429', limit, async () => {
   assert.deepEqual(await statuses(2), [429, 200])
 })
 
-test('the provider is left alone when the CLI is interrupted', limit, async () => {
-  await next(slowly)
-  await cn(config(llama), 'hello there', { until: arrival() })
-  const began = Date.now()
-  const [request] = await sent()
-  assert.ok(request.ClientGone)
-  assert.ok(Date.now() - began < 20_000)
+test('a key that names its user is all that the CLI needs', limit, async () => {
+  const { status, out } = await cn(configuration({ model: llama, apiKey: `${email}:${key}` }), 'hello there')
+  assert.equal(status, 0, out)
+  assert.match(out, /You said "hello there"/)
 })
+
+for (const { name, chat: model } of kinds) {
+  test(`${name} is left alone when the CLI is interrupted`, limit, async () => {
+    await next(slowly)
+    await cn(config(model), 'hello there', { until: arrival() })
+    const began = Date.now()
+    const [request, ...others] = await sent()
+    assert.ok(request.ClientGone)
+    assert.ok(Date.now() - began < 20_000)
+    assert.deepEqual(others, [])
+  })
+}

@@ -1,23 +1,25 @@
-// Tab completion as Continue's IDE extensions send it: past any library of OpenAI's, with a fetch and a reader of events of
-// their own, and with the key in one more header.
+// What Continue's IDE extensions send past any library of OpenAI's, with a fetch and a reader of events of their own, and with
+// the key in one more header: tab completion above all.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fetchwithRequestOptions, streamSse } from '@continuedev/fetch'
-import { arrival, limit, next, providers, sent, slowly, statuses, tabCompletion, url, user } from './server.js'
+import { arrival, limit, models, next, providers, sent, slowly, statuses, tabCompletion, url, user } from './server.js'
 
 const email = 'typing@example.com'
 const key = user(email)
 
-const ask = (model, { apiKey = key, signal } = {}) => fetchwithRequestOptions(url + '/completions', {
-  method: 'POST',
+const send = (path, { apiKey = key, headers = { 'x-user-email': email }, ...init } = {}) => fetchwithRequestOptions(url + path, {
   headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${apiKey}`, 'api-key': apiKey },
-  body: JSON.stringify({ ...tabCompletion(model), stream: true }),
-  signal,
-}, { headers: { 'x-user-email': email } })
+  ...init,
+}, { headers })
+const ask = (model, options) => send('/completions', { method: 'POST', body: JSON.stringify({ ...tabCompletion(model), stream: true }), ...options })
 
-async function text(response) {
+async function text(response, arrived) {
   let all = ''
-  for await (const chunk of streamSse(await response)) all += chunk.choices?.[0]?.text ?? ''
+  for await (const chunk of streamSse(await response)) {
+    all += chunk.choices?.[0]?.text ?? chunk.delta ?? ''
+    if (all) arrived?.()
+  }
   return all
 }
 
@@ -31,24 +33,68 @@ for (const { name, chat: model } of providers) {
     await assert.rejects(text(ask(model)), /Error streaming response: Try again: the provider's answer was cut off/)
   })
 
-  test(`${name} is left alone at the next key press, before and during its completion`, limit, async () => {
-    for (const [i, answer] of [{ Silent: true }, slowly].entries()) {
-      await next(answer)
-      const typing = new AbortController()
-      const completed = text(ask(model, { signal: typing.signal })).catch(error => error)
-      await arrival(i + 1)
-      typing.abort()
-      await completed
-    }
+  test(`${name} is left alone at the next key press, before its completion`, limit, async () => {
+    await next({ Silent: true })
+    const typing = new AbortController()
+    const completed = text(ask(model, { signal: typing.signal }))
+    await arrival()
+    typing.abort()
+    assert.equal(await completed, '')
+    const [request] = await sent()
+    assert.ok(request.ClientGone)
+  })
+
+  test(`${name} is left alone at the next key press, during its completion`, limit, async () => {
+    await next(slowly)
+    const typing = new AbortController()
+    assert.match(await text(ask(model, { signal: typing.signal }), () => typing.abort()), /^word/)
     const began = Date.now()
-    const requests = await sent()
-    assert.deepEqual(requests.map(request => request.ClientGone), [true, true])
+    const [request] = await sent()
+    assert.ok(request.ClientGone)
     assert.ok(Date.now() - began < 20_000)
   })
 }
 
+const { chat: llama } = providers[0]
+
+test('a key that names its user is all that tab completion needs', limit, async () => {
+  assert.equal(await text(ask(llama, { apiKey: `${email}:${key}`, headers: {} })), 'return a + b')
+})
+
+test('the models that the IDE detects are all that are served, and to a user who may use some, those', limit, async () => {
+  const detected = async options => (await (await send('/models', options)).json()).data.map(model => model.id).sort()
+  assert.deepEqual(await detected(), models.toSorted())
+  const few = { apiKey: user('few-models@example.com', '--models', 'workers-ai/@cf/meta/*,dynamic/*'), headers: { 'x-user-email': 'few-models@example.com' } }
+  assert.deepEqual(await detected(few), ['dynamic/everyday', llama])
+})
+
+const answer = model => send('/responses', {
+  method: 'POST',
+  body: JSON.stringify({ model, input: [{ role: 'user', content: 'hello there', type: 'message' }], reasoning: { effort: 'medium', summary: 'auto' }, include: ['reasoning.encrypted_content'], max_output_tokens: 4096, stream: true }),
+})
+
+for (const { name, chat: model, respond, respondWhole } of providers) {
+  if (respondWhole) {
+    test(`${name} does not stream at /responses, which the IDE is told after one request`, limit, async () => {
+      await assert.rejects(text(answer(respondWhole)), /streaming is not supported/)
+      assert.deepEqual(await statuses(1), [400])
+    })
+  } else if (respond) {
+    test(`${name} answers the IDE at /responses`, limit, async () => {
+      assert.match(await text(answer(respond)), /You said "hello there"/)
+    })
+  } else {
+    test(`${name} is not asked at /responses: the IDE is told what to set`, limit, async () => {
+      const { error } = JSON.parse((await text(answer(model)).catch(error => error)).message)
+      assert.match(error.message, /useResponsesApi: false/)
+      assert.deepEqual(await statuses(1), [404])
+      assert.deepEqual(await sent(), [])
+    })
+  }
+}
+
 test('a wrong key costs one request, and the body says what is wrong', limit, async () => {
-  const response = await ask(providers[0].chat, { apiKey: 'wrong' })
+  const response = await ask(llama, { apiKey: 'wrong' })
   assert.equal(response.status, 401)
   assert.match((await response.json()).error.message, /^Invalid API key/)
   assert.deepEqual(await statuses(1), [401])

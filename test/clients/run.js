@@ -17,7 +17,9 @@ const models = {
   openai: ['gpt-4o-mini'],
   anthropic: [],
   groq: [],
+  dynamic: ['everyday'],
 }
+const listed = Object.entries(models).flatMap(([provider, names]) => names.map(name => `${provider}/${name}`))
 
 const folder = mkdtempSync(join(tmpdir(), 'continue-auth-'))
 const children = []
@@ -70,7 +72,7 @@ https://localhost:${port}, https://127.0.0.1:${port} {
 }
 `)
 for (const [provider, names] of Object.entries(models)) {
-  const settings = Object.entries(gateway.ProviderHeaders[provider]).flatMap(([name, value]) => ['--header', `${name}=${value}`])
+  const settings = Object.entries(gateway.ProviderHeaders[provider] ?? {}).flatMap(([name, value]) => ['--header', `${name}=${value}`])
   if (provider === 'azure-openai') settings.push('--query', 'api-version=2024-10-21')
   settings.push(...names.flatMap(name => ['--model', name]))
   execFileSync(caddy, ['continue-auth', 'providers', 'set', provider, ...settings], { cwd: folder, env: home, stdio: 'pipe', timeout: 30_000 })
@@ -78,6 +80,7 @@ for (const [provider, names] of Object.entries(models)) {
 const server = start(caddy, ['run'], { cwd: folder, env: home, stdio: ['ignore', 'ignore', 'pipe'] })
 await new Promise((ready, failed) => {
   let log = ''
+  setTimeout(() => failed(new Error(`caddy was not ready within a minute: ${log}`)), 60_000).unref()
   server.stderr.on('data', piece => {
     log += piece
     const certificates = log.match(/certificate obtained successfully/g) ?? []
@@ -92,7 +95,7 @@ tests = start(process.execPath, ['--test', '--test-concurrency=1', ...process.ar
   env: {
     ...process.env,
     NODE_EXTRA_CA_CERTS: join(folder, 'data/pki/authorities/local/root.crt'),
-    SERVER: JSON.stringify({ caddy, folder, home, url: `https://localhost:${port}/v1`, control: gateway.Control, prefix: `/v1/${gateway.Account}/${gateway.Gateway}/` }),
+    SERVER: JSON.stringify({ caddy, folder, home, url: `https://localhost:${port}/v1`, control: gateway.Control, prefix: `/v1/${gateway.Account}/${gateway.Gateway}/`, models: listed }),
   },
 })
 const [status] = await once(tests, 'exit')

@@ -6,20 +6,25 @@ import { join } from 'node:path'
 import { afterEach, beforeEach } from 'node:test'
 
 assert.ok(process.env.SERVER, 'the tests are run by: npm test')
-export const { folder, url, home, control, caddy, prefix } = JSON.parse(process.env.SERVER)
+export const { folder, url, home, control, caddy, prefix, models } = JSON.parse(process.env.SERVER)
 
 export const limit = { timeout: 300_000 }
 
-// providers are the ways to a model that differ at the gateway, and a newer Gemini, which wants its thoughts back.
+// providers are the ways to a model that differ at the gateway, and a newer Gemini, which wants its thoughts back. Workers AI
+// does not stream at /responses.
 export const providers = [
-  { name: 'Workers AI', chat: 'workers-ai/@cf/meta/llama-3.1-8b-instruct', embed: 'workers-ai/@cf/baai/bge-m3' },
-  { name: 'Azure OpenAI', chat: 'azure-openai/inst/gpt-5-mini', embed: 'azure-openai/inst/text-embedding-3-small' },
+  { name: 'Workers AI', chat: 'workers-ai/@cf/meta/llama-3.1-8b-instruct', embed: 'workers-ai/@cf/baai/bge-m3', respondWhole: 'workers-ai/@cf/openai/gpt-oss-120b' },
+  { name: 'Azure OpenAI', chat: 'azure-openai/inst/gpt-5-mini', embed: 'azure-openai/inst/text-embedding-3-small', respond: 'azure-openai/inst/gpt-5-mini' },
   { name: 'Google AI Studio', chat: 'google-ai-studio/gemini-2.5-flash', embed: 'google-ai-studio/gemini-embedding-001' },
   { name: 'Google AI Studio with Gemini 3', chat: 'google-ai-studio/gemini-3-flash-preview' },
-  { name: 'OpenAI', chat: 'openai/gpt-4o-mini', embed: 'openai/text-embedding-3-small' },
+  { name: 'OpenAI', chat: 'openai/gpt-4o-mini', embed: 'openai/text-embedding-3-small', respond: 'openai/gpt-4o-mini' },
   { name: 'Anthropic', chat: 'anthropic/claude-sonnet-4-5' },
   { name: 'Groq', chat: 'groq/llama-3.3-70b-versatile' },
+  { name: 'A dynamic route', chat: 'dynamic/everyday' },
 ]
+
+// kinds are one provider of each kind of translation.
+export const kinds = providers.filter(({ embed }) => embed)
 
 // tabCompletion is what Continue's IDE asks for as one types: with more stop words than most providers take, and with
 // max_completion_tokens where the model reasons.
@@ -39,11 +44,16 @@ export const ours = (...args) => execFileSync(caddy, ['continue-auth', ...args],
 // user makes a user, and returns the key.
 export const user = (email, ...options) => ours('keys', 'add', email, ...options).trim()
 
-// next tells the gateway how to answer the next requests, one each.
-export async function next(...scenarios) {
-  const answer = await fetch(control + '/next', { method: 'POST', body: JSON.stringify(scenarios) })
+async function tell(which, scenarios) {
+  const answer = await fetch(`${control}/${which}`, { method: 'POST', body: JSON.stringify(scenarios) })
   assert.equal(answer.status, 200, await answer.text())
 }
+
+// next tells the gateway how to answer the next requests, one each.
+export const next = (...scenarios) => tell('next', scenarios)
+
+// always tells the gateway how to answer all other requests of the test.
+export const always = scenario => tell('always', [scenario])
 
 // slowly is an answer that takes half a minute; durations are nanoseconds.
 export const slowly = { Text: Array(100).fill('word '), Delay: 300e6 }
@@ -61,6 +71,14 @@ export const arrival = (n = 1) => fetch(`${control}/arrival/${before + n}`)
 const answers = () => readFileSync(join(folder, 'access.log'), 'utf8').split('\n').slice(0, -1) // behind the last line's end may be half of the next
   .map(line => JSON.parse(line)).filter(({ ts, duration }) => (ts - duration) * 1000 >= began)
 
+// assertThoughtsKept asserts that a Gemini which wants its thoughts back has got its own: it would also take a dummy for those that are lost.
+export function assertThoughtsKept(model, { Body }) {
+  if (!model.includes('gemini-3')) return
+  const signatures = Body.contents.flatMap(content => content.parts).filter(part => part.functionCall).map(part => part.thoughtSignature ?? '')
+  assert.match(signatures[0], /./)
+  assert.doesNotMatch(signatures.join(), /skip_thought_signature_validator/)
+}
+
 // statuses is how the server has answered the test's requests, in order, of which there should be n.
 export async function statuses(n) {
   for (let i = 0; i < 1500 && answers().length < n; i++) await new Promise(soon => setTimeout(soon, 20))
@@ -75,5 +93,6 @@ beforeEach(async () => {
 }, limit)
 
 afterEach(async () => {
+  await always({})
   assert.deepEqual((await log()).Complaints, complaints)
 }, limit)

@@ -25,7 +25,10 @@ func main() {
 	control := http.NewServeMux()
 	control.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) { requests(w, gateway) })
 	control.HandleFunc("GET /arrival/{n}", func(_ http.ResponseWriter, r *http.Request) { arrival(r, gateway) })
-	control.HandleFunc("POST /next", func(w http.ResponseWriter, r *http.Request) { next(w, r, gateway) })
+	control.HandleFunc("POST /next", func(w http.ResponseWriter, r *http.Request) { tell(w, r, gateway.Next) })
+	control.HandleFunc("POST /always", func(w http.ResponseWriter, r *http.Request) {
+		tell(w, r, func(scenarios ...gatewaytest.Scenario) { gateway.Always(scenarios[0]) })
+	})
 	controlServer := httptest.NewServer(control)
 	_ = json.NewEncoder(os.Stdout).Encode(struct {
 		gatewaytest.Config
@@ -64,8 +67,8 @@ func arrival(r *http.Request, gateway *gatewaytest.Server) {
 	_, _ = gateway.Wait(r.Context(), n)
 }
 
-// next reads scenarios, by the names of their fields or as a whole response.
-func next(w http.ResponseWriter, r *http.Request, gateway *gatewaytest.Server) {
+// tell reads scenarios, by the names of their fields or as a whole response, for the gateway to meet requests with.
+func tell(w http.ResponseWriter, r *http.Request, gateway func(...gatewaytest.Scenario)) {
 	var given []struct {
 		gatewaytest.Scenario
 		Status int // 0: no response, but a scenario
@@ -73,10 +76,11 @@ func next(w http.ResponseWriter, r *http.Request, gateway *gatewaytest.Server) {
 		Header []string
 		Silent bool // no answer ever
 	}
-	if err := json.NewDecoder(r.Body).Decode(&given); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	if err := json.NewDecoder(r.Body).Decode(&given); err != nil || len(given) == 0 {
+		http.Error(w, fmt.Sprintf("no scenarios: %v", err), http.StatusBadRequest)
 		return
 	}
+	var scenarios []gatewaytest.Scenario
 	for _, g := range given {
 		scenario := g.Scenario
 		if g.Status != 0 {
@@ -85,6 +89,7 @@ func next(w http.ResponseWriter, r *http.Request, gateway *gatewaytest.Server) {
 		if g.Silent {
 			scenario.Hold = make(chan struct{})
 		}
-		gateway.Next(scenario)
+		scenarios = append(scenarios, scenario)
 	}
+	gateway(scenarios...)
 }
