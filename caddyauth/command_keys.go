@@ -312,6 +312,7 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL",
 		Short: "Removes a user, with all that is known of them",
+		Long:  `Removes a user, with all that is known of them. On a terminal it asks first; a script is not asked.`,
 		Example: `  caddy continue-auth keys remove dev@example.com
   caddy continue-auth keys remove dev@example.com --yes`,
 		Args: cobra.ExactArgs(1),
@@ -336,6 +337,6 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 			return err
 		}),
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal either")
 	return cmd
 }

@@ -252,7 +252,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 					t.Error("a key is in the keystore or the log")
 				}
 			}
-			o.run("keys", "remove", dev, "--yes")
+			o.run("keys", "remove", dev)
 			want("removed", 401, 401, 401, 401)
 			if _, stderr, _ := o.try("keys", "add", dev); !regexp.MustCompile(`The running server was told(\.|, and takes this up at most 1h0m0s after Workers KV shows it)`).MatchString(stderr) {
 				t.Errorf("the operator reads %q", stderr)
@@ -307,9 +307,9 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 				{"there is no user nobody@example.com", "keys remove nobody@example.com --yes"},
 				{"there is no user nobody@example.com", "client-config nobody@example.com"},
 				{"--grace", "keys rotate dev@example.com --grace -1h"},
-				{"say --yes", "keys remove dev@example.com"},
+				{"there is no user nobody@example.com", "keys remove nobody@example.com"},
 				{"there is no provider x", "providers remove x --yes"},
-				{"say --yes", "providers remove x"},
+				{"there is no provider x", "providers remove x"},
 				{"must be NAME=VALUE", "providers set x --header secret"},
 				{"NOT_SET", "providers set x --header a={env.NOT_SET}"},
 				{"not valid in HTTP", "providers set x --header a=b\x01"},
@@ -433,7 +433,7 @@ func TestTheOutput(t *testing.T) {
 				"keys add ops@example.com --json", "keys list", "keys list --json", "keys rotate dev@example.com --grace 24h", "keys disable dev@example.com",
 				"keys show dev@example.com", "keys show dev@example.com --json", "keys enable dev@example.com", "keys remove ops@example.com --yes",
 				"providers list", "providers set openai --header Authorization=secret --query x=secret --model gpt-4o-mini --model gpt-5-mini", "providers list", "providers list --json",
-				"client-config dev@example.com", "client-config dev@example.com --format json", "providers remove openai --yes",
+				"client-config dev@example.com", "client-config dev@example.com --format json", "providers remove openai",
 			} {
 				if o.kv != nil && line == "keys list" && script.Len() == 0 {
 					continue // files that are not there are an error; KV is just empty
