@@ -144,11 +144,11 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	var err error
 	r := resolver{caddy.NewReplacer(), &err}
 	account := r.repl.ReplaceKnown(h.AccountID, "") // which not every keystore needs
-	a.maxAge = r.duration("cache.max_age", h.Cache.MaxAge, time.Minute)
-	a.absent = r.duration("cache.absent", h.Cache.Absent, 10*time.Second)
+	ages := h.Cache.ages(r)
 	if err != nil {
 		return err
 	}
+	a.maxAge, a.absent = ages.MaxAge, ages.Absent
 	provisioned, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	source, err := h.loadKeystore(provisioned, account)
 	if err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
 // provision loads a handler from JSON as Caddy does, validation included.
@@ -41,6 +42,7 @@ func files(t testing.TB) string {
 
 func TestSettingsThatFailTheLoad(t *testing.T) {
 	t.Setenv("EMPTY_SETTING", "")
+	t.Setenv("NUMBER_SETTING", "10")
 	t.Setenv("SECRET_SETTING", "a secret\nwith a line feed inside")
 	keystore := files(t)
 	base := map[string]any{"account_id": "acc", "gateway": "gw", "gateway_token": "token", "keystore": json.RawMessage(keystore)}
@@ -66,8 +68,11 @@ func TestSettingsThatFailTheLoad(t *testing.T) {
 		"a list where a duration belongs":      {"cache", `{"max_age":[]}`, "must be a string or a number"},
 		"a duration that is none":              {"cache", `{"max_age":"soon"}`, "cache.max_age: must be a duration"},
 		"a negative duration":                  {"cache", `{"max_age":-5}`, "cache.max_age: must be a duration"},
-		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: must not be longer than max_age"},
-		"stale_if_error shorter than max_age":  {"cache", `{"stale_if_error":"5s"}`, "cache.stale_if_error: must not be shorter than max_age"},
+		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: 2m0s is longer than max_age, which is 1m0s"},
+		"refresh_after longer than a max_age":  {"cache", `{"refresh_after":"6s","max_age":"5s"}`, "cache.refresh_after: 6s is longer than max_age, which is 5s"},
+		"a duration without a unit":            {"cache", `{"stale_if_error":"60"}`, "cache.stale_if_error: must be a duration with its unit, such as 30s"},
+		"a variable without a unit":            {"cache", `{"absent":"{env.NUMBER_SETTING}"}`, "cache.absent: must be a duration with its unit, such as 30s"},
+		"a number that is no duration":         {"cache", `{"absent":1e3}`, "cache.absent: must be a duration"},
 		"no entries at all":                    {"cache", `{"max_entries":0}`, "cache.max_entries: must be a whole number larger than 0"},
 		"a count of attempts that is none":     {"failed_attempts", `{"count":"x"}`, "failed_attempts: must be a whole number"},
 		"a window without length":              {"failed_attempts", `{"window":0}`, "failed_attempts: the duration must be longer than 0"},
@@ -118,12 +123,44 @@ func TestDefaultsAndPlaceholders(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := h.settings
-	if s.gatewayToken != "from-a-file" || s.emailHeader != "X-User-Email" || s.maxBodySize != 20<<20 || s.maxEntries != 100_000 ||
+	if s.gatewayToken != "from-a-file" || s.emailHeader != "X-User-Email" || s.maxBodySize != 20_000_000 || s.maxEntries != 100_000 ||
 		s.failedCount != 100 || s.failedWindow != time.Minute {
 		t.Errorf("settings %+v", s)
 	}
-	if a := s.ages; a.RefreshAfter != 30*time.Second || a.MaxAge != 45*time.Second || a.StaleIfError != time.Hour || a.Absent != 3*time.Second {
-		t.Errorf("ages %+v", a)
+	if written, err := parseSize("20MB"); err != nil || written != s.maxBodySize {
+		t.Errorf("a size of 20MB is %d, and not the default (%v)", written, err)
+	}
+	if says := tooLarge(s.maxBodySize).Message; !strings.Contains(says, "20 MB") {
+		t.Errorf("who sends more reads %q", says)
+	}
+	if want := (cache.Ages{RefreshAfter: 22500 * time.Millisecond, MaxAge: 45 * time.Second, StaleIfError: time.Hour, Absent: 3 * time.Second}); s.ages != want {
+		t.Errorf("ages %+v, want %+v", s.ages, want)
+	}
+}
+
+func TestAgesThatAreLeftOutFitThoseThatAreSet(t *testing.T) {
+	second, minute, hour := time.Second, time.Minute, time.Hour
+	for name, test := range map[string]struct {
+		cache string
+		want  cache.Ages
+	}{
+		"none is set":                  {`{}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: minute, StaleIfError: hour, Absent: 10 * second}},
+		"a short max_age":              {`{"max_age":"10s"}`, cache.Ages{RefreshAfter: 5 * second, MaxAge: 10 * second, StaleIfError: hour, Absent: 10 * second}},
+		"a long max_age":               {`{"max_age":"2h"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: 2 * hour, StaleIfError: 2 * hour, Absent: 10 * second}},
+		"no max_age":                   {`{"max_age":"0"}`, cache.Ages{StaleIfError: hour, Absent: 10 * second}},
+		"a short stale_if_error":       {`{"stale_if_error":"5s"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: minute, StaleIfError: 5 * second, Absent: 10 * second}},
+		"no stale_if_error":            {`{"stale_if_error":0,"max_age":"2h"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: 2 * hour, Absent: 10 * second}},
+		"a refresh_after like max_age": {`{"refresh_after":"1m"}`, cache.Ages{RefreshAfter: minute, MaxAge: minute, StaleIfError: hour, Absent: 10 * second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":`+files(t)+`,"cache":`+test.cache+`}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.settings.ages != test.want {
+				t.Errorf("ages %+v, want %+v", h.settings.ages, test.want)
+			}
+		})
 	}
 }
 
