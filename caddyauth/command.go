@@ -13,7 +13,8 @@ func init() {
 		Long: `Commands of the continue_auth module, for whoever runs the server.
 
 They find the keystore in the server's configuration: the Caddyfile in this folder, or the one that
---config names. What they change there, a running server that they can reach sees at once.`,
+--config names. Relative paths in that count from this folder, as they do for a server started here.
+What they change, a running server that they can reach sees at once.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args, cmd.RunE = cobra.NoArgs, help
 			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), demoCommand())
