@@ -174,7 +174,7 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	}
 	writeEntries(t, p.keys, map[string]string{}) // from now on only the cache knows the user
 
-	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\n}", 1)); err != nil {
+	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\nmax_entries 500\n}", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(); got != 200 {
@@ -202,6 +202,52 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	if got := ask(); got != 401 {
 		t.Errorf("after a reload with another keystore: status %d, want 401", got)
 	}
+}
+
+func TestASharedCacheIsAsLargeAsOneOfItsHandlersWants(t *testing.T) {
+	keystore := files(t)
+	handler := func(maxEntries int) (h *Handler, unload func()) {
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+		t.Cleanup(cancel)
+		module, err := ctx.LoadModuleByID("http.handlers.continue_auth", fmt.Appendf(nil, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":%s,"cache":{"max_entries":%d}}`, keystore, maxEntries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return module.(*Handler), cancel
+	}
+	first, unloadFirst := handler(3)
+	set := make(chan int, 10)
+	caches.Range(func(_, value any) bool {
+		b := value.(pooled).bound
+		b.set = func(n int) {
+			first.cache.SetMaxEntries(n)
+			set <- n
+		}
+		return true
+	})
+	for _, email := range []string{testEmail, "worker@example.com", "few@example.com"} {
+		if _, err := first.cache.APIKeys.Get(t.Context(), email, first.settings.ages, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, bound, entries int) {
+		t.Helper()
+		if n, in := <-set, first.cache.APIKeys.Stats().Entries; n != bound || in != entries {
+			t.Errorf("%s: the bound is %d with %d entries, want %d and %d", what, n, in, bound, entries)
+		}
+	}
+	_, unloadSecond := handler(1)
+	want("a smaller one loads", 3, 3)
+	unloadSecond()
+	want("it is unloaded", 3, 3)
+	handler(1)
+	want("it loads again", 3, 3)
+	unloadFirst()
+	want("it alone is left", 1, 1)
+	_, unloadLast := handler(500)
+	want("a larger one loads", 500, 1)
+	unloadLast()
+	want("and is unloaded", 1, 1)
 }
 
 func TestTwoHandlersShareACacheAndTheLastOneClosesIt(t *testing.T) {
