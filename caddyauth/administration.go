@@ -145,6 +145,9 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	if err == nil {
 		a.store, err = source.Open()
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: run this where the server runs, or make a key there first", err)
+	}
 	if err != nil {
 		cancel()
 		return err

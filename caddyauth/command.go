@@ -1,6 +1,8 @@
 package caddyauth
 
 import (
+	"fmt"
+
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -24,6 +26,14 @@ What they change, a running server that they can reach sees at once.`,
 
 // help is what a command does that has others. With Args of none, it refuses those that it has not.
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// one is the Args of a command that takes one argument, which its Use names.
+func one(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("one argument is wanted, and there are %d: %s", len(args), cmd.UseLine())
+	}
+	return nil
+}
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{

@@ -36,7 +36,7 @@ already are left alone, so that an import that broke off is finished by running 
   # team.csv
   email,expires,models,metadata.team
   dev@example.com,90d,workers-ai/* openai/*,core`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			users, err := readImport(args[0], time.Now())
 			if err != nil {

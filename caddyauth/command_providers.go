@@ -108,7 +108,7 @@ now, so that a secret need not stand on the command line.`,
 		Example: `  caddy continue-auth providers set workers-ai --header 'Authorization=Bearer {env.WORKERS_AI_TOKEN}' --model @cf/meta/llama-3.1-8b-instruct
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21
   caddy continue-auth providers set groq`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if err := checkProvider(args[0], models); err != nil {
 				return err
@@ -210,7 +210,7 @@ func providersRemove(f *keystoreFlags) *cobra.Command {
 asked.`,
 		Example: `  caddy continue-auth providers remove groq
   caddy continue-auth providers remove groq --yes`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" with its credentials?"); err != nil {

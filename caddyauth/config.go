@@ -139,6 +139,8 @@ func (s *settings) validate() error {
 	switch {
 	case s.ages.RefreshAfter > s.ages.MaxAge:
 		return fmt.Errorf("cache.refresh_after: %s is longer than max_age, which is %s: no answer would be renewed in the background; set a shorter one, or a longer max_age", s.ages.RefreshAfter, s.ages.MaxAge)
+	case s.emailHeader == "Authorization":
+		return errors.New("email_header: must not be Authorization, where the key is")
 	case s.failedWindow == 0:
 		return errors.New("failed_attempts: the duration must be longer than 0")
 	}

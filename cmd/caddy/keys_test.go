@@ -294,7 +294,8 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 			}{
 				{"has a key already", "keys add dev@example.com"},
 				{"an email must not be empty", "keys add dev:x"},
-				{"accepts 1 arg(s), received 0", "keys add"},
+				{"one argument is wanted, and there are 0: caddy continue-auth keys add EMAIL", "keys add"},
+				{"one argument is wanted, and there are 2: caddy continue-auth providers remove NAME", "providers remove x y"},
 				{"must be a duration such as 90d", "keys add new@example.com --expires soon"},
 				{"is over already", "keys add new@example.com --expires 2020-01-01"},
 				{"must be name=value", "keys add new@example.com --metadata team"},
@@ -332,6 +333,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 			} {
 				o.refused(test.says, strings.Fields(test.args)...)
 			}
+			o.refused("put a comma between two", "keys", "add", "new@example.com", "--models=workers-ai/* openai/*")
 			if o.everything() != before {
 				t.Errorf("the keystore is %s, was %s", o.everything(), before)
 			}
