@@ -6,10 +6,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
@@ -43,6 +46,47 @@ func TestAdapt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzCaddyfile: what is taken adapts to JSON that loads back to the same, and whose durations, sizes
+// and numbers the server takes too.
+func FuzzCaddyfile(f *testing.F) {
+	for _, name := range []string{"every_option", "file_keystore", "values_with_placeholders", "error_unknown_keystore", "error_no_value"} {
+		content, err := os.ReadFile("testdata/adapt/" + name + ".caddyfiletest")
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, directive, _ := strings.Cut(string(content), "continue_auth")
+		f.Add("continue_auth" + directive)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tokens, err := caddyfile.Tokenize([]byte(text), "Caddyfile")
+		if err != nil {
+			return
+		}
+		h := new(Handler)
+		if h.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)) != nil {
+			return
+		}
+		adapted, err := json.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded := new(Handler)
+		if err := caddy.StrictUnmarshalJSON(adapted, loaded); err != nil {
+			t.Fatalf("%v in %s", err, adapted)
+		}
+		if again, err := json.Marshal(loaded); err != nil || !bytes.Equal(again, adapted) {
+			t.Fatalf("loads as %s, error %v, want %s", again, err, adapted)
+		}
+		if slices.ContainsFunc(tokens, func(token caddyfile.Token) bool { return len(token.Text) > 1 && strings.Contains(token.Text, "{") }) {
+			return // placeholders
+		}
+		loaded.AccountID, loaded.Gateway, loaded.GatewayToken, loaded.EmailHeader, loaded.ClientHeaders = "a", "g", "t", "", nil
+		if _, err := loaded.resolve(); err != nil {
+			t.Fatalf("%v in %s", err, adapted)
+		}
+	})
 }
 
 func adapt(t *testing.T, input string) string {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +51,6 @@ type administration struct {
 
 	maxAge, absent time.Duration // of the server's cache
 	remote         bool          // the keystore is not a file of this machine's
-	elsewhere      bool          // the configuration is not in this folder
 	pace           *rate.Limiter
 	messages       io.Writer
 	close          func()
@@ -104,21 +102,11 @@ func (f *keystoreFlags) administration(ctx context.Context, why purpose, message
 	if err != nil {
 		return nil, err
 	}
-	a := &administration{site: chosen, admin: adminAddress(config), elsewhere: elsewhere(f.config), pace: rate.NewLimiter(rate.Inf, 0), messages: messages}
+	a := &administration{site: chosen, admin: adminAddress(config), pace: rate.NewLimiter(rate.Inf, 0), messages: messages}
 	if err := a.openStore(ctx, why); err != nil {
 		return nil, err
 	}
 	return a, nil
-}
-
-// elsewhere reports whether a configuration's file is in another folder than this.
-func elsewhere(path string) bool {
-	if path == "" || path == "-" {
-		return false
-	}
-	folder, err := filepath.Abs(filepath.Dir(path))
-	here, hereErr := os.Getwd()
-	return err != nil || hereErr != nil || folder != here
 }
 
 // adminAddress is where the server that runs a configuration has its admin endpoint.
@@ -144,11 +132,11 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	var err error
 	r := resolver{caddy.NewReplacer(), &err}
 	account := r.repl.ReplaceKnown(h.AccountID, "") // which not every keystore needs
-	a.maxAge = r.duration("cache.max_age", h.Cache.MaxAge, time.Minute)
-	a.absent = r.duration("cache.absent", h.Cache.Absent, 10*time.Second)
+	ages := h.Cache.ages(r)
 	if err != nil {
 		return err
 	}
+	a.maxAge, a.absent = ages.MaxAge, ages.Absent
 	provisioned, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	source, err := h.loadKeystore(provisioned, account)
 	if err == nil {
@@ -156,6 +144,9 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	}
 	if err == nil {
 		a.store, err = source.Open()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: run this where the server runs, or make a key there first", err)
 	}
 	if err != nil {
 		cancel()
@@ -176,9 +167,6 @@ func (a *administration) prepare(source Keystore, why purpose) error {
 	if !ok {
 		a.remote, a.pace = true, rate.NewLimiter(callsPerSecond, callsAtOnce)
 		return nil
-	}
-	if f.relative && a.elsewhere {
-		return errors.New("the keystore's files are named relative to where the server runs: run this command there, or give them absolute paths")
 	}
 	if why != making {
 		return nil

@@ -115,7 +115,7 @@ func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&count, &window) {
 		return d.Errf("failed_attempts: expected a number and a duration, such as 100 1m")
 	}
-	f.Count, f.Window = Value(count), Value(window)
+	f.Count, f.Window = Value(count), Duration(window)
 	if err := check(d, "failed_attempts", count, parseCount); err != nil {
 		return err
 	}
@@ -159,13 +159,15 @@ func text(d *caddyfile.Dispenser, to *string) error {
 	return nil
 }
 
-// value is text for a Value.
-func value[T any](d *caddyfile.Dispenser, to *Value, parse func(string) (T, error)) error {
+// value is text for a Value or a Duration.
+func value[V ~string, T any](d *caddyfile.Dispenser, to *V, parse func(string) (T, error)) error {
+	var written string
 	name := d.Val()
-	if err := text(d, (*string)(to)); err != nil {
+	if err := text(d, &written); err != nil {
 		return err
 	}
-	return check(d, name, string(*to), parse)
+	*to = V(written)
+	return check(d, name, written, parse)
 }
 
 // check parses a value, unless it has a placeholder, which only the server can resolve.

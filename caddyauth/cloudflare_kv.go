@@ -34,7 +34,7 @@ type CloudflareKV struct {
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// How long one attempt may take. Default: `5s`.
-	Timeout Value `json:"timeout,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
 
 	config cloudflarekv.Config // resolved
 }

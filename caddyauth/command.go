@@ -1,6 +1,8 @@
 package caddyauth
 
 import (
+	"fmt"
+
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -13,7 +15,8 @@ func init() {
 		Long: `Commands of the continue_auth module, for whoever runs the server.
 
 They find the keystore in the server's configuration: the Caddyfile in this folder, or the one that
---config names. What they change there, a running server that they can reach sees at once.`,
+--config names. Relative paths in that count from this folder, as they do for a server started here.
+What they change, a running server that they can reach sees at once.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args, cmd.RunE = cobra.NoArgs, help
 			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), demoCommand())
@@ -23,6 +26,14 @@ They find the keystore in the server's configuration: the Caddyfile in this fold
 
 // help is what a command does that has others. With Args of none, it refuses those that it has not.
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// one is the Args of a command that takes one argument, which its Use names.
+func one(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("one argument is wanted, and there are %d: %s", len(args), cmd.UseLine())
+	}
+	return nil
+}
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{

@@ -22,7 +22,7 @@ func clientConfigCommand() *cobra.Command {
 user may use, at the site's address. The user puts the key in.`,
 		Example: `  caddy continue-auth client-config dev@example.com > config.yaml
   caddy continue-auth client-config dev@example.com --format json`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(addressing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if format != "yaml" && format != "json" {
 				return fmt.Errorf("--format %q: must be yaml or json", format)

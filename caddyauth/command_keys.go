@@ -67,9 +67,13 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 	if limited {
 		patterns := []string{}
 		for _, pattern := range r.models {
-			if pattern = strings.TrimSpace(pattern); pattern != "" {
-				patterns = append(patterns, pattern)
+			if pattern = strings.TrimSpace(pattern); pattern == "" {
+				continue
 			}
+			if strings.ContainsAny(pattern, " \t") {
+				return fmt.Errorf("--models %q: no model's name has a space; put a comma between two", pattern)
+			}
+			patterns = append(patterns, pattern)
 		}
 		to.SetModels(patterns)
 	}
@@ -122,7 +126,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 		Example: `  caddy continue-auth keys add dev@example.com
   caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
   key=$(caddy continue-auth keys add dev@example.com)`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if err := checkEmail(args[0]); err != nil {
 				return err
@@ -249,7 +253,7 @@ func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
 		Use:     verb + " EMAIL",
 		Short:   short,
 		Example: "  caddy continue-auth keys " + verb + " dev@example.com",
-		Args:    cobra.ExactArgs(1),
+		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
 			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
 				r.SetEnabled(enabled)
@@ -278,7 +282,7 @@ func keysRotate(f *keystoreFlags) *cobra.Command {
 		Long: `Makes another key for a user and prints it, once. The key before it works on for the grace;
 without one, it ends at once.`,
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
-		Args:    cobra.ExactArgs(1),
+		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			d, err := caddy.ParseDuration(grace)
 			if err != nil || d < 0 {
@@ -312,9 +316,10 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL",
 		Short: "Removes a user, with all that is known of them",
+		Long:  `Removes a user, with all that is known of them. On a terminal it asks first; a script is not asked.`,
 		Example: `  caddy continue-auth keys remove dev@example.com
   caddy continue-auth keys remove dev@example.com --yes`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+"?"); err != nil {
@@ -336,6 +341,6 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 			return err
 		}),
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal either")
 	return cmd
 }

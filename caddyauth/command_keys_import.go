@@ -36,7 +36,7 @@ already are left alone, so that an import that broke off is finished by running 
   # team.csv
   email,expires,models,metadata.team
   dev@example.com,90d,workers-ai/* openai/*,core`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			users, err := readImport(args[0], time.Now())
 			if err != nil {
@@ -55,20 +55,26 @@ type newUser struct {
 }
 
 // readImport reads and checks all of a file; "-" is standard input.
-func readImport(path string, now time.Time) ([]newUser, error) {
-	in := io.Reader(os.Stdin)
+func readImport(path string, now time.Time) (users []newUser, err error) {
+	in := os.Stdin
 	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
+		if in, err = os.Open(path); err != nil {
 			return nil, err
 		}
-		defer func() { _ = file.Close() }()
-		in = file
+		defer func() { _ = in.Close() }()
 	}
+	if users, err = parseImport(in, now); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return users, nil
+}
+
+// parseImport reads and checks all of an import.
+func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
 	reader := newImportReader(in)
 	columns, err := reader.Read()
 	if err != nil {
-		return nil, fmt.Errorf("%s: its first line must name the columns: %w", path, err)
+		return nil, fmt.Errorf("its first line must name the columns: %w", err)
 	}
 	for i, name := range columns {
 		columns[i] = strings.TrimSpace(name)
@@ -77,7 +83,7 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 		}
 	}
 	if err := checkColumns(columns); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	var users []newUser
 	lines := make(map[string]int)
@@ -87,7 +93,7 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 			return users, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
 		}
 		if strings.Join(fields, "") == "" {
 			continue // spreadsheets leave such lines
@@ -95,10 +101,10 @@ func readImport(path string, now time.Time) ([]newUser, error) {
 		line, _ := reader.FieldPos(0)
 		u, err := parseUserLine(columns, fields, now)
 		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w", path, line, err)
+			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 		if first := lines[u.email]; first != 0 {
-			return nil, fmt.Errorf("%s, line %d: %s is in line %d already", path, line, u.email, first)
+			return nil, fmt.Errorf("line %d: %s is in line %d already", line, u.email, first)
 		}
 		lines[u.email] = line
 		users = append(users, u)

@@ -61,6 +61,15 @@ func (v keyView) expires() string {
 	return v.ExpiresAt.UTC().Format(time.DateTime)
 }
 
+// created is in the form of the other times, unless somebody else wrote it in one of their own.
+func (v keyView) created() string {
+	at, err := time.Parse(time.RFC3339, v.CreatedAt)
+	if err != nil {
+		return v.CreatedAt
+	}
+	return at.UTC().Format(time.DateTime)
+}
+
 func (v keyView) models() string {
 	switch {
 	case v.Models == nil:
@@ -140,7 +149,7 @@ func (w *keyWriter) write(v keyView) error {
 		if w.count == 1 {
 			fmt.Fprintln(w.table, "EMAIL\tSTATUS\tEXPIRES\tMODELS\tCREATED\tKEY")
 		}
-		_, err := fmt.Fprintf(w.table, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(v.Email), v.Status, v.expires(), printable(v.models()), printable(v.CreatedAt), v.key())
+		_, err := fmt.Fprintf(w.table, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(v.Email), v.Status, v.expires(), printable(v.models()), printable(v.created()), v.key())
 		return err
 	}
 	before := "[\n"
@@ -186,7 +195,7 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 		Use:     "show EMAIL",
 		Short:   "Shows what is known of a user, but for the key",
 		Example: "  caddy continue-auth keys show dev@example.com --json",
-		Args:    cobra.ExactArgs(1),
+		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			record, err := a.user(ctx, args[0])
 			if err != nil {
@@ -226,7 +235,7 @@ func (v keyView) print(out io.Writer) error {
 	line("email", v.Email)
 	line("status", v.Status)
 	line("key", v.key())
-	line("created", v.CreatedAt)
+	line("created", v.created())
 	line("expires", v.expires())
 	if v.PreviousUntil != nil {
 		line("key before it", "works until "+v.PreviousUntil.UTC().Format(time.DateTime))

@@ -108,7 +108,7 @@ now, so that a secret need not stand on the command line.`,
 		Example: `  caddy continue-auth providers set workers-ai --header 'Authorization=Bearer {env.WORKERS_AI_TOKEN}' --model @cf/meta/llama-3.1-8b-instruct
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21
   caddy continue-auth providers set groq`,
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if err := checkProvider(args[0], models); err != nil {
 				return err
@@ -204,10 +204,13 @@ func settingsChange(headers, query, models []string, setModels bool) (func(strin
 func providersRemove(f *keystoreFlags) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "Serves a provider no longer, and removes its settings",
-		Example: "  caddy continue-auth providers remove groq --yes",
-		Args:    cobra.ExactArgs(1),
+		Use:   "remove NAME",
+		Short: "Serves a provider no longer, and removes its settings",
+		Long: `Serves a provider no longer, and removes its settings. On a terminal it asks first; a script is not
+asked.`,
+		Example: `  caddy continue-auth providers remove groq
+  caddy continue-auth providers remove groq --yes`,
+		Args: one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" with its credentials?"); err != nil {
@@ -228,6 +231,6 @@ func providersRemove(f *keystoreFlags) *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal either")
 	return cmd
 }

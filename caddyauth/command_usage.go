@@ -64,7 +64,7 @@ func (f *configFlags) logFiles() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return logFiles(config, elsewhere(f.config))
+	return logFiles(config)
 }
 
 func newUsageLog(by, since string, now time.Time) (*usageLog, error) {

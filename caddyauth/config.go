@@ -17,8 +17,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
-// Value is a duration, a size or a number as it is written, so that it can be a placeholder. In
-// JSON it may be a number too; a duration without a unit is in nanoseconds, as elsewhere in Caddy.
+// Value is a size or a number as it is written, so that it can be a placeholder. In JSON it may be a
+// number too.
 type Value string
 
 // UnmarshalJSON takes a string or a number.
@@ -34,20 +34,35 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Duration is a time as it is written, with its unit, so that it can be a placeholder. In JSON it may
+// be a number too, of nanoseconds, as elsewhere in Caddy.
+type Duration string
+
+// UnmarshalJSON takes a string or a number.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	err := (*Value)(d).UnmarshalJSON(b)
+	if err == nil && *d != "" && b[0] != '"' {
+		*d += "ns"
+	}
+	return err
+}
+
 // Cache says how long what the keystore says is believed. Ages count from when it was asked.
 type Cache struct {
-	// The age from which an answer is renewed in the background while it is used. Default: `30s`.
-	RefreshAfter Value `json:"refresh_after,omitempty"`
+	// The age from which an answer is renewed in the background while it is used. Default: `30s`, or
+	// half of `max_age` where that is shorter.
+	RefreshAfter Duration `json:"refresh_after,omitempty"`
 
 	// The age from which the keystore is asked again before an answer is used: a key that was
 	// disabled is refused that long after the keystore shows it, at the latest. Default: `60s`.
-	MaxAge Value `json:"max_age,omitempty"`
+	MaxAge Duration `json:"max_age,omitempty"`
 
-	// The age up to which an answer is used if the keystore cannot be asked. Default: `1h`.
-	StaleIfError Value `json:"stale_if_error,omitempty"`
+	// The age up to which an answer is used if the keystore cannot be asked; `0` for none that is older
+	// than `max_age`. Default: `1h`, or `max_age` where that is longer.
+	StaleIfError Duration `json:"stale_if_error,omitempty"`
 
 	// How long the answer that there is no such user or provider is believed. Default: `10s`.
-	Absent Value `json:"absent,omitempty"`
+	Absent Duration `json:"absent,omitempty"`
 
 	// How many users are kept. Those who do not exist are counted apart, so that made-up names
 	// never push out known users. Default: 100000.
@@ -68,7 +83,7 @@ type FailedAttempts struct {
 	Count Value `json:"count,omitempty"`
 
 	// The window. Default: `1m`.
-	Window Value `json:"window,omitempty"`
+	Window Duration `json:"window,omitempty"`
 }
 
 // settings are the settings of a Handler, resolved.
@@ -96,13 +111,8 @@ func (h *Handler) resolve() (s settings, err error) {
 		gateway:      r.segment("gateway", h.Gateway, "the name of your AI Gateway"),
 		gatewayToken: r.secret("gateway_token", h.GatewayToken, "a Cloudflare API token with the permission AI Gateway Run"),
 		emailHeader:  r.header("email_header", h.EmailHeader, "X-User-Email"),
-		maxBodySize:  r.size("max_body_size", h.MaxBodySize, 20<<20),
-		ages: cache.Ages{
-			RefreshAfter: r.duration("cache.refresh_after", h.Cache.RefreshAfter, 30*time.Second),
-			MaxAge:       r.duration("cache.max_age", h.Cache.MaxAge, time.Minute),
-			StaleIfError: r.duration("cache.stale_if_error", h.Cache.StaleIfError, time.Hour),
-			Absent:       r.duration("cache.absent", h.Cache.Absent, 10*time.Second),
-		},
+		maxBodySize:  r.size("max_body_size", h.MaxBodySize, 20_000_000),
+		ages:         h.Cache.ages(r),
 		maxEntries:   r.count("cache.max_entries", h.Cache.MaxEntries, 100_000),
 		failedCount:  r.count("failed_attempts", h.FailedAttempts.Count, 100),
 		failedWindow: r.duration("failed_attempts", h.FailedAttempts.Window, time.Minute),
@@ -114,14 +124,26 @@ func (h *Handler) resolve() (s settings, err error) {
 	return s, err
 }
 
-// validate refuses what is well-formed but contradicts itself. What has a default is raised with
-// the setting that the operator did choose, not held against it.
+// ages fits what was left out to what was set, except for max_age: nothing else says how long a key
+// that was disabled may be used.
+func (c *Cache) ages(r resolver) cache.Ages {
+	maxAge := r.duration("cache.max_age", c.MaxAge, time.Minute)
+	return cache.Ages{
+		RefreshAfter: r.duration("cache.refresh_after", c.RefreshAfter, min(30*time.Second, maxAge/2)),
+		MaxAge:       maxAge,
+		StaleIfError: r.duration("cache.stale_if_error", c.StaleIfError, max(time.Hour, maxAge)),
+		Absent:       r.duration("cache.absent", c.Absent, 10*time.Second),
+	}
+}
+
+// validate refuses what is well-formed but contradicts itself. A stale_if_error that is shorter than
+// max_age does not: what is older than max_age is then not used at all.
 func (s *settings) validate() error {
 	switch {
 	case s.ages.RefreshAfter > s.ages.MaxAge:
-		return errors.New("cache.refresh_after: must not be longer than max_age: an answer would never be renewed in the background")
-	case s.ages.MaxAge > s.ages.StaleIfError:
-		return errors.New("cache.stale_if_error: must not be shorter than max_age")
+		return fmt.Errorf("cache.refresh_after: %s is longer than max_age, which is %s: no answer would be renewed in the background; set a shorter one, or a longer max_age", s.ages.RefreshAfter, s.ages.MaxAge)
+	case s.emailHeader == "Authorization":
+		return errors.New("email_header: must not be Authorization, where the key is")
 	case s.failedWindow == 0:
 		return errors.New("failed_attempts: the duration must be longer than 0")
 	}
@@ -189,7 +211,7 @@ func (r resolver) header(name, value, otherwise string) string {
 	return http.CanonicalHeaderKey(resolved)
 }
 
-func (r resolver) duration(name string, value Value, otherwise time.Duration) time.Duration {
+func (r resolver) duration(name string, value Duration, otherwise time.Duration) time.Duration {
 	if value == "" {
 		return otherwise
 	}
@@ -224,11 +246,8 @@ func (r resolver) count(name string, value Value, otherwise int) int {
 
 func parseDuration(s string) (time.Duration, error) {
 	d, err := caddy.ParseDuration(s)
-	if n, numeric := strconv.ParseInt(s, 10, 64); numeric == nil {
-		d, err = time.Duration(n), nil
-	}
 	if err != nil || d < 0 {
-		return 0, errors.New("must be a duration such as 30s, not negative")
+		return 0, errors.New("must be a duration with its unit, such as 30s, not negative")
 	}
 	return d, nil
 }

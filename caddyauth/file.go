@@ -19,6 +19,8 @@ func init() {
 // takes, an array of `{"key":"<name>","value":"<JSON, as a string>"}`. Changes are seen without a
 // reload. A file that is broken or half written leaves the last good content in force. While the
 // server may not read a file, users who are known go on for `stale_if_error`.
+//
+// Relative paths count from the folder that Caddy runs in, as elsewhere in Caddy.
 type File struct {
 	// The file with the users' keys. Default: `keys.json`.
 	APIKeys string `json:"api_keys,omitempty"`
@@ -27,7 +29,6 @@ type File struct {
 	ProviderSettings string `json:"provider_settings,omitempty"`
 
 	apiKeys, providerSettings string // resolved
-	relative                  bool   // one of them counts from the folder that the server runs in
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -41,18 +42,17 @@ func (*File) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the settings.
 func (f *File) Provision(caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
-	f.apiKeys = f.path(r, "api_keys", f.APIKeys, "keys.json")
-	f.providerSettings = f.path(r, "provider_settings", f.ProviderSettings, "providers.json")
+	f.apiKeys = filePath(r, "api_keys", f.APIKeys, "keys.json")
+	f.providerSettings = filePath(r, "provider_settings", f.ProviderSettings, "providers.json")
 	return err
 }
 
-func (f *File) path(r resolver, name, value, otherwise string) string {
+// filePath is where a file is; a relative path counts from the folder that the server, or a command, runs in.
+func filePath(r resolver, name, value, otherwise string) string {
 	if value == "" {
 		value = otherwise
 	}
-	given := r.text(name, value)
-	f.relative = f.relative || !filepath.IsAbs(given)
-	path, err := filepath.Abs(given)
+	path, err := filepath.Abs(r.text(name, value))
 	if err != nil {
 		r.fail(name, err)
 	}

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
@@ -37,11 +40,35 @@ var caches = caddy.NewUsagePool()
 type pooled struct {
 	*cache.Cache
 	providers *provider.Providers
+	bound     *bound
 	module    string // the keystore's
 }
 
 // Destruct closes the cache's store.
 func (p pooled) Destruct() error { return p.Close() }
+
+// bound is how many entries a cache may have: as many as one of its handlers wants, at most. During a
+// reload those of both configurations are there, so that one that fails to load drops nothing.
+type bound struct {
+	mu     sync.Mutex
+	wanted map[*Handler]int
+	set    func(maxEntries int)
+}
+
+// raise makes room for what h wants, until ctx ends.
+func (b *bound) raise(ctx context.Context, h *Handler) {
+	b.change(func() { b.wanted[h] = h.settings.maxEntries })
+	context.AfterFunc(ctx, func() { b.change(func() { delete(b.wanted, h) }) })
+}
+
+func (b *bound) change(change func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change()
+	if len(b.wanted) > 0 { // else nobody uses the cache any more
+		b.set(slices.Max(slices.Collect(maps.Values(b.wanted))))
+	}
+}
 
 // accountIDKey is the key of the handler's account id in the context that a keystore is provisioned
 // with, for keystores of the same Cloudflare account.
@@ -72,16 +99,18 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	identity := fmt.Sprintf("%T %d %s", source, h.settings.maxEntries, source.Identity())
+	identity := fmt.Sprintf("%T %s", source, source.Identity())
 	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity))) // a pool's keys can be listed; secrets must not be
 	value, loaded, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
 		if err != nil {
 			return nil, err
 		}
+		made := cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog, Asked: countKeystoreRequest})
 		return pooled{
-			Cache:     cache.New(store, cache.Options{MaxEntries: h.settings.maxEntries, Log: keystoreLog, Asked: countKeystoreRequest}),
+			Cache:     made,
 			providers: provider.New(),
+			bound:     &bound{wanted: make(map[*Handler]int), set: made.SetMaxEntries},
 			module:    string(source.CaddyModule().ID),
 		}, nil
 	})
@@ -90,6 +119,7 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	}
 	shared := value.(pooled)
 	h.cache, h.providers, h.cacheKey = shared.Cache, shared.providers, key
+	shared.bound.raise(ctx, h)
 	if !h.Cache.Snapshot {
 		return nil
 	}

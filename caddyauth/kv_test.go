@@ -121,3 +121,12 @@ func TestKVThatCannotAnswer(t *testing.T) {
 		})
 	}
 }
+
+func TestWithoutStaleUseAKnownUserWaitsForKVToo(t *testing.T) {
+	p, kv := startOnKV(t, "cache {\nmax_age 0s\nstale_if_error 0\n}", answersIn)
+	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
+		t.Fatalf("status %d: %s", res.StatusCode, read(t, res))
+	}
+	kv.FailAll(kvtest.Reply(500, ""))
+	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
+}

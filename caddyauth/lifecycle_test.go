@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
+	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
 // provision loads a handler from JSON as Caddy does, validation included.
@@ -41,6 +42,7 @@ func files(t testing.TB) string {
 
 func TestSettingsThatFailTheLoad(t *testing.T) {
 	t.Setenv("EMPTY_SETTING", "")
+	t.Setenv("NUMBER_SETTING", "10")
 	t.Setenv("SECRET_SETTING", "a secret\nwith a line feed inside")
 	keystore := files(t)
 	base := map[string]any{"account_id": "acc", "gateway": "gw", "gateway_token": "token", "keystore": json.RawMessage(keystore)}
@@ -60,14 +62,18 @@ func TestSettingsThatFailTheLoad(t *testing.T) {
 		"an account id that leaves its place":  {"account_id", `"a/../b"`, "account_id: must consist of letters, digits, - and _"},
 		"a gateway that leaves its place":      {"gateway", `"gw?x"`, "gateway: must consist of letters, digits, - and _"},
 		"an email header that is none":         {"email_header", `"X Email"`, "email_header: must be the name of a header"},
+		"an email header that has the key":     {"email_header", `"authorization"`, "email_header: must not be Authorization"},
 		"a client header that is none":         {"client_headers", `["X Trace"]`, "client_headers: must be the name of a header"},
 		"a size that is none":                  {"max_body_size", `"big"`, "max_body_size: must be a size"},
 		"a number where an object belongs":     {"cache", `3`, "cannot unmarshal"},
 		"a list where a duration belongs":      {"cache", `{"max_age":[]}`, "must be a string or a number"},
 		"a duration that is none":              {"cache", `{"max_age":"soon"}`, "cache.max_age: must be a duration"},
 		"a negative duration":                  {"cache", `{"max_age":-5}`, "cache.max_age: must be a duration"},
-		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: must not be longer than max_age"},
-		"stale_if_error shorter than max_age":  {"cache", `{"stale_if_error":"5s"}`, "cache.stale_if_error: must not be shorter than max_age"},
+		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: 2m0s is longer than max_age, which is 1m0s"},
+		"refresh_after longer than a max_age":  {"cache", `{"refresh_after":"6s","max_age":"5s"}`, "cache.refresh_after: 6s is longer than max_age, which is 5s"},
+		"a duration without a unit":            {"cache", `{"stale_if_error":"60"}`, "cache.stale_if_error: must be a duration with its unit, such as 30s"},
+		"a variable without a unit":            {"cache", `{"absent":"{env.NUMBER_SETTING}"}`, "cache.absent: must be a duration with its unit, such as 30s"},
+		"a number that is no duration":         {"cache", `{"absent":1e3}`, "cache.absent: must be a duration"},
 		"no entries at all":                    {"cache", `{"max_entries":0}`, "cache.max_entries: must be a whole number larger than 0"},
 		"a count of attempts that is none":     {"failed_attempts", `{"count":"x"}`, "failed_attempts: must be a whole number"},
 		"a window without length":              {"failed_attempts", `{"window":0}`, "failed_attempts: the duration must be longer than 0"},
@@ -118,12 +124,44 @@ func TestDefaultsAndPlaceholders(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := h.settings
-	if s.gatewayToken != "from-a-file" || s.emailHeader != "X-User-Email" || s.maxBodySize != 20<<20 || s.maxEntries != 100_000 ||
+	if s.gatewayToken != "from-a-file" || s.emailHeader != "X-User-Email" || s.maxBodySize != 20_000_000 || s.maxEntries != 100_000 ||
 		s.failedCount != 100 || s.failedWindow != time.Minute {
 		t.Errorf("settings %+v", s)
 	}
-	if a := s.ages; a.RefreshAfter != 30*time.Second || a.MaxAge != 45*time.Second || a.StaleIfError != time.Hour || a.Absent != 3*time.Second {
-		t.Errorf("ages %+v", a)
+	if written, err := parseSize("20MB"); err != nil || written != s.maxBodySize {
+		t.Errorf("a size of 20MB is %d, and not the default (%v)", written, err)
+	}
+	if says := tooLarge(s.maxBodySize).Message; !strings.Contains(says, "20 MB") {
+		t.Errorf("who sends more reads %q", says)
+	}
+	if want := (cache.Ages{RefreshAfter: 22500 * time.Millisecond, MaxAge: 45 * time.Second, StaleIfError: time.Hour, Absent: 3 * time.Second}); s.ages != want {
+		t.Errorf("ages %+v, want %+v", s.ages, want)
+	}
+}
+
+func TestAgesThatAreLeftOutFitThoseThatAreSet(t *testing.T) {
+	second, minute, hour := time.Second, time.Minute, time.Hour
+	for name, test := range map[string]struct {
+		cache string
+		want  cache.Ages
+	}{
+		"none is set":                  {`{}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: minute, StaleIfError: hour, Absent: 10 * second}},
+		"a short max_age":              {`{"max_age":"10s"}`, cache.Ages{RefreshAfter: 5 * second, MaxAge: 10 * second, StaleIfError: hour, Absent: 10 * second}},
+		"a long max_age":               {`{"max_age":"2h"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: 2 * hour, StaleIfError: 2 * hour, Absent: 10 * second}},
+		"no max_age":                   {`{"max_age":"0"}`, cache.Ages{StaleIfError: hour, Absent: 10 * second}},
+		"a short stale_if_error":       {`{"stale_if_error":"5s"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: minute, StaleIfError: 5 * second, Absent: 10 * second}},
+		"no stale_if_error":            {`{"stale_if_error":0,"max_age":"2h"}`, cache.Ages{RefreshAfter: 30 * second, MaxAge: 2 * hour, Absent: 10 * second}},
+		"a refresh_after like max_age": {`{"refresh_after":"1m"}`, cache.Ages{RefreshAfter: minute, MaxAge: minute, StaleIfError: hour, Absent: 10 * second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":`+files(t)+`,"cache":`+test.cache+`}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.settings.ages != test.want {
+				t.Errorf("ages %+v, want %+v", h.settings.ages, test.want)
+			}
+		})
 	}
 }
 
@@ -137,7 +175,7 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	}
 	writeEntries(t, p.keys, map[string]string{}) // from now on only the cache knows the user
 
-	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\n}", 1)); err != nil {
+	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\nmax_entries 500\n}", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(); got != 200 {
@@ -165,6 +203,52 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	if got := ask(); got != 401 {
 		t.Errorf("after a reload with another keystore: status %d, want 401", got)
 	}
+}
+
+func TestASharedCacheIsAsLargeAsOneOfItsHandlersWants(t *testing.T) {
+	keystore := files(t)
+	handler := func(maxEntries int) (h *Handler, unload func()) {
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+		t.Cleanup(cancel)
+		module, err := ctx.LoadModuleByID("http.handlers.continue_auth", fmt.Appendf(nil, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":%s,"cache":{"max_entries":%d}}`, keystore, maxEntries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return module.(*Handler), cancel
+	}
+	first, unloadFirst := handler(3)
+	set := make(chan int, 10)
+	caches.Range(func(_, value any) bool {
+		b := value.(pooled).bound
+		b.set = func(n int) {
+			first.cache.SetMaxEntries(n)
+			set <- n
+		}
+		return true
+	})
+	for _, email := range []string{testEmail, "worker@example.com", "few@example.com"} {
+		if _, err := first.cache.APIKeys.Get(t.Context(), email, first.settings.ages, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, bound, entries int) {
+		t.Helper()
+		if n, in := <-set, first.cache.APIKeys.Stats().Entries; n != bound || in != entries {
+			t.Errorf("%s: the bound is %d with %d entries, want %d and %d", what, n, in, bound, entries)
+		}
+	}
+	_, unloadSecond := handler(1)
+	want("a smaller one loads", 3, 3)
+	unloadSecond()
+	want("it is unloaded", 3, 3)
+	handler(1)
+	want("it loads again", 3, 3)
+	unloadFirst()
+	want("it alone is left", 1, 1)
+	_, unloadLast := handler(500)
+	want("a larger one loads", 500, 1)
+	unloadLast()
+	want("and is unloaded", 1, 1)
 }
 
 func TestTwoHandlersShareACacheAndTheLastOneClosesIt(t *testing.T) {

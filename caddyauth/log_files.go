@@ -67,7 +67,7 @@ const logBlock = `	log {
 	}`
 
 // logFiles returns the files of a configuration's JSON access logs, and those rolled out of them.
-func logFiles(config []byte, elsewhere bool) ([]string, error) {
+func logFiles(config []byte) ([]string, error) {
 	var all struct {
 		Logging struct {
 			Logs map[string]*logConfig `json:"logs"`
@@ -83,17 +83,17 @@ func logFiles(config []byte, elsewhere bool) ([]string, error) {
 			continue
 		}
 		path, err := caddy.NewReplacer().ReplaceOrErr(c.Writer.Filename, true, true)
+		if err == nil {
+			path, err = filepath.Abs(path) // for errors, which have to say where it was looked for
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the file of log %s: %w", name, err)
-		}
-		if elsewhere && !filepath.IsAbs(path) {
-			return nil, fmt.Errorf("the log's file %s is named relative to where the server runs: run this command there, or name the files", path)
 		}
 		rolled, err := rolledFiles(path, c.Writer.BackupTimeFormat)
 		if err != nil {
 			return nil, err
 		}
-		files = append(append(files, rolled...), filepath.Clean(path))
+		files = append(append(files, rolled...), path)
 	}
 	if len(files) == 0 {
 		return nil, errors.New("the configuration writes no access log to a file in JSON: name the files, or put this into the site's block:\n" + logBlock)

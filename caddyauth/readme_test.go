@@ -112,10 +112,15 @@ func TestCIRunsTheReadmesCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	behind := regexp.MustCompile(` [|>#].*`) // a command: where its output goes, or a comment
+	runs := make(map[string]bool)            // whole lines, so that none is run by its mention in a step's name
+	for line := range strings.Lines(string(ci)) {
+		runs[behind.ReplaceAllString(strings.TrimSpace(line), "")] = true
+	}
+	inCI := strings.NewReplacer("-o caddy", `-o "$work/caddy"`, "./caddy ", `"$work/caddy" `, "./test/load", "./test/load -quick")
 	for _, block := range blocks(t, "sh") {
 		for command := range strings.Lines(block) {
-			run := strings.NewReplacer("-o caddy", `-o "$work/caddy"`, "./caddy", `"$work/caddy"`).Replace(strings.TrimSpace(command))
-			if !strings.Contains(string(ci), run) {
+			if command = strings.TrimSpace(command); !runs[inCI.Replace(command)] {
 				t.Errorf("CI does not run %s", command)
 			}
 		}

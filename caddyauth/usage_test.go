@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -279,14 +280,24 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// logsOf adapts a Caddyfile and returns the names of its log files.
+// logsOf adapts a Caddyfile and returns the names of its log files, as seen from this folder.
 func logsOf(t *testing.T, caddyfile string) ([]string, error) {
 	t.Helper()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return logFiles(adapted, false)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := logFiles(adapted)
+	for i, path := range files {
+		if files[i], _ = filepath.Rel(here, path); !filepath.IsAbs(path) {
+			t.Errorf("%s is not where it was looked for", path)
+		}
+	}
+	return files, err
 }
 
 func TestTheAccessLogsOfAConfiguration(t *testing.T) {
@@ -366,13 +377,46 @@ func TestConfigurationsWithoutAnAccessLogInFiles(t *testing.T) {
 			}
 		})
 	}
-	if _, err := logFiles([]byte(`[]`), false); err == nil || !strings.Contains(err.Error(), "no Caddy configuration") {
+	if _, err := logFiles([]byte(`[]`)); err == nil || !strings.Contains(err.Error(), "no Caddy configuration") {
 		t.Errorf("error %v", err)
 	}
-	elsewhere := []byte(`{"logging":{"logs":{"a":null,"b":{"writer":{"output":"file","filename":"a.log"}}}}}`)
-	if _, err := logFiles(elsewhere, true); err == nil || !strings.Contains(err.Error(), "run this command there") {
+	if _, err := logFiles([]byte(`{"logging":{"logs":{"a":null}}}`)); err == nil || !strings.Contains(err.Error(), "writes no access log") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// FuzzUsageLog holds what is read of a log against its lines one by one: those of 1 MB or more are left
+// out, however the bytes come, and errors name the line.
+func FuzzUsageLog(f *testing.F) {
+	line := accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":10`)
+	f.Add([]byte(line), []byte(line), uint(0))
+	f.Add([]byte(line+"\r\n\n{"), []byte("x"+line), uint(longestLine-len(line)-1))
+	f.Add([]byte(line), []byte("\n"+strings.TrimSpace(line)), uint(longestLine-1))
+	f.Add([]byte(line), []byte(""), uint(longestLine))
+	f.Add([]byte(strings.Replace(line, `"ts":`, `"ts":"x","at":`, 1)), []byte(line), uint(2*longestLine))
+	f.Fuzz(func(t *testing.T, before, after []byte, blanks uint) {
+		log := slices.Concat(before, bytes.Repeat([]byte(" "), int(blanks%(3*longestLine))), after)
+		for _, since := range []time.Time{{}, time.Unix(1, 0)} {
+			got := &usageLog{by: byUser, since: since, byName: make(map[string]*usage)}
+			want := &usageLog{by: byUser, since: since, byName: make(map[string]*usage)}
+			says := ""
+			for i, line := range bytes.Split(log, []byte("\n")) {
+				if len(line) >= longestLine {
+					want.tooLong++
+				} else if err := want.line(bytes.TrimSpace(line)); err != nil {
+					says = fmt.Sprintf("log, line %d: %v", i+1, err)
+					break
+				}
+			}
+			err := got.read("log", iotest.HalfReader(bytes.NewReader(log)))
+			if says != "" && (err == nil || err.Error() != says) || says == "" && err != nil {
+				t.Fatalf("error %v, want %q", err, says)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("read %+v, want %+v", got, want)
+			}
+		}
+	})
 }
 
 // FuzzUsageLine holds what is read of a line against encoding/json.

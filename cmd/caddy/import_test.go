@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -409,13 +410,26 @@ func TestACommandLeavesOtherUsersInMemory(t *testing.T) {
 	}
 }
 
-// TestAConfigurationElsewhere: files named relative to it are not made here instead.
+// TestAConfigurationElsewhere: relative paths in it count from here, as they do for a server that is
+// started here with the same --config. Who meant to be elsewhere reads where files were made.
 func TestAConfigurationElsewhere(t *testing.T) {
-	o := newOperator(t, "keystore file", "off")
-	elsewhere := *o
-	elsewhere.folder = t.TempDir()
-	elsewhere.refused("run this command there", "keys", "add", "dev@example.com", "--config", o.folder+"/Caddyfile")
-	if left, err := os.ReadDir(elsewhere.folder); err != nil || len(left) > 0 {
-		t.Errorf("it left %v (%v)", left, err)
+	here, there := newOperator(t, "keystore file", "off"), newOperator(t, "keystore file", "off")
+	config := filepath.Join(there.folder, "Caddyfile")
+	here.refused(filepath.Join(here.folder, "keys.json")+": no such file", "keys", "list", "--config", config)
+	stdout, stderr, status := here.try("keys", "add", "dev@example.com", "--config", config)
+	if status != 0 || !keyForm.MatchString(stdout) {
+		t.Fatalf("exit status %d, printed %q\n%s", status, stdout, stderr)
 	}
+	for _, name := range []string{"keys.json", "providers.json"} {
+		if made := filepath.Join(here.folder, name); !strings.Contains(stderr, "Made the file "+made+", which was not there.\n") {
+			t.Errorf("nothing about %s in %q", made, stderr)
+		}
+	}
+	if left, err := os.ReadDir(there.folder); err != nil || len(left) != 1 {
+		t.Errorf("beside the configuration are %v (%v)", left, err)
+	}
+	if got := here.run("keys", "list"); !strings.Contains(got, "dev@example.com") {
+		t.Errorf("here the users are\n%s", got)
+	}
+
 }

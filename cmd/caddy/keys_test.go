@@ -252,7 +252,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 					t.Error("a key is in the keystore or the log")
 				}
 			}
-			o.run("keys", "remove", dev, "--yes")
+			o.run("keys", "remove", dev)
 			want("removed", 401, 401, 401, 401)
 			if _, stderr, _ := o.try("keys", "add", dev); !regexp.MustCompile(`The running server was told(\.|, and takes this up at most 1h0m0s after Workers KV shows it)`).MatchString(stderr) {
 				t.Errorf("the operator reads %q", stderr)
@@ -294,7 +294,8 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 			}{
 				{"has a key already", "keys add dev@example.com"},
 				{"an email must not be empty", "keys add dev:x"},
-				{"accepts 1 arg(s), received 0", "keys add"},
+				{"one argument is wanted, and there are 0: caddy continue-auth keys add EMAIL", "keys add"},
+				{"one argument is wanted, and there are 2: caddy continue-auth providers remove NAME", "providers remove x y"},
 				{"must be a duration such as 90d", "keys add new@example.com --expires soon"},
 				{"is over already", "keys add new@example.com --expires 2020-01-01"},
 				{"must be name=value", "keys add new@example.com --metadata team"},
@@ -307,9 +308,9 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 				{"there is no user nobody@example.com", "keys remove nobody@example.com --yes"},
 				{"there is no user nobody@example.com", "client-config nobody@example.com"},
 				{"--grace", "keys rotate dev@example.com --grace -1h"},
-				{"say --yes", "keys remove dev@example.com"},
+				{"there is no user nobody@example.com", "keys remove nobody@example.com"},
 				{"there is no provider x", "providers remove x --yes"},
-				{"say --yes", "providers remove x"},
+				{"there is no provider x", "providers remove x"},
 				{"must be NAME=VALUE", "providers set x --header secret"},
 				{"NOT_SET", "providers set x --header a={env.NOT_SET}"},
 				{"not valid in HTTP", "providers set x --header a=b\x01"},
@@ -332,6 +333,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 			} {
 				o.refused(test.says, strings.Fields(test.args)...)
 			}
+			o.refused("put a comma between two", "keys", "add", "new@example.com", "--models=workers-ai/* openai/*")
 			if o.everything() != before {
 				t.Errorf("the keystore is %s, was %s", o.everything(), before)
 			}
@@ -433,7 +435,7 @@ func TestTheOutput(t *testing.T) {
 				"keys add ops@example.com --json", "keys list", "keys list --json", "keys rotate dev@example.com --grace 24h", "keys disable dev@example.com",
 				"keys show dev@example.com", "keys show dev@example.com --json", "keys enable dev@example.com", "keys remove ops@example.com --yes",
 				"providers list", "providers set openai --header Authorization=secret --query x=secret --model gpt-4o-mini --model gpt-5-mini", "providers list", "providers list --json",
-				"client-config dev@example.com", "client-config dev@example.com --format json", "providers remove openai --yes",
+				"client-config dev@example.com", "client-config dev@example.com --format json", "providers remove openai",
 			} {
 				if o.kv != nil && line == "keys list" && script.Len() == 0 {
 					continue // files that are not there are an error; KV is just empty

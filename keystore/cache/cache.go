@@ -88,6 +88,13 @@ func parseNames(value []byte) (all []string, err error) {
 	return all, err
 }
 
+// SetMaxEntries bounds each table anew. What is too much for it is dropped at once.
+func (c *Cache) SetMaxEntries(n int) {
+	c.APIKeys.setMaximum(n)
+	c.Settings.setMaximum(n)
+	c.Providers.setMaximum(n)
+}
+
 // Budget is how many calls of the store could be made at once; -1 where there is no bound.
 func (c *Cache) Budget() float64 { return c.gate.tokens() }
 

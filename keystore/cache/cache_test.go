@@ -341,6 +341,29 @@ func TestMadeUpNamesNeverPushOutKnownUsers(t *testing.T) {
 	}
 }
 
+func TestABoundThatIsSetAnew(t *testing.T) {
+	ages := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, Absent: time.Hour}
+	s := newStore(map[string]string{})
+	c := New(s, Options{MaxEntries: 10})
+	kept := func() (present, absent int) {
+		for i := range 50 {
+			s.set(fmt.Sprintf("user%d@example.com", i), enabled)
+			_, _ = c.APIKeys.Get(t.Context(), fmt.Sprintf("user%d@example.com", i), ages, true)
+			_, _ = c.APIKeys.Get(t.Context(), fmt.Sprintf("made-up%d@example.com", i), ages, true)
+		}
+		c.APIKeys.present.CleanUp()
+		c.APIKeys.absent.CleanUp()
+		stats := c.APIKeys.Stats()
+		return stats.Entries, stats.Absent
+	}
+	for _, bound := range []int{10, 100, 5} {
+		c.SetMaxEntries(bound)
+		if present, absent := kept(); present != min(50, bound) || absent != min(50, bound) {
+			t.Errorf("with a bound of %d, %d of 50 users and %d of 50 made-up names are kept", bound, present, absent)
+		}
+	}
+}
+
 func TestWhoMayNotAskGetsOnlyWhatIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{"dev@example.com": enabled})

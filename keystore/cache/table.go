@@ -98,6 +98,11 @@ func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func(
 	}
 }
 
+func (t *Table[V]) setMaximum(n int) {
+	t.present.SetMaximum(uint64(n))
+	t.absent.SetMaximum(uint64(n))
+}
+
 // Get returns the record of that name: from memory for as long as ages allow, else from the store.
 // Without mayAsk, the store is not asked on behalf of a name that is not known to be there. The errors are ErrAbsent, ErrMayNotAsk, a
 // *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
