@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,12 +22,13 @@ type measurement struct {
 func (b *bench) measurements() []measurement {
 	const second = time.Second // wrk takes no less
 	return []measurement{
-		{"throughput 4 KB", 8, second, b.throughput("4 KB", 4<<10)},
-		{"throughput 200 KB", 5, second, b.throughput("200 KB", 200<<10)},
+		{"throughput 4 KB", 10, second, b.throughput("4 KB", 4<<10)},
+		{"throughput 200 KB", 8, second, b.throughput("200 KB", 200<<10)},
 		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
 		{"latency one", 8, second / 4, b.latency("one", 1)},
-		{"latency paced", 20, second / 4, b.latency("paced", connections)},
-		{"paced streams", 8, second / 2, b.pacedStreams()},
+		{"latency paced", 30, second / 4, b.latency("paced", connections)},
+		{"32 paced streams", 8, second / 2, b.pacedStreams(32)},
+		{"128 paced streams", 8, second / 2, b.pacedStreams(128)},
 		{"streams one by one", 8, second / 4, b.streamThroughput("one by one")},
 		{"streams at once", 6, second / 4, b.streamThroughput("at once")},
 	}
@@ -70,8 +72,9 @@ func (b *bench) latency(name string, connections int) doing {
 	}
 }
 
-// pacedStreams are streams as models write them: 20 events, one every 10 ms.
-func (b *bench) pacedStreams() doing {
+// pacedStreams are so many at a time, as models write them: 20 events, one every 10 ms. Few leave a server
+// idle between two events, and its processor's caches to others.
+func (b *bench) pacedStreams(streams int) doing {
 	const events, pause = 20, 10 * time.Millisecond
 	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{next: func(_, event int) int64 {
@@ -84,7 +87,7 @@ func (b *bench) pacedStreams() doing {
 			}
 			return now()
 		}})
-		p := plan{connections: connections, size: 4 << 10, streamed: true, rate: connections / (events * pause.Seconds() * 1.25)}
+		p := plan{connections: streams, size: 4 << 10, streamed: true, rate: float64(streams) / (events * pause.Seconds() * 1.25)}
 		p.each = func(w *worker, piece []byte) {
 			stamp, n := stampOf(piece)
 			at := now()
@@ -107,19 +110,19 @@ func (b *bench) pacedStreams() doing {
 		if err != nil {
 			return err
 		}
-		b.notePaced(v, r)
+		b.notePaced(strconv.Itoa(streams)+" streams ", v, r)
 		return nil
 	}
 }
 
-func (b *bench) notePaced(v variant, r *result) {
+func (b *bench) notePaced(name string, v variant, r *result) {
 	b.got.wait("first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
 	b.got.wait("delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
 	chunks, single := 0, 0
 	for _, w := range r.workers {
 		chunks, single = chunks+w.chunks, single+w.single
 	}
-	b.got.add("single", v.name, 100*float64(single)/float64(max(1, chunks)))
+	b.got.add(name+"single", v.name, 100*float64(single)/float64(max(1, chunks)))
 }
 
 // complete refuses an answer that lacks events.
