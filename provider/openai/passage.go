@@ -13,14 +13,17 @@ import (
 type Passage struct {
 	tail     []byte // the last bytes that have passed
 	line     []byte // the beginning of one that may report an error
+	begun    bool   // an answer has: what else a stream may hold has no end that we know
 	finished bool   // the provider has given a reason to finish
 	ended    bool   // the last event of a response has passed
 	reported bool   // an error has been reported, which is the last that the client gets
 }
 
 var (
-	errorMember  = []byte(`"error"`)
-	finishReason = []byte(`"finish_reason"`)
+	errorMember   = []byte(`"error"`)
+	choicesMember = []byte(`"choices"`)
+	finishReason  = []byte(`"finish_reason"`)
+	responseEvent = []byte(`"type":"response.`)
 )
 
 // responseEnds are the types of the events that end a stream of /responses, where no [DONE] comes
@@ -69,7 +72,8 @@ func (p *Passage) Close() ([]byte, *Error) {
 	rest := p.line
 	p.line = nil
 	p.note(rest)
-	if !p.finished && !p.Complete() {
+	broken := p.begun && !p.finished || len(rest) > 0 || len(p.tail) == 0
+	if broken && !p.Complete() {
 		return rest, errIncomplete
 	}
 	return rest, nil
@@ -108,7 +112,9 @@ func (p *Passage) look(b []byte) {
 		rest = bytes.TrimLeft(rest[i+len(finishReason):], ": ")
 		p.finished = bytes.HasPrefix(rest, []byte(`"`))
 	}
-	if !p.ended && bytes.Contains(b, []byte(`"response.`)) {
+	p.begun = p.begun || bytes.Contains(b, choicesMember)
+	if !p.ended && bytes.Contains(b, responseEvent) {
+		p.begun = true
 		p.ended = slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(b, end) })
 	}
 }
