@@ -12,8 +12,12 @@ import (
 // is more than all else that a request takes, and writes no more at once.
 type conn struct{ net.Conn }
 
-// bodyPiece is how much of a body leaves at once: all, mostly, of a conversation with an agent.
-const bodyPiece = 256 << 10
+// A body leaves in pieces: a first one, which the upstream reads while the next is made, and then what is
+// left of a conversation with an agent, mostly, at once.
+const (
+	firstPiece = 64 << 10
+	bodyPiece  = 256 << 10
+)
 
 var bodyPieces = sync.Pool{New: func() any { return new([bodyPiece]byte) }}
 
@@ -21,7 +25,13 @@ var bodyPieces = sync.Pool{New: func() any { return new([bodyPiece]byte) }}
 func (c conn) ReadFrom(body io.Reader) (int64, error) {
 	piece := bodyPieces.Get().(*[bodyPiece]byte)
 	defer bodyPieces.Put(piece)
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, body, piece[:])
+	to := struct{ io.Writer }{c.Conn}
+	first, err := io.CopyBuffer(to, io.LimitReader(body, firstPiece), piece[:firstPiece])
+	if err != nil || first < firstPiece {
+		return first, err
+	}
+	rest, err := io.CopyBuffer(to, body, piece[:])
+	return first + rest, err
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

@@ -59,7 +59,7 @@ func carrying(t *testing.T, url, body string) *http.Request {
 
 func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
-	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2, bodyPiece: 2, bodyPiece + 1: 3} {
+	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2, firstPiece: 2, firstPiece + 1: 3, firstPiece + bodyPiece: 3, firstPiece + bodyPiece + 1: 4} {
 		transport, writes := transportOf(t)
 		body := strings.Repeat("x", size)
 		res, err := transport.RoundTrip(carrying(t, u.URL, body))
