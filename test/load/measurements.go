@@ -116,8 +116,8 @@ func (b *bench) pacedStreams(streams int) doing {
 }
 
 func (b *bench) notePaced(name string, v variant, r *result) {
-	b.got.wait("first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
-	b.got.wait("delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
+	b.got.wait(name+"first", v.name, r.gather(func(w *worker) []int64 { return w.firsts }))
+	b.got.wait(name+"delay", v.name, r.gather(func(w *worker) []int64 { return w.delays }))
 	chunks, single := 0, 0
 	for _, w := range r.workers {
 		chunks, single = chunks+w.chunks, single+w.single
