@@ -200,12 +200,16 @@ func (r resolver) secret(name, value, what string) string {
 	return resolved
 }
 
+// maxHeaderName is far beyond any name. As a key of YAML, in users' configurations, one of more than 1,024
+// bytes could not be read.
+const maxHeaderName = 256
+
 func (r resolver) header(name, value, otherwise string) string {
 	if value == "" {
 		return otherwise
 	}
 	resolved := r.text(name, value)
-	if !httpguts.ValidHeaderFieldName(resolved) {
+	if !httpguts.ValidHeaderFieldName(resolved) || len(resolved) > maxHeaderName {
 		r.fail(name, errors.New("must be the name of a header"))
 	}
 	return http.CanonicalHeaderKey(resolved)
