@@ -60,15 +60,12 @@ const (
 	outcomeServerError = "upstream_server_error"
 )
 
-// newRecord begins the record of a request, where Caddy's access log and placeholders find it.
+// newRecord begins the record of a request, where Caddy's placeholders find it.
 func newRecord(r *http.Request) *record {
 	rec := &record{began: time.Now(), id: [1]string{requestID(r)}}
 	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can name it
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(rec.placeholder)
-	}
-	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Add(zap.Inline(rec))
 	}
 	return rec
 }
@@ -130,7 +127,7 @@ func (rec *record) refuse(e *openai.Error) {
 }
 
 // end completes the record, also of a request whose client has gone: nothing that was used is
-// forgotten.
+// forgotten. Caddy writes its access log after it.
 func (rec *record) end(ctx context.Context) {
 	if rec.outcome == "" {
 		rec.outcome = outcomeCanceled
@@ -140,6 +137,9 @@ func (rec *record) end(ctx context.Context) {
 	}
 	rec.count()
 	rec.trace(ctx)
+	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.Inline(rec))
+	}
 }
 
 // partial says that the answer did not come to its end, and so perhaps not to its token counts.

@@ -91,6 +91,6 @@ func validModel(name string) bool {
 		}
 	}
 	return !strings.ContainsFunc(name, func(c rune) bool {
-		return strings.ContainsRune(`?#%\`, c) || unicode.IsControl(c) || unicode.IsSpace(c) || !unicode.IsPrint(c)
+		return c == ' ' || c == '?' || c == '#' || c == '%' || c == '\\' || !unicode.IsPrint(c) // nor is other white space
 	})
 }
