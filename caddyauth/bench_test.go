@@ -153,7 +153,7 @@ func BenchmarkRecord(b *testing.B) {
 		scanner.Write(usageEvent)
 		rec.counter = &scanner
 		rec.wrote()
-		rec.end(ctx)
+		rec.end(r.Context())
 	}
 }
 

@@ -92,15 +92,17 @@ func reportedIn(line []byte) *Error {
 	return Reported(m)
 }
 
-// note keeps the end of what passes, and looks for the end of the answer, which may come in two pieces.
+// note keeps the end of what passes, and looks for the end of the answer, which may come in two pieces:
+// in two lines it does not.
 func (p *Passage) note(piece []byte) {
-	p.tail = append(p.tail, piece[:min(len(piece), tailLength)]...)
-	p.look(p.tail)
-	if len(piece) > tailLength {
-		p.look(piece)
-		p.tail = append(p.tail[:0], piece[len(piece)-tailLength:]...)
+	if len(p.tail) > 0 && p.tail[len(p.tail)-1] != '\n' {
+		p.look(append(p.tail, piece[:min(len(piece), tailLength)]...))
 	}
-	p.tail = append(p.tail[:0], p.tail[max(0, len(p.tail)-tailLength):]...)
+	p.look(piece)
+	if len(piece) < tailLength {
+		piece = append(p.tail, piece...)
+	}
+	p.tail = append(p.tail[:0], piece[max(0, len(piece)-tailLength):]...)
 }
 
 func (p *Passage) look(b []byte) {
