@@ -110,12 +110,13 @@ var identity = []string{"identity"}
 // gather puts a short body into memory of its own, in a type that net/http knows. Go sends the header
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
 // is read here so that what handlers between have made of it counts. A longer one stays as it is, but for
-// oneAtATime.
+// oneAtATime, and so does that of a stream: what it saves is little of what a stream takes, and the
+// upstream that has the header wakes while the body is on its way.
 func (c *handoff) gather(out *http.Request) error {
 	if out.Body == nil || out.ContentLength == 0 {
 		return nil
 	}
-	if out.ContentLength < 0 || out.ContentLength > maxShortBody {
+	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
 		out.Body = &oneAtATime{body: out.Body}
 		return nil
 	}

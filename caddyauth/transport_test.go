@@ -59,19 +59,37 @@ func carrying(t *testing.T, url, body string) *http.Request {
 
 func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
-	for size, want := range map[int]int64{1: 1, 4 << 10: 1, maxShortBody: 1, maxShortBody + 1: 2, firstPiece: 2, firstPiece + 1: 3, firstPiece + bodyPiece: 3, firstPiece + bodyPiece + 1: 4} {
+	for _, test := range []struct {
+		size     int
+		streamed bool // the header goes ahead
+		want     int64
+	}{
+		{size: 1, want: 1},
+		{size: 4 << 10, want: 1},
+		{size: maxShortBody, want: 1},
+		{size: maxShortBody + 1, want: 2},
+		{size: firstPiece, want: 2},
+		{size: firstPiece + 1, want: 3},
+		{size: firstPiece + bodyPiece, want: 3},
+		{size: firstPiece + bodyPiece + 1, want: 4},
+		{size: 4 << 10, streamed: true, want: 2},
+		{size: firstPiece, streamed: true, want: 2},
+		{size: firstPiece + 1, streamed: true, want: 3},
+	} {
 		transport, writes := transportOf(t)
-		body := strings.Repeat("x", size)
-		res, err := transport.RoundTrip(carrying(t, u.URL, body))
+		body := strings.Repeat("x", test.size)
+		r := carrying(t, u.URL, body)
+		r.Context().Value(handoffKey{}).(*handoff).streamed = test.streamed
+		res, err := transport.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		if got := writes.Load(); got != want {
-			t.Errorf("a request of %d bytes has left in %d writes, want %d", size, got, want)
+		if got := writes.Load(); got != test.want {
+			t.Errorf("a request of %d bytes, streamed %t, has left in %d writes, want %d", test.size, test.streamed, got, test.want)
 		}
 		if _, seen := u.seen(); seen != body {
-			t.Errorf("of %d bytes, %d have arrived", size, len(seen))
+			t.Errorf("of %d bytes, %d have arrived", test.size, len(seen))
 		}
 	}
 }

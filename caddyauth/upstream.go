@@ -40,6 +40,9 @@ type handoff struct {
 	// short is a copy of it, if it is short and an attempt to send it has been made.
 	short *requestBody
 
+	// streamed says that the client wants the answer in pieces, the first of them soon.
+	streamed bool
+
 	// decode asks the transport for an answer without content encoding.
 	decode bool
 
@@ -129,6 +132,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		authorization: h.settings.authorization,
 		metadata:      metadata(u),
 		body:          body,
+		streamed:      request.Stream,
 		decode:        call.Translate != nil,
 	}
 	body.content = call.Body
