@@ -15,7 +15,10 @@ import (
 // client is to be told of are *openai.Error.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call, rec *record) error {
 	defer carried.release()
-	answer := &response{ResponseWriter: w, carried: carried, call: call, rec: rec}
+	answer := &response{
+		ResponseWriter: w, carried: carried, call: call, rec: rec,
+		passage: openai.Passage{Responses: rec.endpoint == openai.Responses},
+	}
 	cut, err := serveNext(answer, out, next)
 	var failed caddyhttp.HandlerError
 	switch {

@@ -11,6 +11,8 @@ import (
 // for byte and as it comes. Only the line of an event that may report an error is held until it can be
 // read.
 type Passage struct {
+	Responses bool // it is one of /responses, whose events and end are others
+
 	tail     []byte // the last bytes that have passed
 	line     []byte // the beginning of one that may report an error
 	begun    bool   // an answer has: what else a stream may hold has no end that we know
@@ -106,6 +108,14 @@ func (p *Passage) note(piece []byte) {
 }
 
 func (p *Passage) look(b []byte) {
+	if p.Responses {
+		if !p.ended && bytes.Contains(b, responseEvent) {
+			p.begun = true
+			p.ended = slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(b, end) })
+		}
+		return
+	}
+	p.begun = p.begun || bytes.Contains(b, choicesMember)
 	for rest := b; !p.finished; {
 		i := bytes.Index(rest, finishReason)
 		if i < 0 {
@@ -113,11 +123,6 @@ func (p *Passage) look(b []byte) {
 		}
 		rest = bytes.TrimLeft(rest[i+len(finishReason):], ": ")
 		p.finished = bytes.HasPrefix(rest, []byte(`"`))
-	}
-	p.begun = p.begun || bytes.Contains(b, choicesMember)
-	if !p.ended && bytes.Contains(b, responseEvent) {
-		p.begun = true
-		p.ended = slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(b, end) })
 	}
 }
 

@@ -120,7 +120,7 @@ func TestWhetherAStreamIsWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := range len(test.stream) + 1 {
-				var p Passage
+				p := Passage{Responses: strings.Contains(test.stream, `"type":"response.`)}
 				for _, piece := range []string{test.stream[:at], test.stream[at:]} {
 					if out, e := p.Pass([]byte(piece)); string(out) != piece || e != nil {
 						t.Fatalf("%q became %q, error %v", piece, out, e)
