@@ -269,23 +269,32 @@ func (s *scanner) string() error {
 }
 
 // hasControl reports whether one of the bytes is a control character. It subtracts a space from eight
-// bytes at once: one that is below sets its top bit. It then borrows of the next, so that which others
-// are below cannot be told, but that does not matter.
+// bytes at once: one that is below sets its top bit, as does one far beyond ASCII. It then borrows of the
+// next, so that which others are below cannot be told, but that does not matter.
 func hasControl(b []byte) bool {
 	const spaces = ' ' * ones
-	var below uint64
-	for ; len(b) >= 32; b = b[32:] {
-		w := (*[32]byte)(b)
+	var suspicious uint64
+	rest := b
+	for ; len(rest) >= 32; rest = rest[32:] {
+		w := (*[32]byte)(rest)
 		x0, x1 := binary.LittleEndian.Uint64(w[:]), binary.LittleEndian.Uint64(w[8:])
 		x2, x3 := binary.LittleEndian.Uint64(w[16:]), binary.LittleEndian.Uint64(w[24:])
-		below |= (x0-spaces)&^x0 | (x1-spaces)&^x1 | (x2-spaces)&^x2 | (x3-spaces)&^x3
+		suspicious |= (x0 - spaces) | (x1 - spaces) | (x2 - spaces) | (x3 - spaces)
+	}
+	if suspicious&tops == 0 {
+		b = rest
+	}
+	for ; len(b) >= 8; b = b[8:] {
+		if x := binary.LittleEndian.Uint64(b); (x-spaces)&^x&tops != 0 {
+			return true
+		}
 	}
 	for _, c := range b {
 		if c < ' ' {
 			return true
 		}
 	}
-	return below&tops != 0
+	return false
 }
 
 // short are the characters that make an escape sequence with a backslash alone.
