@@ -110,7 +110,12 @@ func (b *bench) measure(ctx context.Context) error {
 		return err
 	}
 	defer ours.stop()
-	variants := []variant{{"bare", bare, passing, &b.up.served}, {"ours", ours, passing, &b.up.served}, {"gemini", ours, translated, &b.up.served}}
+	gemini, err := b.start(ctx, "gemini", site) // what the one leaves in memory is not the other's
+	if err != nil {
+		return err
+	}
+	defer gemini.stop()
+	variants := []variant{{"bare", bare, passing, &b.up.served}, {"ours", ours, passing, &b.up.served}, {"gemini", gemini, translated, &b.up.served}}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
 		if err := b.setPace(ctx, variants[0]); err != nil {
@@ -122,7 +127,7 @@ func (b *bench) measure(ctx context.Context) error {
 			}
 		}
 	}
-	for _, s := range []*server{bare, ours} {
+	for _, s := range []*server{bare, ours, gemini} {
 		b.got.add("peak", s.name, float64(s.memory("VmHWM"))/(1<<20))
 	}
 	for round := range min(b.rounds, 3) {

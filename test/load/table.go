@@ -105,6 +105,7 @@ var rows = []row{
 	added("a chunk's delay p99, open streams", "open p99", "ours", "µs"),
 	added("a chunk's delay p99, open streams, Gemini", "open p99", "gemini", "µs"),
 	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
+	ratio("peak memory, all of the above but open streams, Gemini", "peak", "gemini", "bare", "MB"),
 	alone("made-up keys refused/s", "flood rate", "ours"),
 	alone("calls of the keystore in that flood", "flood calls", "ours"),
 	{title: "a known user's p50 in that flood, to before", name: "flood during p50", ours: "ours", base: "ours", baseName: "flood before p50", unit: "µs"},
