@@ -42,7 +42,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		text("error_param", e.Param)
 	}
 	if rec.refused == invalidKey {
-		if strings.Contains(rec.email, "@") { // else it may be a key in the wrong place
+		if (rec.named || rec.key != nil) && strings.Contains(rec.email, "@") { // else it may be of a key
 			text("claimed_user", rec.email)
 		}
 		text("reason", rec.reason())

@@ -89,18 +89,20 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 		body   string
 		want   map[string]string
 	}{
-		"a wrong key":            {as(testEmail, "wrong"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "invalid_api_key", "reason": "wrong key", "claimed_user": testEmail, "user_id": "", "key_id": "", "outcome": "invalid_api_key"}},
-		"a disabled user":        {as("disabled@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "disabled", "claimed_user": "disabled@example.com"}},
-		"an expired user":        {as("expired@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "expired"}},
-		"an unknown user":        {as("nobody@example.com", "x"), chatBody(llama), map[string]string{"reason": "unknown user, or a record that is broken", "key_lookup": "absent"}},
-		"no credentials":         {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, or not of the form that is expected", "claimed_user": ""}},
-		"a key for a name":       {map[string]string{"Authorization": "Bearer " + testKey + ":" + testEmail}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
-		"a forbidden model":      {as("none@example.com", "plain-key"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "model_not_allowed", "error_param": "model", "user_id": "none@example.com", "provider": "", "model": "", "reason": ""}},
-		"a body without a model": {as(testEmail, testKey), `{}`, map[string]string{"refused_by": "proxy", "error_code": "invalid_request_error", "outcome": "invalid_request_error"}},
-		"the gateway":            {as(testEmail, testKey), azure("filtered"), map[string]string{"refused_by": "gateway", "error_code": "content_filter", "outcome": "upstream_client_error", "provider": "azure-openai"}},
-		"the provider":           {as(testEmail, testKey), azure("busy"), map[string]string{"refused_by": "provider", "error_code": "too_many", "outcome": "upstream_rate_limited"}},
-		"a page of HTML":         {as(testEmail, testKey), azure("failing"), map[string]string{"refused_by": "gateway", "outcome": "upstream_server_error"}},
-		"our own key":            {as(testEmail, testKey), azure("refusing"), map[string]string{"refused_by": "provider", "error_code": "upstream_auth_failed", "outcome": "upstream_auth_failed"}},
+		"a wrong key":                            {as(testEmail, "wrong"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "invalid_api_key", "reason": "wrong key", "claimed_user": testEmail, "user_id": "", "key_id": "", "outcome": "invalid_api_key"}},
+		"a disabled user":                        {as("disabled@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "disabled", "claimed_user": "disabled@example.com"}},
+		"an expired user":                        {as("expired@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "expired"}},
+		"an unknown user":                        {as("nobody@example.com", "x"), chatBody(llama), map[string]string{"reason": "unknown user, or a record that is broken", "key_lookup": "absent", "claimed_user": "nobody@example.com"}},
+		"no credentials":                         {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, or not of the form that is expected", "claimed_user": ""}},
+		"a key for a name":                       {map[string]string{"Authorization": "Bearer " + testKey + ":" + testEmail}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
+		"a known user's wrong key in one header": {map[string]string{"Authorization": "Bearer " + testEmail + ":wrong"}, chatBody(llama), map[string]string{"claimed_user": testEmail}},
+		"a key that reads like an email and one": {map[string]string{"Authorization": "Bearer p@ss:word"}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
+		"a forbidden model":                      {as("none@example.com", "plain-key"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "model_not_allowed", "error_param": "model", "user_id": "none@example.com", "provider": "", "model": "", "reason": ""}},
+		"a body without a model":                 {as(testEmail, testKey), `{}`, map[string]string{"refused_by": "proxy", "error_code": "invalid_request_error", "outcome": "invalid_request_error"}},
+		"the gateway":                            {as(testEmail, testKey), azure("filtered"), map[string]string{"refused_by": "gateway", "error_code": "content_filter", "outcome": "upstream_client_error", "provider": "azure-openai"}},
+		"the provider":                           {as(testEmail, testKey), azure("busy"), map[string]string{"refused_by": "provider", "error_code": "too_many", "outcome": "upstream_rate_limited"}},
+		"a page of HTML":                         {as(testEmail, testKey), azure("failing"), map[string]string{"refused_by": "gateway", "outcome": "upstream_server_error"}},
+		"our own key":                            {as(testEmail, testKey), azure("refusing"), map[string]string{"refused_by": "provider", "error_code": "upstream_auth_failed", "outcome": "upstream_auth_failed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: test.header, body: test.body})

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
@@ -87,6 +89,22 @@ func TestAShortBodyLeavesFromMemoryThatServesTheNext(t *testing.T) {
 	httptrace.ContextClientTrace(ctx).WroteRequest(httptrace.WroteRequestInfo{})
 	if carried.short.memory != nil {
 		t.Error("the memory is held although the request has left")
+	}
+}
+
+func TestABodyThatAHandlerBetweenHasReplacedIsNotHadAgain(t *testing.T) {
+	h := &Handler{}
+	for body, again := range map[string]bool{"body": true, "another": false} {
+		carried := &handoff{streamed: true, body: newRequestBody(4)}
+		copy(carried.body.content, "body")
+		out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"})
+		out.Body, out.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		if err := carried.gather(out); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.GetBody != nil; got != again {
+			t.Errorf("%q in the place of \"body\" can be had again: %t, want %t", body, got, again)
+		}
 	}
 }
 

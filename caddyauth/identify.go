@@ -35,7 +35,7 @@ func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 		h.attempts.add(clientAddress(r))
 		return user{}, invalidKey
 	}
-	rec.email = email
+	rec.email, rec.named = email, r.Header.Get(h.settings.emailHeader) != ""
 	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, false)
 	asked := err == cache.ErrMayNotAsk
 	if asked {

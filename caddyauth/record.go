@@ -25,6 +25,7 @@ type record struct {
 	id    [1]string // of the request, as a header's values
 
 	email    string           // whose the request claims to be
+	named    bool             // in the header for it, and not in what may be a part of a key
 	key      *keystore.APIKey // of that user, if there is one
 	keyID    keystore.KeyID   // of the key that was presented, once it has been found right
 	signedIn bool

@@ -117,6 +117,9 @@ func (c *handoff) gather(out *http.Request) error {
 		return nil
 	}
 	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
+		if out.GetBody != nil && out.ContentLength != int64(len(c.body.content)) {
+			out.GetBody = nil // it has what the handler sent, and not what one between has made of it
+		}
 		out.Body = &oneAtATime{body: out.Body}
 		return nil
 	}
