@@ -14,7 +14,7 @@ import (
 // startAdmin runs Caddy with its admin endpoint, and returns a function that calls it.
 func startAdmin(t *testing.T, s setup) (*proxy, func(method, path string) (*http.Response, string)) {
 	t.Helper()
-	s.admin = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
+	s.admin = fmt.Sprintf("127.0.0.1:%d", freeport.For(t))
 	p := start(t, s)
 	return p, func(method, path string) (*http.Response, string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.admin+path, nil)

@@ -351,7 +351,7 @@ func TestAReverseProxyWithoutOurTransportFailsClosed(t *testing.T) {
 func TestTheTransportRefusesRequestsThatNobodyHasChecked(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL})
-	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.Take())
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t))
 	if err := p.load(p.config + "\n" + p.url + " {\nreverse_proxy " + u.URL + " {\ntransport continue_auth\n}\n}"); err != nil {
 		t.Fatal(err)
 	}

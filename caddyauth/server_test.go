@@ -154,7 +154,7 @@ func start(t *testing.T, s setup) *proxy {
 
 // run runs Caddy on a free port.
 func (p *proxy) run(s setup, folder string) error {
-	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.Take())
+	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.For(p.t))
 	p.config = fmt.Sprintf(`{
 		admin %s
 		persist_config off

@@ -110,7 +110,7 @@ func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
 
 func TestEachSiteOfOneKeystoreForgetsAtOnce(t *testing.T) {
 	p, _ := startOnKV(t, withSnapshot, answersIn)
-	site := strings.Replace(p.config[strings.Index(p.config, p.url):], p.url, fmt.Sprintf("http://127.0.0.1:%d", freeport.Take()), 1)
+	site := strings.Replace(p.config[strings.Index(p.config, p.url):], p.url, fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t)), 1)
 	if err := p.load(p.config + "\n" + strings.Replace(site, "{env.TEST_GATEWAY_TOKEN}", "another-token", 1)); err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ type watched struct {
 
 func newWatched(t *testing.T) *watched {
 	t.Helper()
-	w := &watched{operator: newOperator(t, "keystore file", fmt.Sprintf("127.0.0.1:%d", freeport.Take())), canaries: canaries{}}
+	w := &watched{operator: newOperator(t, "keystore file", fmt.Sprintf("127.0.0.1:%d", freeport.For(t))), canaries: canaries{}}
 	w.kv = kvtest.NewServer(t)
 	w.write("Caddyfile", fmt.Sprintf(canaryConfig, w.admin, w.site, kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, w.kv.URL, w.gateway.URL))
 	token := kvtest.APIToken + "-canary"

@@ -38,7 +38,7 @@ type operator struct {
 
 // operators are one for each keystore. The admin endpoint is a socket for one, a port for the other.
 func operators(t *testing.T) map[string]*operator {
-	files := newOperator(t, `keystore file`, fmt.Sprintf("127.0.0.1:%d", freeport.Take()))
+	files := newOperator(t, `keystore file`, fmt.Sprintf("127.0.0.1:%d", freeport.For(t)))
 	kv := kvtest.NewServer(t)
 	socket, err := os.MkdirTemp("", "admin") // t's own folder makes paths too long for a socket
 	if err != nil {
@@ -65,7 +65,7 @@ func newOperator(t *testing.T, keystore, admin string) *operator {
 	}
 	t.Cleanup(func() { _ = gateway.Close() })
 	o := &operator{
-		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freeport.Take()),
+		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freeport.For(t)),
 		env: []string{
 			"ACCOUNT_ID=" + gateway.Config.Account, "GATEWAY_NAME=" + gateway.Config.Gateway, "GATEWAY_API_KEY=" + gateway.Config.Token,
 			"WORKERS_AI=" + gateway.Config.ProviderHeaders["workers-ai"]["Authorization"],

@@ -103,7 +103,7 @@ func start(t *testing.T) *server {
 	t.Cleanup(func() { _ = gateway.Close() })
 	folder := t.TempDir()
 	writeStore(t, folder, gateway)
-	tlsPort, plainPort := freeport.Take(), freeport.Take()
+	tlsPort, plainPort := freeport.For(t), freeport.For(t)
 	s := &server{
 		gateway: gateway,
 		https:   fmt.Sprintf("https://localhost:%d", tlsPort),

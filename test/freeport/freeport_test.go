@@ -13,10 +13,21 @@ func TestAPortIsTakenOnceAndNotWhereSomebodyListens(t *testing.T) {
 		defer func() { _ = listener.Close() }()
 	}
 	for range 100 {
-		port := Take()
+		port := For(t)
 		if port == next || seen[port] || port < first || port >= first+count {
 			t.Errorf("port %d was not to be taken", port)
 		}
 		seen[port] = true
+	}
+}
+
+func TestThereIsNoPortWhereSomebodyListensAtEach(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	if port, err := take(listener.Addr().(*net.TCPAddr).Port, 1); err == nil {
+		t.Errorf("port %d was taken", port)
 	}
 }

@@ -109,7 +109,15 @@ func writeEntries(path string, entries map[string]string) error {
 // start runs Caddy with that site, over plain HTTP/1.1. All that the servers are to have in common
 // is here.
 func (b *bench) start(ctx context.Context, name, site string) (*server, error) {
-	address, admin := fmt.Sprintf("127.0.0.1:%d", freeport.Take()), fmt.Sprintf("127.0.0.1:%d", freeport.Take())
+	port, err := freeport.Take()
+	if err != nil {
+		return nil, err
+	}
+	adminPort, err := freeport.Take()
+	if err != nil {
+		return nil, err
+	}
+	address, admin := fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", adminPort)
 	home := filepath.Join(b.folder, name)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, err

@@ -98,7 +98,11 @@ func (r *run) run(ctx context.Context) (err error) {
 
 	var ports [3]string
 	for i := range ports {
-		ports[i] = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
+		port, err := freeport.Take()
+		if err != nil {
+			return err
+		}
+		ports[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	r.url = "http://" + ports[0]
 	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String())
