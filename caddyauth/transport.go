@@ -107,7 +107,10 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 // compressed cannot be passed on piece by piece.
 var identity = []string{"identity"}
 
-// gather puts a short body into memory of its own, in a type that net/http knows. Go sends the header
+// gather sees to how a body leaves, and that it can be had again: Go sends a request once more on a new
+// connection if a kept one turns out dead.
+//
+// It puts a short body into memory of its own, in a type that net/http knows. Go sends the header
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
 // is read here so that what handlers between have made of it counts. A longer one stays as it is, but for
 // oneAtATime, and so does that of a stream: what it saves is little of what a stream takes, and the
@@ -117,8 +120,8 @@ func (c *handoff) gather(out *http.Request) error {
 		return nil
 	}
 	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
-		if out.GetBody != nil && out.ContentLength != int64(len(c.body.content)) {
-			out.GetBody = nil // it has what the handler sent, and not what one between has made of it
+		if out.ContentLength == int64(len(c.body.content)) { // else a handler between has put another in its place
+			out.GetBody = func() (io.ReadCloser, error) { return c.body.open(), nil }
 		}
 		out.Body = &oneAtATime{body: out.Body}
 		return nil

@@ -47,7 +47,7 @@ func transportOf(t *testing.T) (transport *Transport, writes *atomic.Int64) {
 // carrying is a request as it comes from the handler, by way of reverse_proxy.
 func carrying(t *testing.T, url, body string) *http.Request {
 	t.Helper()
-	carried := &handoff{authorization: []string{"Bearer " + testToken}}
+	carried := &handoff{authorization: []string{"Bearer " + testToken}, body: newRequestBody(0)}
 	ctx := context.WithValue(t.Context(), handoffKey{}, carried)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, io.NopCloser(struct{ io.Reader }{strings.NewReader(body)}))
 	if err != nil {

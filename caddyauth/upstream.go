@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -153,8 +152,6 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 	out.TransferEncoding = nil
 	out.ContentLength = int64(len(carried.body.content))
 	out.Body = carried.body.open()
-	// The transport sends the request again on a new connection if a kept one turns out dead.
-	out.GetBody = func() (io.ReadCloser, error) { return carried.body.open(), nil }
 	return out
 }
 

@@ -105,9 +105,12 @@ func TestAClientThatHangsUpWhileTheKeystoreIsAsked(t *testing.T) {
 // have the body again.
 func TestARequestCanBeSentAgain(t *testing.T) {
 	h := &Handler{}
-	carried := &handoff{body: newRequestBody(4)}
+	carried := &handoff{streamed: true, body: newRequestBody(4)}
 	copy(carried.body.content, "body")
 	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"})
+	if err := carried.gather(out); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		body, err := out.GetBody()
 		if err != nil {
