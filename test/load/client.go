@@ -47,8 +47,10 @@ func (c *conn) closed() bool {
 
 // raced reports whether a request met the server's closing of the connection and was not read: by
 // RFC 9112, section 9.3.1, it may be sent again. Anything else, a deadline above all, is a lost request.
+// Without a connection, err is that of dial: at a reload Caddy opens a second socket and closes the first,
+// and Linux resets what waits in the queue of the first (net.ipv4.tcp_migrate_req).
 func (c *conn) raced(err error) bool {
-	return !c.heard && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	return (c == nil || !c.heard) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
 // message is a request as it goes over the wire.

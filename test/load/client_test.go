@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -95,5 +97,12 @@ func TestOnlyWhatTheServerDidNotReadHasRaced(t *testing.T) {
 	}
 	if c, err := failed(answerOK, -time.Second); err == nil || c.raced(err) {
 		t.Errorf("a deadline: %v is one", err)
+	}
+	var none *conn
+	if err := os.NewSyscallError("connect", syscall.ECONNRESET); !none.raced(err) {
+		t.Errorf("a connection that was reset while it was made: %v is none", err)
+	}
+	if err := os.NewSyscallError("connect", syscall.ECONNREFUSED); none.raced(err) {
+		t.Errorf("a connection that was refused: %v is one", err)
 	}
 }

@@ -238,38 +238,44 @@ func (s *soaking) user(ctx context.Context, number int, rate float64) {
 	}
 }
 
-// request sends m, and once more if a reload closed the connection while it was on its way: HTTP's
-// clients do. What it returns is the connection to use next; nil: a new one.
+// request sends m, and once more if a reload closed the connection while it was made or m was on its
+// way: HTTP's clients do. What it returns is the connection to use next; nil: a new one.
 func (s *soaking) request(c *conn, m message, streamed bool) *conn {
 	for attempt := 0; ; attempt++ {
 		var err error
-		if c, err = s.usable(c); err != nil {
-			s.note(&s.lost, "dial: "+err.Error())
-			return nil
+		c, err = s.attempt(c, m, streamed)
+		again := c.raced(err) && s.closing() && attempt == 0
+		if c != nil && (err != nil || c.last) {
+			_ = c.Close()
+			c = nil
 		}
-		events := 0
-		status, err := c.do(m, func(piece []byte) {
-			_, n := stampOf(piece)
-			events += n
-		})
 		switch {
-		case err == nil && status == http.StatusOK && (!streamed || events == soakEvents):
+		case err == nil:
 			s.note(&s.answered, "")
-			if !c.last {
-				return c
-			}
-			_ = c.Close()
-			return nil
-		case c.raced(err) && s.closing() && attempt == 0:
-			s.note(&s.again, "")
-		default:
-			s.note(&s.lost, fmt.Sprintf("status %d, %d events, error %v", status, events, err))
-			_ = c.Close()
+			return c
+		case !again:
+			s.note(&s.lost, err.Error())
 			return nil
 		}
-		_ = c.Close()
-		c = nil
+		s.note(&s.again, "")
 	}
+}
+
+// attempt sends m by c, or by a new connection. The one that it returns is nil if none could be made.
+func (s *soaking) attempt(c *conn, m message, streamed bool) (*conn, error) {
+	c, err := s.usable(c)
+	if err != nil {
+		return c, err
+	}
+	events := 0
+	status, err := c.do(m, func(piece []byte) {
+		_, n := stampOf(piece)
+		events += n
+	})
+	if err != nil || status != http.StatusOK || streamed && events != soakEvents {
+		return c, errors.Join(fmt.Errorf("status %d, %d events", status, events), err)
+	}
+	return c, nil
 }
 
 // usable is the connection, or a new one if there is none or the server has closed it.
