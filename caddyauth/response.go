@@ -125,7 +125,7 @@ func (c client) Write(p []byte) (int, error) {
 }
 
 // errorMember is in each message that reports an error in an answer that passes.
-var errorMember = []byte(`"error`)
+var errorMember = openai.NewNeedle(`"e`, `rror`)
 
 // errorEvent is how the event begins that ends a stream with an error.
 var errorEvent = []byte(`data: {"error":`)
@@ -155,7 +155,7 @@ func (w *response) passOn(p []byte) error {
 	if w.events {
 		p, reported = w.passage.Pass(p)
 	}
-	if bytes.Contains(p, errorMember) {
+	if errorMember.In(p) {
 		p = w.carried.mask(p)
 	}
 	if reported != nil {
@@ -225,7 +225,7 @@ func (w *response) endStream(e *openai.Error) error {
 		w.rec.outcome = outcomeCut
 		e = incomplete
 	}
-	if bytes.Contains(rest, errorMember) {
+	if errorMember.In(rest) {
 		rest = w.carried.mask(rest)
 	}
 	if e != nil {

@@ -38,8 +38,9 @@ const (
 )
 
 var (
-	usageKey  = []byte(`"usage`)
-	geminiEnd = []byte(`Metadata`)
+	usageKey    = []byte(`"usage`)
+	usageNeedle = openai.NewNeedle(`"`, `usage`)
+	geminiEnd   = []byte(`Metadata`)
 )
 
 // maxUsage bounds an object that is taken for token counts.
@@ -72,7 +73,7 @@ func (s *UsageScanner) seek(p []byte) (rest []byte) {
 		s.before = p[0]
 		return p[1:]
 	}
-	i := bytes.Index(p, usageKey)
+	i := usageNeedle.Index(p)
 	if i < 0 {
 		s.beginning(p)
 		return nil

@@ -22,9 +22,9 @@ type Passage struct {
 }
 
 var (
-	errorMember   = []byte(`"error"`)
+	errorMember   = NewNeedle(`"e`, `rror"`)
 	choicesMember = []byte(`"choices"`)
-	finishReason  = []byte(`"finish_reason"`)
+	finishReason  = NewNeedle(`"`, `finish_reason"`)
 	responseEvent = []byte(`"type":"response.`)
 )
 
@@ -41,7 +41,7 @@ func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 	switch {
 	case p.reported:
 		return nil, nil
-	case len(p.line) == 0 && !bytes.Contains(piece, errorMember):
+	case len(p.line) == 0 && !errorMember.In(piece):
 		p.note(piece)
 		return piece, nil
 	}
@@ -60,7 +60,7 @@ func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 		out = append(append(out, line...), '\n')
 		p.line = rest
 	}
-	if !bytes.Contains(p.line, errorMember) || len(p.line) > maxObject {
+	if !errorMember.In(p.line) || len(p.line) > maxObject {
 		out = append(out, p.line...)
 		p.line = nil
 	}
@@ -84,7 +84,7 @@ func (p *Passage) Close() ([]byte, *Error) {
 // reportedIn returns the error that the line of an event reports as its member `error`.
 func reportedIn(line []byte) *Error {
 	data, ok := bytes.CutPrefix(line, []byte("data:"))
-	if !ok || !bytes.Contains(data, errorMember) || !ValidObject(bytes.TrimSpace(data)) {
+	if !ok || !errorMember.In(data) || !ValidObject(bytes.TrimSpace(data)) {
 		return nil
 	}
 	m := gjson.ParseBytes(data)
@@ -117,11 +117,11 @@ func (p *Passage) look(b []byte) {
 	}
 	p.begun = p.begun || bytes.Contains(b, choicesMember)
 	for rest := b; !p.finished; {
-		i := bytes.Index(rest, finishReason)
+		i := finishReason.Index(rest)
 		if i < 0 {
 			break
 		}
-		rest = bytes.TrimLeft(rest[i+len(finishReason):], ": ")
+		rest = bytes.TrimLeft(rest[i+len(`"finish_reason"`):], ": ")
 		p.finished = bytes.HasPrefix(rest, []byte(`"`))
 	}
 }

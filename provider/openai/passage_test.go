@@ -169,3 +169,15 @@ func FuzzPassage(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkPassage(b *testing.B) {
+	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"logprobs":null,"finish_reason":null}]}` + "\n\n")
+	var p Passage
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, e := p.Pass(chunk); e != nil {
+			b.Fatal(e)
+		}
+	}
+}
