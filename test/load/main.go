@@ -93,60 +93,79 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 	return nil
 }
 
-// measure does all rounds. Within a round the servers take turns at each measurement, so that what
-// else the machine does meets them alike.
+// measure does all rounds.
 func (b *bench) measure(ctx context.Context) error {
-	bare, err := b.start(ctx, "bare", bareSite(b.up.address))
-	if err != nil {
-		return err
-	}
-	defer bare.stop()
 	site, err := b.fileSite()
 	if err != nil {
 		return err
 	}
-	ours, err := b.start(ctx, "ours", site)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	gemini, err := b.start(ctx, "gemini", site) // what the one leaves in memory is not the other's
-	if err != nil {
-		return err
-	}
-	defer gemini.stop()
-	variants := []variant{{"bare", bare, passing, &b.up.served}, {"ours", ours, passing, &b.up.served}, {"gemini", gemini, translated, &b.up.served}}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		if err := b.setPace(ctx, variants[0]); err != nil {
+		if err := b.round(ctx, round, site); err != nil {
 			return err
 		}
-		for _, m := range b.measurements() {
-			if err := b.inTurn(ctx, m, variants, round); err != nil {
-				return fmt.Errorf("%s, %w", m.name, err)
-			}
-		}
-	}
-	for _, s := range []*server{bare, ours, gemini} {
-		b.got.add("peak", s.name, float64(s.memory("VmHWM"))/(1<<20))
 	}
 	for round := range min(b.rounds, 3) {
-		if err := b.openStreams(ctx, round); err != nil {
+		if err := b.openStreams(ctx, round, site); err != nil {
 			return err
 		}
 	}
 	return b.flood(ctx)
 }
 
-// setPace asks the base for as much as it can give: in each round anew, as what else the machine does
-// changes.
-func (b *bench) setPace(ctx context.Context, base variant) error {
-	b.up.script.Store(&script{})
-	r, err := loop(ctx, base, plan{connections: connections, size: 4 << 10}, b.length/2)
-	if err != nil {
-		return fmt.Errorf("half load: %w", err)
+// round does all measurements with servers of its own: how the memory of a process comes to lie makes it a
+// little faster or slower for as long as it lives. The servers take turns at each measurement, so that what
+// else the machine does meets them alike.
+func (b *bench) round(ctx context.Context, round int, site string) error {
+	variants := b.variants()
+	for i := range variants {
+		if err := b.serve(ctx, &variants[i], variants[i].name, site); err != nil {
+			return err
+		}
+		defer variants[i].server.stop()
 	}
-	b.pace = r.perSecond() / 2
+	if err := b.warm(ctx, variants); err != nil {
+		return err
+	}
+	for _, m := range b.measurements() {
+		if err := b.inTurn(ctx, m, variants, round); err != nil {
+			return fmt.Errorf("%s, %w", m.name, err)
+		}
+	}
+	for _, v := range variants {
+		b.got.add("peak", v.name, float64(v.server.memory("VmHWM"))/(1<<20))
+	}
+	return nil
+}
+
+// variants are what is set against each other: the base, and us with what passes and with what is translated,
+// each with a server of its own. What the one leaves in memory is not the other's.
+func (b *bench) variants() []variant {
+	return []variant{{"bare", nil, passing, &b.up.served}, {"ours", nil, passing, &b.up.served}, {"gemini", nil, translated, &b.up.served}}
+}
+
+// serve starts a variant's server, with that site unless it is the base.
+func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err error) {
+	if v.name == "bare" {
+		site = bareSite(b.up.address)
+	}
+	v.server, err = b.start(ctx, name, site)
+	return err
+}
+
+// warm has each server do what it does only once, and sets the pace by the base, which comes first: in each
+// round anew, as what else the machine does changes.
+func (b *bench) warm(ctx context.Context, variants []variant) error {
+	b.up.script.Store(&script{})
+	for i, v := range variants {
+		r, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length/2)
+		if err != nil {
+			return fmt.Errorf("warming %s: %w", v.name, err)
+		}
+		if i == 0 {
+			b.pace = r.perSecond() / 2
+		}
+	}
 	return nil
 }
 

@@ -23,12 +23,12 @@ func (b *bench) measurements() []measurement {
 	const second = time.Second // wrk takes no less
 	return []measurement{
 		{"throughput 4 KB", 10, second, b.throughput("4 KB", 4<<10)},
-		{"throughput 200 KB", 8, second, b.throughput("200 KB", 200<<10)},
+		{"throughput 200 KB", 6, second, b.throughput("200 KB", 200<<10)},
 		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
 		{"latency one", 8, second / 4, b.latency("one", 1)},
-		{"latency paced", 60, second / 4, b.latency("paced", connections)},
-		{"32 paced streams", 24, second / 2, b.pacedStreams(32)},
-		{"128 paced streams", 24, second / 2, b.pacedStreams(128)},
+		{"latency paced", 90, second / 4, b.latency("paced", connections)},
+		{"32 paced streams", 36, second / 2, b.pacedStreams(32)},
+		{"128 paced streams", 28, second / 2, b.pacedStreams(128)},
 		{"streams one by one", 8, second / 4, b.streamThroughput("one by one")},
 		{"streams at once", 6, second / 4, b.streamThroughput("at once")},
 	}

@@ -13,14 +13,9 @@ const late = 250 * time.Millisecond
 
 // openStreams holds as many streams open at once as are wanted, through servers that have just
 // started, and measures what each takes of the server's memory. Each stream gets an event a second.
-func (b *bench) openStreams(ctx context.Context, round int) error {
-	site, err := b.fileSite()
-	if err != nil {
-		return err
-	}
-	all := []variant{{"bare", nil, passing, &b.up.served}, {"ours", nil, passing, &b.up.served}, {"gemini", nil, translated, &b.up.served}}
-	for _, v := range rotated(all, round) {
-		if v.server, err = b.start(ctx, v.name+"-open", map[bool]string{true: bareSite(b.up.address), false: site}[v.name == "bare"]); err != nil {
+func (b *bench) openStreams(ctx context.Context, round int, site string) error {
+	for _, v := range rotated(b.variants(), round) {
+		if err := b.serve(ctx, &v, v.name+"-open", site); err != nil {
 			return err
 		}
 		err := b.hold(ctx, v)
