@@ -17,16 +17,13 @@ import (
 // read into is used for one request after the other, since making 200 KB anew for each costs more than
 // to check that they are JSON.
 //
-// The handler holds it until upstream answers, and each reader until it is closed or given back.
+// The handler holds it until upstream answers, and each reader until it is closed.
 type requestBody struct {
 	mu      sync.Mutex
 	content []byte
 	memory  *[]byte // what content is in, if that is of a pool
 	held    bool    // by the handler
-	readers int     // that are open, or lent
-
-	probe   [1]byte // what take reads first
-	reached bool    // and a reader of this body has been asked to read it there
+	readers int     // that are open
 }
 
 // release ends the handler's hold. It may be called again.
@@ -58,48 +55,14 @@ func (b *requestBody) open() io.ReadCloser {
 	return &bodyReader{body: b, closed: !b.held}
 }
 
-// take reads r, which is a reader of this body with whatever handlers between have put around it, to its
-// end at that length. Where they leave the reading to the body's own reader, it comes to lie where it lies
-// already, and nothing is copied; else it is a body of its own, which the caller holds.
-func (b *requestBody) take(r io.Reader, length int64) (*requestBody, error) {
-	if _, err := io.ReadFull(r, b.probe[:]); err != nil {
-		return nil, errLength
-	}
-	into := b
-	if !b.reached || length != int64(len(b.content)) {
-		into = newRequestBody(int(length))
-	}
-	into.content[0] = b.probe[0]
-	_, err := io.ReadFull(r, into.content[1:])
-	if err == nil {
-		_, err = io.ReadFull(r, b.probe[:])
-	}
-	switch {
-	case err == io.EOF:
-		return into, nil
-	case into != b:
-		into.release()
-	}
-	return nil, errLength
-}
-
-var errLength = errors.New("the request's body is not as long as it says")
-
-// lend returns a reader of the content that net/http knows to be in memory, unless the header is to leave
-// ahead of it. It does not notice its being closed: who has read it says so by giveBack.
-func (b *requestBody) lend(headerAhead bool) io.ReadCloser {
+// lend returns a reader of the content that net/http knows to be in memory. It does not notice its being
+// closed: who has read it says so by giveBack.
+func (b *requestBody) lend() io.ReadCloser {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.readers++
-	reader := bytes.NewReader(b.content)
-	if headerAhead {
-		return io.NopCloser(ahead{reader})
-	}
-	return io.NopCloser(reader)
+	return io.NopCloser(bytes.NewReader(b.content))
 }
-
-// ahead is a body in memory of which net/http does not know that.
-type ahead struct{ *bytes.Reader }
 
 // giveBack ends what one lend began.
 func (b *requestBody) giveBack() {
@@ -126,12 +89,7 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	case r.at == len(r.body.content):
 		return 0, io.EOF
 	}
-	rest := r.body.content[r.at:]
-	n := min(len(p), len(rest))
-	if n > 0 && &p[0] != &rest[0] { // else it is take that reads, and p what is read
-		copy(p, rest)
-		r.body.reached = r.body.reached || &p[0] == &r.body.probe[0]
-	}
+	n := copy(p, r.body.content[r.at:])
 	r.at += n
 	return n, nil
 }

@@ -4,36 +4,34 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
 )
 
-// conn is a connection to an upstream, below TLS if there is any. Over plain HTTP/1.1, a long body leaves it
-// from the memory that it is in: io.Copy does not see that behind the limit which Go's client sets, and copies
-// it through memory that it makes anew.
+// conn is a connection to an upstream, below TLS if there is any. A long body over plain HTTP/1.1 leaves
+// in few writes, from memory that serves one after the other: io.Copy makes 32 KB anew for each, which
+// is more than all else that a request takes, and writes no more at once.
 type conn struct{ net.Conn }
+
+// A body leaves in pieces: a first one, which the upstream reads while the next is made, and then what is
+// left of a conversation with an agent, mostly, at once.
+const (
+	firstPiece = 64 << 10
+	bodyPiece  = 256 << 10
+)
+
+var bodyPieces = sync.Pool{New: func() any { return new([bodyPiece]byte) }}
 
 // ReadFrom sends a body. Go's HTTP/1.1 client has io.Copy call it.
 func (c conn) ReadFrom(body io.Reader) (int64, error) {
-	if limited, ok := body.(*io.LimitedReader); ok {
-		if memory, ok := limited.R.(io.WriterTo); ok {
-			return memory.WriteTo(&limitedWriter{c.Conn, limited})
-		}
+	piece := bodyPieces.Get().(*[bodyPiece]byte)
+	defer bodyPieces.Put(piece)
+	to := struct{ io.Writer }{c.Conn}
+	first, err := io.CopyBuffer(to, io.LimitReader(body, firstPiece), piece[:firstPiece])
+	if err != nil || first < firstPiece {
+		return first, err
 	}
-	return io.Copy(c.Conn, body)
-}
-
-// limitedWriter takes no more than its limit, as the reader would have given.
-type limitedWriter struct {
-	to    io.Writer
-	limit *io.LimitedReader
-}
-
-func (w *limitedWriter) Write(p []byte) (int, error) {
-	n, err := w.to.Write(p[:min(int64(len(p)), w.limit.N)])
-	w.limit.N -= int64(n)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	return n, err
+	rest, err := io.CopyBuffer(to, body, piece[:])
+	return first + rest, err
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

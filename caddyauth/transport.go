@@ -40,10 +40,13 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 
 // A short request fits into the write buffer, its header with its body. An editor sends those most
 // often, for the completion of a line with some 4 KB around it.
-const writeBuffer = 8 << 10
+const (
+	writeBuffer  = 8 << 10
+	maxShortBody = 7 << 10
+)
 
 // Provision sets up the transport, with a buffer that a short request fits into, and connections that
-// take long ones as they are.
+// take long ones in few pieces.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, writeBuffer)
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
@@ -104,35 +107,43 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 // compressed cannot be passed on piece by piece.
 var identity = []string{"identity"}
 
-// gather has a body leave from the memory that it is in, where it can be had again: Go sends a request once
-// more on a new connection if a kept one turns out dead. The body is read here so that what handlers between
-// have made of it counts. Of a length that one of them does not know, it leaves as they make it.
+// gather sees to how a body leaves, and that it can be had again: Go sends a request once more on a new
+// connection if a kept one turns out dead.
 //
-// Go sends the header ahead of any body that it does not know to be in memory, and so takes two writes and two
-// packets where the body is short. A stream's does so all the same: what one write saves is little of what a
-// stream takes, and the upstream that has the header wakes while the body is on its way.
-func (c *handoff) gather(out *http.Request) (err error) {
-	switch {
-	case out.Body == nil || out.ContentLength == 0:
+// It puts a short body into memory of its own, in a type that net/http knows. Go sends the header
+// ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
+// is read here so that what handlers between have made of it counts. A longer one stays as it is, but for
+// oneAtATime, and so does that of a stream: what it saves is little of what a stream takes, and the
+// upstream that has the header wakes while the body is on its way.
+func (c *handoff) gather(out *http.Request) error {
+	if out.Body == nil || out.ContentLength == 0 {
 		return nil
-	case out.ContentLength < 0:
+	}
+	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
+		if out.ContentLength == int64(len(c.body.content)) { // else a handler between has put another in its place
+			out.GetBody = func() (io.ReadCloser, error) { return c.body.open(), nil }
+		}
 		out.Body = &oneAtATime{body: out.Body}
 		return nil
 	}
-	if c.leaving == nil { // not of an attempt before, which has found no upstream
-		c.leaving, err = c.body.take(out.Body, out.ContentLength)
+	if c.short == nil { // not of an attempt before, which has found no upstream
+		short := newRequestBody(int(out.ContentLength) + 1)
+		n, err := io.ReadFull(out.Body, short.content)
 		_ = out.Body.Close()
-		if err != nil {
-			return err
+		if err != io.ErrUnexpectedEOF || int64(n) != out.ContentLength {
+			short.release()
+			return errors.New("the request's body is not as long as it says")
 		}
+		short.content = short.content[:n]
+		c.short = short
 	}
 	// reverse_proxy has made the trace for this attempt alone. Without it, the memory is the garbage
 	// collector's in the end.
 	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil && trace.WroteRequest == nil {
-		trace.WroteRequest = func(httptrace.WroteRequestInfo) { c.leaving.giveBack() }
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { c.short.giveBack() }
 	}
-	out.GetBody = func() (io.ReadCloser, error) { return c.leaving.lend(c.streamed), nil }
-	out.Body = c.leaving.lend(c.streamed)
+	out.GetBody = func() (io.ReadCloser, error) { return c.short.lend(), nil }
+	out.Body = c.short.lend()
 	return nil
 }
 

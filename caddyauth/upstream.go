@@ -36,9 +36,8 @@ type handoff struct {
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
-	// leaving is what handlers between have made of it, once an attempt to send it has been made: body
-	// itself, mostly.
-	leaving *requestBody
+	// short is a copy of it, if it is short and an attempt to send it has been made.
+	short *requestBody
 
 	// streamed says that the client wants the answer in pieces, the first of them soon.
 	streamed bool
@@ -56,11 +55,11 @@ type handoff struct {
 
 type handoffKey struct{}
 
-// release ends the handler's hold on the request's body, and on what has become of it.
+// release ends the handler's hold on the request's body.
 func (c *handoff) release() {
 	c.body.release()
-	if c.leaving != nil {
-		c.leaving.release()
+	if c.short != nil {
+		c.short.release()
 	}
 }
 
