@@ -297,8 +297,8 @@ func FuzzParseRequest(f *testing.F) {
 
 // Strings are looked at many bytes at a time: what is in one must be found wherever it stands.
 func TestAStringIsJSONOrNotWhereverItsCharactersStand(t *testing.T) {
-	for _, odd := range []string{"\x00", "\n", "\x1f", " ", "\x7f", "\x80", "\xff", `\`, `\\`, `\"`, `"`, `\n\t`, `\u00e9`, `\u00g9`, `\x`} {
-		for length := range 100 {
+	for _, odd := range []string{"\x00", "\n", "\x1f", " ", "\x7f", "\x80", "\xff", `\`, `\\`, `\"`, `"`, `\n\t`, `\\\n`, `\u00e9`, `\u00g9`, `\x`, `\\x`, `\]`, `\\]]`} {
+		for length := range 140 {
 			for at := range length + 1 {
 				text := strings.Repeat("é", length/2) + strings.Repeat("x", length%2)
 				body := []byte(`{"a":"` + text[:at] + odd + text[at:] + `","b":1}`)

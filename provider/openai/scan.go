@@ -228,44 +228,84 @@ func (s *scanner) plain() bool {
 	return false
 }
 
-// string leaves the search to bytes.IndexByte, which compares many bytes at a time where the processor
-// can: prompts are long strings, and here is where a request's time goes.
+// string leaves the search for the end to bytes.IndexByte, which compares many bytes at a time where the
+// processor can: prompts are long strings, and here is where a request's time goes.
 func (s *scanner) string() error {
-	b, start := s.b, s.i+1
-	for i := start; ; {
-		length := bytes.IndexByte(b[i:], '"')
+	start := s.i + 1
+	end := start
+	for {
+		length := bytes.IndexByte(s.b[end:], '"')
 		if length < 0 {
 			return errNotJSON
 		}
-		end := i + length
-		for i < end {
-			if b[i] != '\\' { // escapes come in runs, as indented code has them
-				plain := bytes.IndexByte(b[i:end], '\\')
-				if plain < 0 {
-					i = end
-					break
-				}
-				i += plain
-			}
-			if short[b[i+1]] { // there is the quote at least
-				i += 2
-				continue
-			}
-			n := escape(b[i:])
-			if n == 0 {
-				return errNotJSON
-			}
-			i += n
+		if end += length; !escaped(s.b[start:], end-start) {
+			break
 		}
-		switch {
-		case i > end: // the quote is escaped
-			continue
-		case hasControl(b[start:end]):
-			return errNotJSON
-		}
-		s.i = end + 1
-		return nil
+		end++
 	}
+	text := s.b[start : end+1] // the quote too, so that something follows each backslash
+	if hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !escapesValid(text) {
+		return errNotJSON
+	}
+	s.i = end + 1
+	return nil
+}
+
+// escaped reports whether the character at i belongs to an escape sequence that a backslash before it
+// begins: an odd number of them does.
+func escaped(text []byte, i int) bool {
+	backslashes := 0
+	for i > backslashes && text[i-backslashes-1] == '\\' {
+		backslashes++
+	}
+	return backslashes%2 == 1
+}
+
+// escapesValid reports whether all escape sequences in text are valid, which ends with its quote. Each line of
+// code that is quoted has some, too many to search for one after the other: it marks the backslashes of
+// 64 bytes at once, a bit each, and looks at what follows them, in whatever order they come.
+func escapesValid(text []byte) bool {
+	if len(text) < 64 {
+		for i := range len(text) - 1 {
+			if text[i] == '\\' && !escapeValid(text, i) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < len(text); i += 64 {
+		i = min(i, len(text)-64) // the last bytes with some before them again
+		for marks := backslashes((*[64]byte)(text[i:])); marks != 0; marks &= marks - 1 {
+			mark := bits.TrailingZeros64(marks)
+			if at := i + mark%8*8 + mark/8; !short[text[at+1]] && !escapeValid(text, at) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// backslashes marks those of b, and perhaps brackets behind one: bit 8i+j stands for b[i+8j].
+func backslashes(b *[64]byte) (marks uint64) {
+	const all = '\\' * ones
+	x0, x1 := binary.LittleEndian.Uint64(b[:])^all, binary.LittleEndian.Uint64(b[8:])^all
+	x2, x3 := binary.LittleEndian.Uint64(b[16:])^all, binary.LittleEndian.Uint64(b[24:])^all
+	marks = (x0 - ones) &^ x0 & tops
+	marks = marks>>1 | (x1-ones)&^x1&tops
+	marks = marks>>1 | (x2-ones)&^x2&tops
+	marks = marks>>1 | (x3-ones)&^x3&tops
+	x0, x1 = binary.LittleEndian.Uint64(b[32:])^all, binary.LittleEndian.Uint64(b[40:])^all
+	x2, x3 = binary.LittleEndian.Uint64(b[48:])^all, binary.LittleEndian.Uint64(b[56:])^all
+	marks = marks>>1 | (x0-ones)&^x0&tops
+	marks = marks>>1 | (x1-ones)&^x1&tops
+	marks = marks>>1 | (x2-ones)&^x2&tops
+	return marks>>1 | (x3-ones)&^x3&tops
+}
+
+// escapeValid reports whether there is nothing wrong at i: a backslash begins a sequence that is valid, or
+// is part of one.
+func escapeValid(text []byte, i int) bool {
+	return text[i] != '\\' || escaped(text, i) || escape(text[i:]) > 0
 }
 
 // hasControl reports whether one of the bytes is a control character. It subtracts a space from eight

@@ -22,8 +22,8 @@ type measurement struct {
 func (b *bench) measurements() []measurement {
 	const second = time.Second // wrk takes no less
 	return []measurement{
-		{"throughput 4 KB", 10, second, b.throughput("4 KB", 4<<10)},
-		{"throughput 200 KB", 6, second, b.throughput("200 KB", 200<<10)},
+		{"throughput 4 KB", 14, second, b.throughput("4 KB", 4<<10)},
+		{"throughput 200 KB", 10, second, b.throughput("200 KB", 200<<10)},
 		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
 		{"latency one", 8, second / 4, b.latency("one", 1)},
 		{"latency paced", 90, second / 4, b.latency("paced", connections)},
