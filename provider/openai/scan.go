@@ -232,33 +232,28 @@ func (s *scanner) plain() bool {
 // processor can: prompts are long strings, and here is where a request's time goes.
 func (s *scanner) string() error {
 	start := s.i + 1
-	end := start
-	for {
+	for end := start; ; end++ {
 		length := bytes.IndexByte(s.b[end:], '"')
 		if length < 0 {
 			return errNotJSON
 		}
-		if end += length; !escaped(s.b[start:], end-start) {
-			break
+		end += length
+		if escaped(s.b[start:end]) {
+			continue
 		}
-		end++
+		text := s.b[start : end+1] // the quote too, so that something follows each backslash
+		if hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !escapesValid(text) {
+			return errNotJSON
+		}
+		s.i = end + 1
+		return nil
 	}
-	text := s.b[start : end+1] // the quote too, so that something follows each backslash
-	if hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !escapesValid(text) {
-		return errNotJSON
-	}
-	s.i = end + 1
-	return nil
 }
 
-// escaped reports whether the character at i belongs to an escape sequence that a backslash before it
-// begins: an odd number of them does.
-func escaped(text []byte, i int) bool {
-	backslashes := 0
-	for i > backslashes && text[i-backslashes-1] == '\\' {
-		backslashes++
-	}
-	return backslashes%2 == 1
+// escaped reports whether what follows text belongs to an escape sequence that its last byte begins: with
+// an odd number of backslashes at its end, it does.
+func escaped(text []byte) bool {
+	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
 
 // escapesValid reports whether all escape sequences in text are valid, which ends with its quote. Each line of
@@ -267,7 +262,7 @@ func escaped(text []byte, i int) bool {
 func escapesValid(text []byte) bool {
 	if len(text) < 64 {
 		for i := range len(text) - 1 {
-			if text[i] == '\\' && !escapeValid(text, i) {
+			if !escapeValid(text, i) {
 				return false
 			}
 		}
@@ -287,25 +282,26 @@ func escapesValid(text []byte) bool {
 
 // backslashes marks those of b, and perhaps brackets behind one: bit 8i+j stands for b[i+8j].
 func backslashes(b *[64]byte) (marks uint64) {
-	const all = '\\' * ones
-	x0, x1 := binary.LittleEndian.Uint64(b[:])^all, binary.LittleEndian.Uint64(b[8:])^all
-	x2, x3 := binary.LittleEndian.Uint64(b[16:])^all, binary.LittleEndian.Uint64(b[24:])^all
-	marks = (x0 - ones) &^ x0 & tops
-	marks = marks>>1 | (x1-ones)&^x1&tops
-	marks = marks>>1 | (x2-ones)&^x2&tops
-	marks = marks>>1 | (x3-ones)&^x3&tops
-	x0, x1 = binary.LittleEndian.Uint64(b[32:])^all, binary.LittleEndian.Uint64(b[40:])^all
-	x2, x3 = binary.LittleEndian.Uint64(b[48:])^all, binary.LittleEndian.Uint64(b[56:])^all
-	marks = marks>>1 | (x0-ones)&^x0&tops
-	marks = marks>>1 | (x1-ones)&^x1&tops
-	marks = marks>>1 | (x2-ones)&^x2&tops
-	return marks>>1 | (x3-ones)&^x3&tops
+	marks = mark(marks, b[:])
+	marks = mark(marks, b[8:])
+	marks = mark(marks, b[16:])
+	marks = mark(marks, b[24:])
+	marks = mark(marks, b[32:])
+	marks = mark(marks, b[40:])
+	marks = mark(marks, b[48:])
+	return mark(marks, b[56:])
+}
+
+// mark makes room in marks for the next eight bytes, and marks the backslashes among them.
+func mark(marks uint64, b []byte) uint64 {
+	x := binary.LittleEndian.Uint64(b) ^ '\\'*ones
+	return marks>>1 | (x-ones)&^x&tops
 }
 
 // escapeValid reports whether there is nothing wrong at i: a backslash begins a sequence that is valid, or
 // is part of one.
 func escapeValid(text []byte, i int) bool {
-	return text[i] != '\\' || escaped(text, i) || escape(text[i:]) > 0
+	return text[i] != '\\' || short[text[i+1]] || isUnicode(text[i+1:]) || escaped(text[:i])
 }
 
 // hasControl reports whether one of the bytes is a control character. It subtracts a space from eight
@@ -340,24 +336,15 @@ func hasControl(b []byte) bool {
 // short are the characters that make an escape sequence with a backslash alone.
 var short = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
-// escape returns the length of the escape sequence at the start of b, 0 if it is none.
-func escape(b []byte) int {
-	if len(b) < 2 {
-		return 0
+// isUnicode reports whether text begins with what makes an escape sequence of a code unit.
+func isUnicode(text []byte) bool {
+	if len(text) < 5 || text[0] != 'u' {
+		return false
 	}
-	switch {
-	case short[b[1]]:
-		return 2
-	case b[1] == 'u':
-		if len(b) < 6 {
-			return 0
+	for _, c := range text[1:5] {
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
 		}
-		for _, c := range b[2:6] {
-			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
-				return 0
-			}
-		}
-		return 6
 	}
-	return 0
+	return true
 }
