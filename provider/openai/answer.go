@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,6 +26,12 @@ type Answer struct {
 	usage   *Usage
 	out     bool // the client has something of a stream
 	failed  bool // an error frame was the last thing out
+	closed  bool // the answer has come to its end
+
+	event      []byte // that the message to be decoded came in; nil: it may not pass
+	passed     []byte // what chunks that passed have for created and model; nil: none has
+	usageEvent []byte // with the token counts, which passes at the end
+	whole      []byte // a JSON object that passes
 }
 
 // choice is one of the answers that a client asked for with n.
@@ -40,6 +47,9 @@ type choice struct {
 	begun           bool
 	finish          string
 	last            string // what FinishLast noted
+	finishEvent     []byte // the event with it, which passes at the end
+
+	textHalf, reasoningHalf, refusalHalf half
 }
 
 // NewAnswer makes an Answer that writes to dst.
@@ -50,8 +60,12 @@ func NewAnswer(dst io.Writer, form Form) *Answer {
 // SetID gives the answer the provider's id. It counts only before anything else is said; without
 // it, an id is made.
 func (a *Answer) SetID(id string) {
-	if a.id == "" && id != "" {
-		a.id = a.prefix() + id
+	switch {
+	case a.id != "" || id == "":
+	case a.form.Pass:
+		a.id = id // as chunks that pass have it
+	default:
+		a.id = a.prefix() + strings.TrimPrefix(id, "chatcmpl-")
 	}
 }
 
@@ -75,7 +89,7 @@ func (a *Answer) Text(index int, text string) {
 	if c.finish != "" {
 		return
 	}
-	text, stopped := c.stop.next(text)
+	text, stopped := c.stop.next(c.textHalf.join(text))
 	a.say(index, c, text)
 	if stopped {
 		a.Finish(index, FinishStop)
@@ -102,7 +116,14 @@ func (a *Answer) say(index int, c *choice, text string) {
 // completions have no place for it.
 func (a *Answer) Reasoning(index int, text string) {
 	c := a.choice(index)
-	if text == "" || a.form.Completion || c.finish != "" {
+	if a.form.Completion || c.finish != "" {
+		return
+	}
+	a.sayReasoning(index, c, c.reasoningHalf.join(text))
+}
+
+func (a *Answer) sayReasoning(index int, c *choice, text string) {
+	if text == "" {
 		return
 	}
 	if !a.form.Stream {
@@ -135,16 +156,23 @@ func (a *Answer) Finish(index int, reason string) {
 	if c.finish != "" {
 		return
 	}
+	a.sayReasoning(index, c, c.reasoningHalf.rest())
+	a.sayRefusal(index, c, c.refusalHalf.rest())
 	a.release(index, c)
 	if c.stop.stopped {
 		reason = FinishStop
 	}
 	a.sayCalls(index, c, true)
 	c.finish = a.finishReason(c, reason)
-	reason = c.finish
 	if !a.form.Stream {
 		return
 	}
+	if len(c.finishEvent) > 0 && c.finish == reason {
+		a.borrow()
+		a.buf = append(a.buf, c.finishEvent...)
+		return
+	}
+	reason = c.finish
 	a.begin(index, c)
 	if a.form.Completion {
 		a.completionChunk(index, "", reason)
@@ -153,8 +181,14 @@ func (a *Answer) Finish(index int, reason string) {
 	a.endDelta(a.delta(index), reason)
 }
 
-// release says the text that was held back as the possible beginning of a stop word.
-func (a *Answer) release(index int, c *choice) { a.say(index, c, c.stop.rest()) }
+// release says the text that was held back as the possible beginning of a stop word, or of a character.
+func (a *Answer) release(index int, c *choice) {
+	text := ""
+	if c.textHalf.n > 0 {
+		text, _ = c.stop.next(c.textHalf.rest())
+	}
+	a.say(index, c, text+c.stop.rest())
+}
 
 // Finished reports whether all choices that were begun have ended.
 func (a *Answer) Finished() bool {
@@ -176,7 +210,7 @@ func (a *Answer) End() {
 }
 
 // begun reports whether the provider has said anything.
-func (a *Answer) begun() bool { return len(a.choices) > 0 }
+func (a *Answer) begun() bool { return len(a.choices) > 0 || a.whole != nil }
 
 // stopped reports whether stop words of ours have ended every choice.
 func (a *Answer) stopped() bool {
@@ -213,7 +247,12 @@ const maxLent = 64 << 10
 // Close ends the answer. Where the provider said less than a whole answer, a stream ends with an
 // error and a JSON object is not written at all: the error is returned.
 func (a *Answer) Close() error {
-	if a.failed {
+	if a.failed || a.closed {
+		return a.Flush()
+	}
+	a.closed = true
+	if a.whole != nil {
+		a.buf = a.whole
 		return a.Flush()
 	}
 	a.finishLast()
@@ -224,7 +263,10 @@ func (a *Answer) Close() error {
 		return a.Fail(errIncomplete)
 	}
 	if a.form.Stream {
-		if a.form.Usage && a.usage != nil {
+		if len(a.usageEvent) > 0 {
+			a.borrow()
+			a.buf = append(a.buf, a.usageEvent...)
+		} else if a.form.Usage && a.usage != nil {
 			a.buf = append(a.start(), `],"usage":`...)
 			a.buf = a.usage.append(a.buf)
 			a.buf = append(a.buf, "}\n\n"...)
@@ -239,6 +281,7 @@ func (a *Answer) Close() error {
 // Fail ends a stream with e, after what was said before it; what would be a JSON object is
 // dropped and e returned.
 func (a *Answer) Fail(e *Error) error {
+	a.closed = true
 	if !a.form.Stream {
 		return e
 	}
@@ -274,16 +317,25 @@ func (a *Answer) start() []byte {
 		} else {
 			a.head = append(a.head, `"chat.completion.chunk","created":`...)
 		}
-		a.head = strconv.AppendInt(a.head, a.created, 10)
-		a.head = append(a.head, `,"model":`...)
-		a.head = AppendString(a.head, a.form.Model)
+		if a.passed != nil {
+			a.head = append(a.head, a.passed...)
+		} else {
+			a.head = strconv.AppendInt(a.head, a.created, 10)
+			a.head = append(a.head, `,"model":`...)
+			a.head = AppendString(a.head, a.form.Model)
+		}
 		a.head = append(a.head, `,"choices":[`...)
 	}
+	a.borrow()
+	return append(a.buf, a.head...)
+}
+
+// borrow makes a.buf ready to be appended to.
+func (a *Answer) borrow() {
 	if a.buf == nil {
 		a.lent = buffers.Get().(*[]byte)
 		a.buf = *a.lent
 	}
-	return append(a.buf, a.head...)
 }
 
 // begin writes the chunk that opens a choice of a chat.

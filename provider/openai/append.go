@@ -8,7 +8,7 @@ import (
 )
 
 // AppendString appends s as a JSON string. Characters beyond ASCII stay as they are; what is no
-// valid UTF-8 becomes U+FFFD.
+// valid UTF-8 becomes U+FFFD, and so does half a surrogate pair, which Reader.String may return.
 func AppendString(b []byte, s string) []byte {
 	if i := plainLength(s); i < len(s) {
 		return appendEscaped(b, s, i)
@@ -50,8 +50,11 @@ func appendEscaped(b []byte, s string, i int) []byte {
 		case c >= utf8.RuneSelf:
 			var r rune
 			if r, n = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && n == 1 {
+				if isSurrogate(s[i:]) {
+					n = surrogateLength
+				}
 				b = append(append(b, s[clean:i]...), "\uFFFD"...)
-				clean = i + 1
+				clean = i + n
 			}
 		case c < ' ' || c == '"' || c == '\\':
 			b = appendEscape(append(b, s[clean:i]...), c)
@@ -91,7 +94,21 @@ func appendStrings(b []byte, all []string) []byte {
 
 // AppendUnquoted appends the text of a valid JSON string; raw includes its quotes. Half a surrogate
 // pair becomes U+FFFD; what is no valid UTF-8 stays.
-func AppendUnquoted(b, raw []byte) []byte {
+func AppendUnquoted(b, raw []byte) []byte { return appendUnquoted(b, raw, utf8.AppendRune) }
+
+// appendPiece is AppendUnquoted for a string that may be a piece of a text: it keeps half a surrogate
+// pair, whose other half may begin the next piece.
+func appendPiece(b, raw []byte) []byte {
+	return appendUnquoted(b, raw, func(b []byte, r rune) []byte {
+		if utf16.IsSurrogate(r) {
+			return appendSurrogate(b, r)
+		}
+		return utf8.AppendRune(b, r)
+	})
+}
+
+// appendUnquoted appends the text of a valid JSON string, with appendRune for each escape by number.
+func appendUnquoted(b, raw []byte, appendRune func(b []byte, r rune) []byte) []byte {
 	for raw = raw[1 : len(raw)-1]; ; {
 		plain := bytes.IndexByte(raw, '\\')
 		if plain < 0 {
@@ -101,7 +118,7 @@ func AppendUnquoted(b, raw []byte) []byte {
 		raw = raw[plain:]
 		if raw[1] == 'u' {
 			r, n := unescapeRune(raw)
-			b, raw = utf8.AppendRune(b, r), raw[n:]
+			b, raw = appendRune(b, r), raw[n:]
 			continue
 		}
 		b, raw = append(b, unescape(raw[1])), raw[2:]
@@ -141,7 +158,8 @@ func unescape(letter byte) byte {
 	return letter
 }
 
-// unescapeRune reads an escape by number such as \u00e9, or a surrogate pair of two.
+// unescapeRune reads an escape by number such as \u00e9, or a surrogate pair of two. Half a pair is
+// returned as it is.
 func unescapeRune(raw []byte) (r rune, n int) {
 	r = hexRune(raw)
 	if !utf16.IsSurrogate(r) {
@@ -152,7 +170,7 @@ func unescapeRune(raw []byte) (r rune, n int) {
 			return r, 12
 		}
 	}
-	return utf8.RuneError, 6
+	return r, 6
 }
 
 // hexRune is the number of an escape.

@@ -8,101 +8,166 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// DecodeChat reads a chat.completion.chunk, a chat.completion or a text_completion, also those that
-// keep to OpenAI's types less than OpenAI does.
-func DecodeChat(message []byte, a *Answer) error {
-	if !ValidObject(message) {
-		return errUnreadable
-	}
-	return DecodeChatObject(gjson.ParseBytes(message), a)
-}
+// DecodeChat returns the Decode of one answer that is made of chat.completion.chunk, chat.completion or
+// text_completion, also of those that keep to OpenAI's types less than OpenAI does.
+func DecodeChat() Decode { return new(ChatDecoder).Decode }
 
-// DecodeChatObject is DecodeChat for an object that is known to be valid.
-func DecodeChatObject(m gjson.Result, a *Answer) error {
-	DecodeUsage(m.Get("usage"), a)
-	DecodeUsage(m.Get("x_groq.usage"), a) // where the client has not asked for it
-	if e := Reported(m); e != nil {
-		return e
+// ChatDecoder reads the messages of one answer in OpenAI's format.
+type ChatDecoder struct{ frame chatFrame }
+
+// Decode reads a message and says it on a.
+func (d *ChatDecoder) Decode(message []byte, a *Answer) error {
+	answers, err := d.DecodeIfChat(message, a)
+	if err == nil && !answers {
+		return nil // it says nothing
 	}
-	a.SetID(strings.TrimPrefix(m.Get("id").Str, "chatcmpl-"))
-	var err error
-	m.Get("choices").ForEach(func(_, c gjson.Result) bool {
-		index := int(c.Get("index").Int())
-		if index >= 0 && index < maxChoices {
-			decodeChoice(index, c, a)
-		}
-		if reason := c.Get("finish_reason").Str; reason == "error" || reason == "insufficient_system_resource" { // Mistral's and DeepSeek's
-			err = UpstreamBroken("Try again: the provider broke its answer off.")
-		}
-		return err == nil
-	})
 	return err
 }
 
-// decodeChoice reads a choice. Nothing of it is missed because of what stands beside it.
-func decodeChoice(index int, c gjson.Result, a *Answer) {
-	said := c.Get("delta")
-	if !said.Exists() {
-		said = c.Get("message")
+// DecodeIfChat is Decode, and reports whether the message has choices: without, it may be of another
+// format, and nothing but its error and its token counts has been read.
+func (d *ChatDecoder) DecodeIfChat(message []byte, a *Answer) (bool, error) {
+	f := &d.frame
+	if !f.read(message) {
+		return false, errUnreadable
 	}
-	if said.Get("role").Str != "" {
+	decodeUsage(f.usage, a)
+	decodeUsage(f.groqUsage, a) // where the client has not asked for it
+	if f.reports {
+		if e := Reported(gjson.ParseBytes(message)); e != nil {
+			return f.answers, e
+		}
+	}
+	if !f.answers || a.pass(f, message) {
+		return f.answers, nil
+	}
+	a.SetID(stringOf(f.id))
+	for i := range f.choices {
+		c := &f.choices[i]
+		if number := c.number(); number >= 0 {
+			decodeChoice(number, c, a)
+		}
+		if reason := stringOf(c.finish); reason == "error" || reason == "insufficient_system_resource" { // Mistral's and DeepSeek's
+			return true, UpstreamBroken("Try again: the provider broke its answer off.")
+		}
+	}
+	return true, nil
+}
+
+// decodeUsage notes OpenAI's usage object, if it is one.
+func decodeUsage(raw []byte, a *Answer) {
+	if len(raw) > 0 && raw[0] == '{' {
+		DecodeUsage(gjson.ParseBytes(raw), a)
+	}
+}
+
+// decodeChoice reads a choice. Nothing of it is missed because of what stands beside it.
+func decodeChoice(index int, c *chatChoice, a *Answer) {
+	if stringOf(c.role) != "" {
 		a.Begin(index)
 	}
-	reasoning := said.Get("reasoning_content")
-	if reasoning.Type == gjson.Null || reasoning.Raw == `""` {
-		reasoning = said.Get("reasoning")
+	reasoning := c.reasoning
+	if isNone(reasoning) || string(reasoning) == `""` {
+		reasoning = c.thinking
 	}
-	if reasoning.Type != gjson.JSON {
-		a.Reasoning(index, Text(reasoning))
+	if !isNone(reasoning) && reasoning[0] != '{' && reasoning[0] != '[' {
+		a.Reasoning(index, RawText(reasoning))
 	}
-	a.Text(index, Text(said.Get("content")))
-	a.Text(index, Text(c.Get("text")))
-	a.Refusal(index, said.Get("refusal").Str)
-	DecodeCalls(index, said.Get("tool_calls"), a)
-	if function := said.Get("function_call"); function.IsObject() {
-		decodeCall(index, 0, function, gjson.Result{}, a)
+	a.Text(index, RawText(c.content))
+	a.Text(index, RawText(c.text))
+	a.Refusal(index, stringOf(c.refusal))
+	DecodeCalls(index, c.calls, a)
+	if len(c.function) > 0 && c.function[0] == '{' {
+		part, whole := readCall(c.function).part()
+		a.ToolCallPart(index, 0, part, whole)
 	}
-	decodeLogprobs(index, c.Get("logprobs.content"), a)
-	if reason := c.Get("finish_reason").Str; reason != "" {
+	if len(c.logprobs) > 0 && c.logprobs[0] == '{' {
+		decodeLogprobs(index, gjson.GetBytes(c.logprobs, "content"), a)
+	}
+	if reason := stringOf(c.finish); reason != "" {
 		a.FinishLast(index, reason)
 	}
 }
 
+// callFrame is a tool call, or a piece of one, whose values stay JSON.
+type callFrame struct {
+	index, id, kind, extra []byte
+	function               bool // whether there is an object function
+	name, arguments        []byte
+}
+
 // DecodeCalls reads an array of tool calls, or of pieces of them.
-func DecodeCalls(index int, calls gjson.Result, a *Answer) {
-	if !calls.IsArray() {
+func DecodeCalls(index int, calls []byte, a *Answer) {
+	if len(calls) == 0 || calls[0] != '[' {
 		return
 	}
 	position := 0
-	calls.ForEach(func(_, t gjson.Result) bool {
+	r := NewReader(calls)
+	r.Array(func() {
+		t := readCall(r.Raw())
 		key := position
-		if named := t.Get("index"); named.Type == gjson.Number {
-			key = int(named.Int())
+		if isNumber(t.index) {
+			key = int(gjson.ParseBytes(t.index).Int())
 		}
-		decodeCall(index, key, t, t.Get("function"), a)
+		part, whole := t.part()
+		a.ToolCallPart(index, key, part, whole)
 		position++
-		return true
 	})
 }
 
-// decodeCall reads a piece of a tool call. Workers AI has the function's name and arguments also
-// beside the id, and arguments that are an object.
-func decodeCall(index, key int, t, function gjson.Result, a *Answer) {
-	if !function.IsObject() {
-		function = t
+// readCall reads a piece of a tool call. Workers AI has the function's name and arguments also
+// beside the id.
+func readCall(raw []byte) (t callFrame) {
+	r := NewReader(raw)
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "index":
+			t.index = r.Raw()
+		case "id":
+			t.id = r.Raw()
+		case "type":
+			t.kind = r.Raw()
+		case "extra_content":
+			t.extra = r.Raw()
+		case "function":
+			var function callFrame
+			if t.function = r.Object(func(name []byte) { function.member(name, &r) }); t.function {
+				t.name, t.arguments = function.name, function.arguments
+			}
+		default:
+			if !t.function {
+				t.member(name, &r)
+			}
+		}
+	})
+	return t
+}
+
+// member reads a member of a function.
+func (t *callFrame) member(name []byte, r *Reader) {
+	switch string(name) {
+	case "name":
+		t.name = r.Raw()
+	case "arguments":
+		t.arguments = r.Raw()
 	}
-	part := ToolCall{ID: Text(t.Get("id")), Name: function.Get("name").Str}
-	arguments := function.Get("arguments")
+}
+
+// part is the call's piece as Answer takes it. Some models write arguments that are an object; whole
+// says that these are.
+func (t callFrame) part() (part ToolCall, whole bool) {
+	part = ToolCall{ID: RawText(t.id), Name: stringOf(t.name)}
 	switch {
-	case arguments.IsObject():
-		part.Arguments = Compact(arguments.Raw)
-	case arguments.Type == gjson.String:
-		part.Arguments = arguments.Str
+	case len(t.arguments) == 0:
+	case t.arguments[0] == '{':
+		part.Arguments, whole = Compact(string(t.arguments)), true
+	case t.arguments[0] == '"':
+		part.Arguments = pieceOf(t.arguments)
 	}
-	if extra := t.Get("extra_content"); extra.IsObject() {
-		part.Extra = []byte(Compact(extra.Raw))
+	if len(t.extra) > 0 && t.extra[0] == '{' {
+		part.Extra = []byte(Compact(string(t.extra)))
 	}
-	a.ToolCallPart(index, key, part, arguments.IsObject())
+	return part, whole
 }
 
 // Compact is valid JSON without the white space between its tokens.
@@ -117,6 +182,7 @@ const maxChoices = 128
 
 var (
 	errUnreadable = UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+	errEmpty      = UpstreamBroken("Try again: the provider's answer is empty.")
 	errIncomplete = UpstreamBroken("Try again: the provider's answer ended before it was complete.")
 )
 
@@ -135,7 +201,7 @@ func Text(v gjson.Result) string {
 	case v.IsArray() && (v.Raw == "[]" || v.Get("0.type").Exists()):
 		var all strings.Builder
 		v.ForEach(func(_, part gjson.Result) bool {
-			all.WriteString(part.Get("text").Str)
+			all.WriteString(stringOf([]byte(part.Get("text").Raw)))
 			return true
 		})
 		return all.String()

@@ -16,7 +16,7 @@ const (
 func (a *Answer) FinishLast(index int, reason string) {
 	c := a.choice(index)
 	if c.last == "" || reason != FinishStop {
-		c.last = reason
+		c.last, c.finishEvent = reason, nil
 	}
 }
 

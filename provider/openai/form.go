@@ -20,6 +20,10 @@ type Form struct {
 	// Functions asks for calls in the deprecated form, `function_call`, which has place for one.
 	Functions bool
 
+	// Pass lets chunks and objects pass as they are, if they are already what OpenAI would send. The
+	// provider must speak OpenAI's format.
+	Pass bool
+
 	// Stop are the words that end the text, themselves left out, as far as the provider does not
 	// see to them itself.
 	Stop []string

@@ -65,14 +65,31 @@ func (r *Reader) Array(element func()) bool {
 	return true
 }
 
-// String reads a string. It is empty where there is none.
+// String reads a string. It is empty where there is none. Half a surrogate pair stays half of one, as
+// Answer takes it: the string may be a piece of a text.
 func (r *Reader) String() string {
 	if !r.unread || !r.at('"') {
 		return ""
 	}
 	r.unread = false
+	start := r.s.i
+	if r.s.plain() {
+		return string(r.s.b[start+1 : r.s.i-1])
+	}
+	if err := r.s.string(); err != nil {
+		r.fail(err)
+		return ""
+	}
+	return pieceOf(r.s.b[start:r.s.i])
+}
+
+// pieceOf is the text of a valid JSON string, which may be a piece of a longer text.
+func pieceOf(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
 	var short [128]byte
-	return string(r.text(short[:0]))
+	return string(appendPiece(short[:0], raw))
 }
 
 // Int reads a number, also one that is written as a string, as gjson does.

@@ -4,7 +4,14 @@ package openai
 // no place for it.
 func (a *Answer) Refusal(index int, text string) {
 	c := a.choice(index)
-	if text == "" || a.form.Completion || c.finish != "" {
+	if a.form.Completion || c.finish != "" {
+		return
+	}
+	a.sayRefusal(index, c, c.refusalHalf.join(text))
+}
+
+func (a *Answer) sayRefusal(index int, c *choice, text string) {
+	if text == "" {
 		return
 	}
 	if !a.form.Stream {

@@ -32,6 +32,19 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 	return text[:hold], false
 }
 
+// clear reports whether text may be said as it is, with nothing to be held back or left out.
+func (s *stopper) clear(text string) bool {
+	if s.held != "" || s.stopped || firstOf(text, s.words) >= 0 {
+		return false
+	}
+	for _, word := range s.words {
+		if overlap(text, word) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // rest returns what is held back, once no more text can come.
 func (s *stopper) rest() string {
 	rest := s.held

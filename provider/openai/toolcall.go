@@ -26,6 +26,7 @@ type call struct {
 	theirID   string // the provider's id; ours differs where that is taken
 	id, name  string
 	arguments []byte
+	half      half // the end of a piece of the arguments
 	extra     []byte
 
 	whole    bool // no more of the arguments can come
@@ -74,22 +75,34 @@ func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
 	a.addToCall(index, c, t, part, whole)
 }
 
-// callOf returns the call that a piece goes on with, nil where it begins another: some providers
-// give all calls the same key.
+// callOf returns the call that a piece goes on with, nil where it begins another.
 func (c *choice) callOf(key int, part ToolCall) *call {
 	for i := len(c.calls) - 1; i >= 0; i-- {
-		t := c.calls[i]
-		if t.key != key {
-			continue
+		if t := c.calls[i]; t.key == key {
+			if t.isOver(part) {
+				return nil
+			}
+			return t
 		}
-		another := part.ID != t.theirID && part.ID != "" && t.theirID != "" ||
-			part.ID == "" && part.Name != "" && t.name != "" && (part.Name != t.name || t.complete())
-		if another {
-			return nil
-		}
-		return t
 	}
 	return nil
+}
+
+// isOver reports whether a piece with the same key begins another call: some providers give all calls
+// the same key. Others give each piece of one call an id of its own, so that another id alone begins
+// nothing as long as more of the arguments must come.
+func (t *call) isOver(part ToolCall) bool {
+	otherID := part.ID != "" && t.theirID != "" && part.ID != t.theirID
+	otherName := part.Name != "" && t.name != "" && part.Name != t.name
+	switch {
+	case otherID && part.Name == "":
+		return t.complete()
+	case otherID:
+		return otherName || t.complete() || len(t.arguments) == 0 && t.name != ""
+	case part.ID == "":
+		return otherName || part.Name != "" && t.name != "" && t.complete()
+	}
+	return false
 }
 
 func (c *choice) newCall(key int) *call {
@@ -108,7 +121,7 @@ func (a *Answer) addToCall(index int, c *choice, t *call, part ToolCall, whole b
 	if len(part.Extra) > 0 {
 		t.extra = append(t.extra[:0], part.Extra...)
 	}
-	t.arguments = append(t.arguments, part.Arguments...)
+	t.arguments = append(t.arguments, t.half.join(part.Arguments)...)
 	t.whole = t.whole || whole
 	if a.form.Stream {
 		a.sayCalls(index, c, false)
@@ -131,6 +144,9 @@ func (a *Answer) sayCalls(index int, c *choice, end bool) {
 
 // sayCall says what is new of a call. Arguments that stay empty are none, which is no JSON.
 func (a *Answer) sayCall(index int, c *choice, t *call, end bool) {
+	if end {
+		t.arguments = append(t.arguments, t.half.rest()...)
+	}
 	if end && len(t.arguments) == 0 {
 		t.arguments = append(t.arguments, "{}"...)
 	}

@@ -15,10 +15,10 @@ const maxObject = 64 << 20
 // errors are *Error; they end the answer.
 type Decode func(message []byte, a *Answer) error
 
-// Translate returns a Call's Translate for a provider whose messages decode understands,
-// whether they come as events or as JSON.
-func Translate(form Form, decode Decode) func(dst io.Writer, sse bool) Translator {
-	return func(dst io.Writer, sse bool) Translator { return NewTranslator(dst, sse, form, decode) }
+// Translate returns a Call's Translate for a provider whose messages are understood by what newDecode
+// returns for each answer, whether they come as events or as JSON.
+func Translate(form Form, newDecode func() Decode) func(dst io.Writer, sse bool) Translator {
+	return func(dst io.Writer, sse bool) Translator { return NewTranslator(dst, sse, form, newDecode()) }
 }
 
 // TranslateOdd returns a Call's Translate for a provider that answers as OpenAI does, which passes
@@ -32,7 +32,7 @@ func TranslateOdd(form Form) func(dst io.Writer, sse bool) Translator {
 			}
 			return nil
 		}
-		return NewTranslator(dst, sse, form, DecodeChat)
+		return NewTranslator(dst, sse, form, DecodeChat())
 	}
 }
 
@@ -40,7 +40,8 @@ func TranslateOdd(form Form) func(dst io.Writer, sse bool) Translator {
 func NewTranslator(dst io.Writer, sse bool, form Form, decode Decode) Translator {
 	t := &answerTranslator{answer: NewAnswer(dst, form), decode: decode, sse: sse}
 	if sse {
-		t.messages = new(Splitter)
+		t.events = new(Splitter)
+		t.messages = t.events
 	} else {
 		t.messages = new(objects)
 	}
@@ -53,6 +54,7 @@ type answerTranslator struct {
 	decode   Decode
 	sse      bool
 	messages splitter
+	events   *Splitter          // messages, if they are events
 	each     func([]byte) error // message, which would be allocated anew for each Write
 	err      *Error             // what ended the answer early
 	complete bool               // a stream has ended as it should
@@ -127,6 +129,9 @@ func (t *answerTranslator) message(data []byte) error {
 		}
 		return list.Close(nil)
 	}
+	if t.events != nil {
+		t.answer.event = t.events.Event()
+	}
 	return t.decode(data, t.answer)
 }
 
@@ -159,8 +164,10 @@ func (t *answerTranslator) Close() error {
 	switch {
 	case t.err != nil:
 		return t.fail(t.err)
+	case t.complete: // with an event that ended with the stream
+		return t.answer.Flush()
 	case !t.sse && !t.answer.begun():
-		return UpstreamBroken("Try again: the provider's answer is empty.")
+		return errEmpty
 	case !t.sse:
 		t.answer.End() // JSON that could be read to its end is whole
 	}

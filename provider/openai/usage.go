@@ -24,6 +24,7 @@ func (a *Answer) Usage(u Usage) {
 		a.usage = new(Usage)
 	}
 	*a.usage = u
+	a.usageEvent = nil // it was of counts before these
 }
 
 func (u *Usage) append(b []byte) []byte {

@@ -6,36 +6,66 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// decode reads a message of any of Workers AI's endpoints. They answer in OpenAI's format or in
-// {"response":…}, alone or in Cloudflare's API envelope, and which of them does what depends on
-// the model more than on the endpoint.
-func decode(message []byte, a *openai.Answer) error {
-	if !openai.ValidObject(message) {
-		return openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+// newDecode returns the decoder of one answer of any of Workers AI's endpoints. They answer in OpenAI's
+// format or in {"response":…}, alone or in Cloudflare's API envelope, and which of them does what
+// depends on the model more than on the endpoint.
+func newDecode() openai.Decode { return new(decoder).decode }
+
+// decoder reads the messages of one answer.
+type decoder struct{ chat openai.ChatDecoder }
+
+func (d *decoder) decode(message []byte, a *openai.Answer) error {
+	if chat, err := d.chat.DecodeIfChat(message, a); chat || err != nil {
+		return err
 	}
-	m := gjson.ParseBytes(message)
-	if e := openai.Reported(m); e != nil {
-		return e
+	n := readNative(message)
+	if len(n.result) > 0 && n.result[0] == '{' {
+		if chat, err := d.chat.DecodeIfChat(n.result, a); chat || err != nil {
+			return err
+		}
+		n = readNative(n.result)
 	}
-	if result := m.Get("result"); result.IsObject() {
-		m = result
+	n.say(a)
+	return nil
+}
+
+// native is a message in Workers AI's own format. Values that may be of several types stay JSON.
+type native struct {
+	result, calls []byte
+	response      []byte
+	finish        string
+}
+
+func readNative(message []byte) (n native) {
+	r := openai.NewReader(message)
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "result":
+			n.result = r.Raw()
+		case "response":
+			n.response = r.Raw()
+		case "tool_calls":
+			n.calls = r.Raw()
+		case "finish_reason":
+			n.finish = r.String()
+		}
+	})
+	return n
+}
+
+// say says a message on a. One that has nothing but padding says nothing.
+func (n *native) say(a *openai.Answer) {
+	if n.response == nil && n.calls == nil && n.finish == "" {
+		return
 	}
-	if m.Get("choices").Exists() {
-		return openai.DecodeChatObject(m, a)
-	}
-	openai.DecodeUsage(m.Get("usage"), a)
-	response, calls := m.Get("response"), m.Get("tool_calls")
-	if !response.Exists() && !calls.Exists() && !m.Get("finish_reason").Exists() {
-		return nil
-	}
+	response := gjson.ParseBytes(n.response)
 	if response.IsArray() { // an answer in JSON, whatever it looks like
 		a.Text(0, openai.Compact(response.Raw))
 	} else {
-		a.Text(0, openai.Text(response))
+		a.Text(0, openai.RawText(n.response))
 	}
-	openai.DecodeCalls(0, calls, a)
-	if reason := m.Get("finish_reason").Str; reason != "" {
-		a.FinishLast(0, reason)
+	openai.DecodeCalls(0, n.calls, a)
+	if n.finish != "" {
+		a.FinishLast(0, n.finish)
 	}
-	return nil
 }

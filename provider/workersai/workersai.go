@@ -54,10 +54,12 @@ func chat(r *openai.Request) (*openai.Call, error) {
 	}
 	r.FlattenText()
 	r.SetModel(r.Model)
+	form := r.Form(stop)
+	form.Pass = true
 	return &openai.Call{
 		Path:      "workers-ai/v1/chat/completions",
 		Body:      r.Body,
-		Translate: openai.Translate(r.Form(stop), decode),
+		Translate: openai.Translate(form, newDecode),
 	}, nil
 }
 
@@ -103,6 +105,6 @@ func completion(r *openai.Request) (*openai.Call, error) {
 	return &openai.Call{
 		Path:      "workers-ai/" + r.Model,
 		Body:      append(body, '}'),
-		Translate: openai.Translate(r.Form(stop), decode), // the endpoint takes no stop words: all are ours
+		Translate: openai.Translate(r.Form(stop), newDecode), // the endpoint takes no stop words: all are ours
 	}, nil
 }

@@ -149,7 +149,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte) {
 		var out bytes.Buffer
 		a := openai.NewAnswer(&out, openai.Form{Completion: true, Model: "m"})
-		if decode(message, a) != nil {
+		if newDecode()(message, a) != nil {
 			return
 		}
 		a.End()
