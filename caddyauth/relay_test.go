@@ -201,12 +201,24 @@ func TestAnObjectThatIsCutOff(t *testing.T) {
 		res := p.do(request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":"x"}`})
 		wantError(t, res, 502, "upstream_invalid_response")
 	})
-	t.Run("passed through, it breaks off for the client too", func(t *testing.T) {
+	t.Run("passed through, it becomes an error", func(t *testing.T) {
 		res := p.do(request{path: "/v1/chat/completions", body: chatBody("groq/llama")})
-		if body, err := io.ReadAll(res.Body); err == nil {
-			t.Errorf("the client took %q for whole", body)
-		}
+		wantError(t, res, 502, "upstream_invalid_response")
 	})
+}
+
+func TestALongObjectThatIsCutOffBreaksOffForTheClientToo(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000000")
+		send(w, `{"choices":[{"message":{"content":"`+strings.Repeat("a", 100_000))
+		cutOff(w)
+	})
+	p := start(t, setup{upstream: u.URL})
+	res := p.do(request{path: "/v1/chat/completions", body: chatBody("groq/llama")})
+	if body, err := io.ReadAll(res.Body); err == nil || res.StatusCode != 200 || len(body) < 100_000 {
+		t.Errorf("status %d, %d bytes, error %v", res.StatusCode, len(body), err)
+	}
 }
 
 func TestACompressedAnswerThatNobodyAskedFor(t *testing.T) {

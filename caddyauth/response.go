@@ -16,7 +16,8 @@ import (
 type mode int
 
 const (
-	passing       mode = iota // to the client as it is
+	undecided     mode = iota // held, until it shows what it is
+	passing                   // to the client as it is
 	translating               // to the translator, which writes to the client
 	failing                   // collected, for the error that it will become
 	misconfigured             // dropped
@@ -25,9 +26,9 @@ const (
 // maxErrorBody bounds what is read of an upstream's error.
 const maxErrorBody = 256 << 10
 
-// response is what next writes the upstream's answer to. It decides at the header what becomes of
-// the body. A JSON object of ours gets its header only at the end, which alone shows whether it
-// can be made.
+// response is what next writes the upstream's answer to. Whether that is events or an object, its first
+// byte tells: labels may be missing or wrong. A JSON object gets its header only once it is known to be an
+// answer.
 //
 // It is used by one goroutine at a time.
 type response struct {
@@ -41,10 +42,12 @@ type response struct {
 	mode       mode
 	begun      bool // the client has the header
 	events     bool // the upstream's answer is a stream of events
+	looked     bool // and its first byte has shown it
 	translator openai.Translator
 	scanner    provider.UsageScanner // of an answer that passes
-	body       bytes.Buffer          // of an error
+	body       bytes.Buffer          // of an error, or of what is undecided
 	passage    openai.Passage        // of a stream that passes
+	object     openai.ObjectPassage  // of an object that passes
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -56,34 +59,81 @@ func (w *response) WriteHeader(status int) {
 	w.carried.release()
 	header := w.Header()
 	w.rec.upstream(header)
-	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	w.events = strings.EqualFold(strings.TrimSpace(contentType), "text/event-stream")
 	switch {
 	case !w.carried.sent:
 		w.mode = misconfigured
-	case status >= 300:
+	case status >= 300, header.Get("Content-Encoding") != "": // the transport has taken off what it can read
 		w.mode = failing
-	default:
-		w.pass(status, header)
+	case w.carried.streamed && isEvents(header): // whose header must not wait for them
+		w.events = true
+		w.pass()
 	}
 }
 
+// isEvents reports whether a header says that its body is a stream of events.
+func isEvents(header http.Header) bool {
+	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(contentType), "text/event-stream")
+}
+
+// decide takes more of an answer that is not known to be one.
+func (w *response) decide(p []byte) error {
+	w.body.Write(p)
+	switch openai.ContentOf(w.body.Bytes()) {
+	case openai.Unknown:
+		if w.body.Len() > maxErrorBody {
+			w.mode = failing
+		}
+		return nil
+	case openai.Other:
+		w.mode = failing
+		return nil
+	case openai.Events:
+		w.events = true
+	}
+	w.looked = true
+	w.pass()
+	if w.mode == failing {
+		return nil
+	}
+	_, err := w.Write(w.body.Bytes())
+	w.body = bytes.Buffer{}
+	return err
+}
+
 // pass begins an answer that is good, as it is or translated.
-func (w *response) pass(status int, header http.Header) {
+func (w *response) pass() {
 	if w.call.Translate != nil {
 		w.translator = w.call.Translate(client{w}, w.events)
 	}
-	if w.translator == nil {
-		w.rec.counter = &w.scanner
-		w.begin(status)
+	if w.translator != nil {
+		w.translate()
 		return
 	}
-	if header.Get("Content-Encoding") != "" {
-		w.mode = failing // the transport has taken off what it can read
+	if w.events && !w.carried.streamed {
+		w.mode = failing // nothing makes an object of them
 		return
 	}
+	w.mode = passing
+	w.rec.counter = &w.scanner
+	header := w.Header()
+	switch {
+	case w.events:
+		header.Del("Content-Length") // an error may end it
+		if !isEvents(header) {
+			header.Set("Content-Type", "text/event-stream")
+		}
+		w.begin(w.status)
+	case !strings.HasPrefix(header.Get("Content-Type"), "application/json"):
+		header.Set("Content-Type", "application/json")
+	}
+}
+
+// translate begins an answer that the translator writes.
+func (w *response) translate() {
 	w.mode = translating
 	w.rec.counter = w.translator
+	header := w.Header()
 	header.Del("Content-Length")
 	header.Del("Etag")
 	if !w.translator.Stream() {
@@ -92,7 +142,7 @@ func (w *response) pass(status int, header http.Header) {
 	}
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-cache")
-	if w.events { // of JSON, it shows only later whether it is an answer
+	if w.events && !w.begun { // of JSON, it shows only later whether it is an answer
 		w.begin(http.StatusOK)
 	}
 }
@@ -134,9 +184,9 @@ var errorEvent = []byte(`data: {"error":`)
 func (w *response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK) // where the upstream's header has not come
 	switch w.mode {
+	case undecided:
+		return len(p), w.decide(p)
 	case passing:
-		w.rec.wrote()
-		w.scanner.Write(p)
 		return len(p), w.passOn(p)
 	case translating:
 		n, err := w.translator.Write(p)
@@ -151,19 +201,49 @@ func (w *response) Write(p []byte) (int, error) {
 
 // passOn gives the client a piece of an answer that passes.
 func (w *response) passOn(p []byte) error {
-	var reported *openai.Error
-	if w.events {
-		p, reported = w.passage.Pass(p)
+	if w.events && !w.looked && w.isObject(p) {
+		_, err := w.translator.Write(p)
+		return err
 	}
+	w.rec.wrote()
+	w.scanner.Write(p)
+	if !w.events {
+		return w.send(w.object.Pass(p), nil)
+	}
+	return w.send(w.passage.Pass(p))
+}
+
+// isObject looks at the first byte of what has been called events. Where it is JSON, a translator makes
+// events of it.
+func (w *response) isObject(p []byte) bool {
+	content := openai.ContentOf(p)
+	w.looked = content != openai.Unknown
+	if content != openai.JSON || w.call.Translate == nil {
+		return false
+	}
+	if w.translator = w.call.Translate(client{w}, false); w.translator == nil {
+		return false
+	}
+	w.mode = translating
+	w.rec.counter = w.translator
+	return true
+}
+
+// send sends the client what passes, and the error that the provider reports behind it.
+func (w *response) send(p []byte, reported *openai.Error) error {
 	if errorMember.In(p) {
 		p = w.carried.mask(p)
 	}
 	if reported != nil {
-		w.rec.outcome = outcomeServerError
+		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
+		w.carried.done = true
 		p = w.passage.AppendFrame(p, w.clean(reported))
 	}
 	if len(p) == 0 {
 		return nil
+	}
+	if !w.begun {
+		w.begin(w.status)
 	}
 	_, err := w.ResponseWriter.Write(p)
 	return err
@@ -185,14 +265,22 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) close() error {
 	w.WriteHeader(http.StatusOK) // where nothing has come at all
 	switch w.mode {
+	case undecided:
+		_, e := w.object.Close() // it is empty
+		return w.told(e)
 	case passing:
 		if w.events {
 			return w.endStream(nil)
 		}
+		rest, e := w.object.Close()
+		if e != nil {
+			return w.told(e)
+		}
+		return w.send(rest, nil)
 	case translating:
-		return w.redacted(w.translator.Close())
+		return w.told(w.translator.Close())
 	case failing:
-		return w.upstreamError()
+		return w.told(openai.UpstreamError(w.status, w.Header(), w.body.Bytes()))
 	case misconfigured:
 		clear(w.Header()) // of an answer that has nothing to do with the request
 		return &openai.Error{
@@ -209,27 +297,31 @@ func (w *response) abort() error {
 	cut := openai.UpstreamBroken("Try again: the provider's answer was cut off.")
 	switch {
 	case w.mode == translating:
-		return w.redacted(w.translator.Abort(cut))
+		return w.told(w.translator.Abort(cut))
+	case w.mode == undecided:
+		return w.told(cut)
 	case w.mode != passing:
 		return w.close()
-	case !w.events:
+	case w.events:
+		return w.endStream(cut)
+	case w.begun:
 		panic(http.ErrAbortHandler)
 	}
-	return w.endStream(cut)
+	return w.told(cut)
 }
 
 // endStream ends a stream that has passed, with e or what is wrong with it.
 func (w *response) endStream(e *openai.Error) error {
 	rest, incomplete := w.passage.Close()
 	if e == nil && incomplete != nil {
-		w.rec.outcome = outcomeCut
+		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
 		e = incomplete
 	}
 	if errorMember.In(rest) {
 		rest = w.carried.mask(rest)
 	}
 	if e != nil {
-		rest = w.passage.AppendFrame(rest, e)
+		rest = w.passage.AppendFrame(rest, w.clean(e))
 	}
 	if len(rest) == 0 {
 		return nil
@@ -243,13 +335,28 @@ func (w *response) endStream(e *openai.Error) error {
 // complete reports whether a stream that has passed came to its end, whatever the connection does then.
 func (w *response) complete() bool { return w.mode == passing && w.passage.Complete() }
 
-// redacted is err, clean.
-func (w *response) redacted(err error) error {
+// told is err as the client is to be told of it: without the secrets that a provider may have put into it,
+// and without the headers that describe the upstream's body. A stream that has begun ends with it.
+func (w *response) told(err error) error {
 	var e *openai.Error
 	if !errors.As(err, &e) {
 		return err
 	}
+	if w.begun {
+		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
+		_, err := w.ResponseWriter.Write(w.clean(e).AppendFrame(nil))
+		return err
+	}
+	for _, name := range describing {
+		delete(w.Header(), name)
+	}
 	return w.clean(e)
+}
+
+// describing are the headers of the upstream's answer that an error of ours has none or others of.
+var describing = []string{
+	"Content-Encoding", "Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Location",
+	"Retry-After", "Trailer", "Www-Authenticate", "Proxy-Authenticate", "X-Should-Retry",
 }
 
 // clean is e without the secrets that a provider may have put into it.
@@ -257,19 +364,4 @@ func (w *response) clean(e *openai.Error) *openai.Error {
 	clean := *e
 	clean.Message = w.carried.redact(e.Message)
 	return &clean
-}
-
-// upstreamError is the upstream's error as the client is to see it, without the headers that
-// describe the upstream's body.
-func (w *response) upstreamError() error {
-	header := w.Header()
-	e := openai.UpstreamError(w.status, header, w.body.Bytes())
-	for _, name := range []string{
-		"Content-Encoding", "Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Location",
-		"Retry-After", "Trailer", "Www-Authenticate", "Proxy-Authenticate", "X-Should-Retry",
-	} {
-		delete(header, name)
-	}
-	e.Message = w.carried.redact(e.Message)
-	return e
 }

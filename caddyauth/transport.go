@@ -169,15 +169,11 @@ func (b *oneAtATime) Close() error {
 // upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.
 var upstreamsOwn = []string{"Set-Cookie", "Alt-Svc", "Nel", "Report-To", "Strict-Transport-Security"}
 
-// incoming takes what is the upstream's own off an answer. It makes the body of an answer that is to be
-// read, rather than passed on, end where it is not wanted any more, and takes off a compression that
-// nobody has asked for.
+// incoming takes what is the upstream's own off an answer. It makes the body end where it is not wanted any
+// more, and takes off a compression that nobody has asked for.
 func (c *handoff) incoming(res *http.Response) {
 	for _, name := range upstreamsOwn {
 		delete(res.Header, name)
-	}
-	if !c.decode && res.StatusCode < 300 {
-		return
 	}
 	body := &wantedBody{body: res.Body, reader: res.Body, carried: c}
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {

@@ -42,9 +42,6 @@ type handoff struct {
 	// streamed says that the client wants the answer in pieces, the first of them soon.
 	streamed bool
 
-	// decode asks the transport for an answer without content encoding.
-	decode bool
-
 	// sent says that the request has come by our transport. An answer without is no answer of the
 	// gateway's to this request.
 	sent bool
@@ -132,7 +129,6 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		metadata:      metadata(u),
 		body:          body,
 		streamed:      request.Stream,
-		decode:        call.Translate != nil,
 	}
 	body.content = call.Body
 	request.Body, call.Body = nil, nil // what they are in may be another request's before this one ends

@@ -132,7 +132,7 @@ func CleanString(raw []byte) []byte {
 		return raw
 	}
 	text := AppendUnquoted(make([]byte, 0, len(raw)), raw)
-	return AppendString(make([]byte, 0, len(raw)), string(text))
+	return AppendString(make([]byte, 0, len(raw)), string([]rune(string(text))))
 }
 
 // mayHaveSurrogates reports whether a JSON string may have an escape of half a surrogate pair, which

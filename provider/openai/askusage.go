@@ -70,34 +70,33 @@ func (t *usageRemover) Write(p []byte) (int, error) {
 
 // pass passes on what may pass of a line.
 func (t *usageRemover) pass(line []byte) {
-	content := bytes.TrimRight(line, "\r\n")
-	e := reportedIn(content)
-	switch {
-	case t.Done():
-		return
-	case e != nil:
-		t.passage.reported = true
+	passed, e := t.passage.Pass(t.withoutUsage(line))
+	if t.out = append(t.out, passed...); e != nil {
 		t.out = t.passage.AppendFrame(t.out, e)
-		return
-	case t.dropping && len(content) == 0:
+	}
+}
+
+// withoutUsage returns what is left of a line without the token counts, which it notes.
+func (t *usageRemover) withoutUsage(line []byte) []byte {
+	content := bytes.TrimRight(line, "\r\n")
+	if t.dropping && len(content) == 0 {
 		t.dropping = false
-		return
+		return nil
 	}
 	data, ok := bytes.CutPrefix(content, []byte("data:"))
-	if ok && bytes.Contains(data, []byte(`"usage"`)) && ValidObject(bytes.TrimSpace(data)) {
-		usage := gjson.GetBytes(data, "usage")
-		if u := ParseUsage(usage); u != (Usage{}) {
-			t.usage = u
-		}
-		choices := gjson.GetBytes(data, "choices")
-		if usage.IsObject() && choices.IsArray() && len(choices.Array()) == 0 {
-			t.dropping = true
-			return
-		}
-		line = cutMember(line, len("data:")+usage.Index, len(usage.Raw))
+	if !ok || !bytes.Contains(data, []byte(`"usage"`)) || !ValidObject(bytes.TrimSpace(data)) {
+		return line
 	}
-	t.out = append(t.out, line...)
-	t.passage.note(line)
+	usage := gjson.GetBytes(data, "usage")
+	if u := ParseUsage(usage); u != (Usage{}) {
+		t.usage = u
+	}
+	choices := gjson.GetBytes(data, "choices")
+	if usage.IsObject() && choices.IsArray() && len(choices.Array()) == 0 {
+		t.dropping = true
+		return nil
+	}
+	return cutMember(line, len("data:")+usage.Index, len(usage.Raw))
 }
 
 // cutMember returns line without the member `usage` whose value stands at that place.
@@ -121,7 +120,8 @@ func (t *usageRemover) Close() error {
 	if len(t.line) > 0 {
 		t.pass(t.line)
 	}
-	if _, e := t.passage.Close(); e != nil {
+	rest, e := t.passage.Close()
+	if t.out = append(t.out, rest...); e != nil {
 		t.out = t.passage.AppendFrame(t.out, e)
 	}
 	return t.flush()

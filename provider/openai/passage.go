@@ -8,17 +8,21 @@ import (
 )
 
 // Passage is a stream of events on its way from a provider that speaks OpenAI's format: it passes byte
-// for byte and as it comes. Only the line of an event that may report an error is held until it can be
-// read.
+// for byte, line by line as it comes. Only JSON that stands alone is held until its end, since it may be
+// an error in place of the rest.
 type Passage struct {
-	Responses bool // it is one of /responses, whose events and end are others
+	// Responses says that the stream is one of /responses, whose events and end are others.
+	Responses bool
 
-	tail     []byte // the last bytes that have passed
-	line     []byte // the beginning of one that may report an error
+	line     []byte // the beginning of a line whose end has not come
+	bare     []byte // lines of JSON that stand alone
 	begun    bool   // an answer has: what else a stream may hold has no end that we know
 	finished bool   // the provider has given a reason to finish
-	ended    bool   // the last event of a response has passed
+	ended    bool   // the last event has passed
 	reported bool   // an error has been reported, which is the last that the client gets
+	came     bool   // something has passed
+	open     bool   // an event has passed without its blank line
+	torn     bool   // the last line has passed without its end
 }
 
 var (
@@ -32,115 +36,184 @@ var (
 // (https://platform.openai.com/docs/api-reference/responses-streaming).
 var responseEnds = [][]byte{[]byte(`"type":"response.completed"`), []byte(`"type":"response.incomplete"`), []byte(`"type":"response.failed"`)}
 
-// tailLength is more than any of what is looked for takes.
-const tailLength = 48
-
 // Pass returns what the client is to get of the next piece, which may be the piece itself. An error that
 // the provider reports in it, in whatever shape, is returned, and what comes behind it dropped.
 func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
-	switch {
-	case p.reported:
+	if p.reported {
 		return nil, nil
-	case len(p.line) == 0 && !errorMember.In(piece):
-		p.note(piece)
-		return piece, nil
 	}
-	p.line = append(p.line, piece...)
-	var out []byte
-	for {
-		line, rest, ended := bytes.Cut(p.line, []byte("\n"))
-		if !ended {
-			break
-		}
-		if e := reportedIn(line); e != nil {
-			p.note(out)
-			p.line, p.reported = nil, true
-			return out, e
-		}
-		out = append(append(out, line...), '\n')
-		p.line = rest
-	}
-	if !errorMember.In(p.line) || len(p.line) > maxObject {
-		out = append(out, p.line...)
+	if len(p.line) > 0 {
+		piece = append(p.line, piece...)
 		p.line = nil
 	}
-	p.note(out)
-	return out, nil
+	whole := bytes.LastIndexByte(piece, '\n') + 1
+	if torn := piece[whole:]; len(torn) > maxObject {
+		whole = len(piece)
+	} else if len(torn) > 0 {
+		p.line = bytes.Clone(torn)
+	}
+	return p.passLines(piece[:whole])
 }
 
-// Close returns what is held of a line that has not come to its end, and an error if the answer is not
-// whole: a provider may leave out the last event, but not the reason why it finished.
-func (p *Passage) Close() ([]byte, *Error) {
-	rest := p.line
-	p.line = nil
-	p.note(rest)
-	broken := p.begun && !p.finished || len(rest) > 0 || len(p.tail) == 0
-	if broken && !p.Complete() {
-		return rest, errIncomplete
-	}
-	return rest, nil
-}
-
-// reportedIn returns the error that the line of an event reports as its member `error`.
-func reportedIn(line []byte) *Error {
-	data, ok := bytes.CutPrefix(line, []byte("data:"))
-	if !ok || !errorMember.In(data) || !ValidObject(bytes.TrimSpace(data)) {
-		return nil
-	}
-	m := gjson.ParseBytes(data)
-	if said := m.Get("error"); !said.IsObject() && said.Type != gjson.String {
-		return nil
-	}
-	return Reported(m)
-}
-
-// note keeps the end of what passes, and looks for the end of the answer, which may come in two pieces:
-// in two lines it does not.
-func (p *Passage) note(piece []byte) {
-	if len(p.tail) > 0 && p.tail[len(p.tail)-1] != '\n' {
-		p.look(append(p.tail, piece[:min(len(piece), tailLength)]...))
-	}
-	p.look(piece)
-	if len(piece) < tailLength {
-		piece = append(p.tail, piece...)
-	}
-	p.tail = append(p.tail[:0], piece[max(0, len(piece)-tailLength):]...)
-}
-
-func (p *Passage) look(b []byte) {
-	if p.Responses {
-		if !p.ended && bytes.Contains(b, responseEvent) {
-			p.begun = true
-			p.ended = slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(b, end) })
+// passLines passes lines that have their ends.
+func (p *Passage) passLines(lines []byte) ([]byte, *Error) {
+	var kept []byte // what passes, once that is not all of lines
+	from := 0       // where in lines begins what passes and is not in kept
+	for at := 0; at < len(lines); {
+		end := at + bytes.IndexByte(lines[at:], '\n') + 1
+		if end == at {
+			end = len(lines)
 		}
-		return
+		line := lines[at:end]
+		if p.bare != nil || line[0] == '{' || line[0] == '[' {
+			kept = append(kept, lines[from:at]...)
+			from = end
+			rest, e := p.hold(line)
+			if kept = append(kept, rest...); e != nil {
+				return kept, e
+			}
+		} else if e := p.look(line); e != nil {
+			return append(kept, lines[from:at]...), e
+		}
+		at = end
 	}
-	p.begun = p.begun || bytes.Contains(b, choicesMember)
-	for rest := b; !p.finished; {
+	if from == 0 {
+		return lines, nil
+	}
+	return append(kept, lines[from:]...), nil
+}
+
+// hold keeps a line of JSON that stands alone. It returns all of them with the line that ends them.
+func (p *Passage) hold(line []byte) ([]byte, *Error) {
+	content := bytes.TrimRight(line, "\r\n")
+	if _, data := fieldData(content); len(content) > 0 && !data && len(p.bare) < maxErrorLines {
+		p.bare = append(p.bare, line...)
+		return nil, nil
+	}
+	held := p.bare
+	p.bare = nil
+	if e := reportedIn(held); e != nil {
+		p.reported = true
+		return nil, e
+	}
+	p.came, p.open = true, true
+	if e := p.look(line); e != nil {
+		return held, e
+	}
+	return append(held, line...), nil
+}
+
+// maxErrorLines bounds what is held of lines that may be an error.
+const maxErrorLines = 256 << 10
+
+// look notes what a line says of the answer, which passes unless it reports an error.
+func (p *Passage) look(line []byte) (e *Error) {
+	content := bytes.TrimRight(line, "\r\n")
+	data, ok := fieldData(content)
+	data = bytes.TrimSpace(data)
+	switch {
+	case !ok:
+	case p.Responses:
+		e = p.lookAtResponse(data)
+	default:
+		e = p.lookAtChunk(data)
+	}
+	if p.reported = e != nil; !p.reported {
+		p.came, p.open = true, len(content) > 0
+	}
+	return e
+}
+
+// lookAtChunk looks at an event of a chat.
+func (p *Passage) lookAtChunk(data []byte) *Error {
+	answers := bytes.Contains(data, choicesMember)
+	if !answers && string(data) == "[DONE]" {
+		p.ended = true
+		return nil
+	}
+	if !answers || errorMember.In(data) {
+		if e := reportedIn(data); e != nil {
+			return e
+		}
+	}
+	p.begun = p.begun || answers
+	for rest := data; answers && !p.finished; {
 		i := finishReason.Index(rest)
 		if i < 0 {
 			break
 		}
 		rest = bytes.TrimLeft(rest[i+len(`"finish_reason"`):], ": ")
-		p.finished = bytes.HasPrefix(rest, []byte(`"`))
+		p.finished = isSaid(rest) && rest[1] != '"'
 	}
+	return nil
+}
+
+// lookAtResponse looks at an event of /responses. One that reports an error in the API's own form passes.
+func (p *Passage) lookAtResponse(data []byte) *Error {
+	if !bytes.Contains(data, responseEvent) {
+		if ValidObject(data) && gjson.GetBytes(data, "type").Str == "error" {
+			p.ended = true
+			return nil
+		}
+		return reportedIn(data)
+	}
+	p.begun = true
+	p.ended = p.ended || lastOfResponse(data)
+	return nil
+}
+
+// lastOfResponse reports whether an event ends a stream of /responses.
+func lastOfResponse(data []byte) bool {
+	return slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(data, end) })
+}
+
+// Close returns what is held of a line that has not come to its end, and an error: one that is reported in
+// it, or that the answer is not whole. A provider may leave out the last event, but not the reason why it
+// finished.
+func (p *Passage) Close() ([]byte, *Error) {
+	if p.reported {
+		return nil, nil
+	}
+	torn := p.line
+	p.line = nil
+	rest, e := p.passLines(torn)
+	if e == nil && p.bare != nil {
+		var held []byte
+		held, e = p.hold(nil)
+		rest = append(rest, held...)
+	}
+	p.torn = len(rest) > 0 && rest[len(rest)-1] != '\n'
+	broken := !p.came || (p.begun || len(torn) > 0) && !p.finished
+	if e == nil && broken && !p.Complete() {
+		e = errIncomplete
+	}
+	return rest, e
+}
+
+// reportedIn returns the error that the data of an event reports.
+func reportedIn(data []byte) *Error {
+	data = bytes.TrimSpace(data)
+	m := gjson.ParseBytes(data)
+	if m.IsArray() { // Google's, where JSON stands alone
+		m = m.Get("0")
+	}
+	if !ValidObject([]byte(m.Raw)) {
+		return nil
+	}
+	return Reported(m)
 }
 
 // Complete reports whether the stream has come to its end, whatever the connection does then.
-func (p *Passage) Complete() bool {
-	end := bytes.TrimRight(p.tail, "\r\n")
-	return p.ended || p.reported || bytes.HasSuffix(end, []byte("data: [DONE]")) || bytes.HasSuffix(end, []byte("data:[DONE]"))
-}
+func (p *Passage) Complete() bool { return p.ended || p.reported }
 
 // AppendFrame appends the event that ends the stream with e, behind what it broke off in. A blank line
 // too many would be an empty event to some clients.
 func (p *Passage) AppendFrame(b []byte, e *Error) []byte {
 	switch {
-	case len(p.tail) == 0, bytes.HasSuffix(p.tail, []byte("\n\n")), bytes.HasSuffix(p.tail, []byte("\r\n\r\n")):
-	case bytes.HasSuffix(p.tail, []byte("\n")):
-		b = append(b, '\n')
-	default:
+	case p.torn:
 		b = append(b, "\n\n"...)
+	case p.open:
+		b = append(b, '\n')
 	}
 	return e.AppendFrame(b)
 }

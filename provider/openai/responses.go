@@ -8,15 +8,42 @@ import (
 )
 
 // TranslateResponse returns the Translate of a Call to /responses: everything passes through, but for
-// an object in the place of events, which becomes the events that say the same
-// (https://platform.openai.com/docs/api-reference/responses-streaming).
+// an object in the place of events, which becomes the events that say the same, and for events in the place
+// of an object (https://platform.openai.com/docs/api-reference/responses-streaming).
 func TranslateResponse(stream bool) func(dst io.Writer, sse bool) Translator {
 	return func(dst io.Writer, sse bool) Translator {
-		if sse || !stream {
+		switch {
+		case sse == stream:
 			return nil
+		case sse:
+			return &bodyTranslator{dst: dst, convert: lastResponse}
 		}
 		return &responseTranslator{bodyTranslator{dst: dst, convert: responseEvents}}
 	}
+}
+
+// lastResponse is the response that a stream of events has ended with.
+func lastResponse(stream []byte) (response []byte, err error) {
+	var events Splitter
+	event := func(data []byte) error {
+		if e := reportedIn(data); e != nil {
+			return e
+		}
+		if lastOfResponse(data) {
+			response = []byte(gjson.GetBytes(data, "response").Raw)
+		}
+		return nil
+	}
+	if err = events.Write(stream, event); err == nil {
+		err = events.Close(event)
+	}
+	if err == nil && !ValidObject(response) {
+		err = errIncomplete
+	}
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
 }
 
 // responseTranslator makes events of an object.
@@ -25,14 +52,14 @@ type responseTranslator struct{ bodyTranslator }
 func (*responseTranslator) Stream() bool { return true }
 
 func responseEvents(body []byte) ([]byte, error) {
+	if e := reportedIn(body); e != nil {
+		return nil, e
+	}
 	if !ValidObject(body) {
 		return nil, errUnreadable
 	}
 	response := gjson.ParseBytes(body)
 	if response.Get("object").Str != "response" {
-		if e := Reported(response); e != nil {
-			return nil, e
-		}
 		return nil, UpstreamBroken("Try again: the provider's answer is no response.")
 	}
 	var e eventWriter

@@ -102,8 +102,29 @@ func TestResponsesThatAreNone(t *testing.T) {
 }
 
 func TestOtherResponsesPass(t *testing.T) {
-	if TranslateResponse(true)(nil, true) != nil || TranslateResponse(false)(nil, false) != nil || TranslateResponse(false)(nil, true) != nil {
+	if TranslateResponse(true)(nil, true) != nil || TranslateResponse(false)(nil, false) != nil {
 		t.Error("a response that is what was asked for is translated")
+	}
+}
+
+func TestEventsInThePlaceOfAResponse(t *testing.T) {
+	const created = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"object\":\"response\",\"status\":\"in_progress\"}}\n\n"
+	for name, test := range map[string]struct{ stream, want, says string }{
+		"complete":         {created + "data: {\"type\":\"response.completed\",\"response\":" + wholeResponse + "}\n\n", wholeResponse, ""},
+		"cut":              {created, "", "before it was complete"},
+		"an error instead": {created + "data: {\"error\":{\"message\":\"overloaded\"}}\n\n", "", "overloaded"},
+		"nothing":          {"", "", "before it was complete"},
+	} {
+		var out bytes.Buffer
+		translator := TranslateResponse(false)(&out, true)
+		_, _ = translator.Write([]byte(strings.ReplaceAll(test.stream, wholeResponse, Compact(wholeResponse))))
+		err := translator.Close()
+		if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) || test.says == "" && err != nil {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if test.want != "" && out.String() != Compact(test.want) || test.want == "" && out.Len() > 0 {
+			t.Errorf("%s: object %s", name, out.String())
+		}
 	}
 }
 
