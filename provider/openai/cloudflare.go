@@ -83,7 +83,7 @@ func cloudflareError(e *Error, r *report, item gjson.Result) {
 		return
 	}
 	switch {
-	case strings.Contains(lower, "token") && (e.Status == http.StatusRequestEntityTooLarge || unknown && strings.Contains(lower, "exceed")):
+	case strings.Contains(lower, "token") && (e.Status == http.StatusRequestEntityTooLarge || unknown && strings.Contains(lower, "maximum output tokens")):
 		e.Status, e.Code = http.StatusRequestEntityTooLarge, "context_length_exceeded"
 	case e.From == Gateway && e.readPolicy(r, item, lower):
 	case e.Status == http.StatusFailedDependency:
@@ -117,8 +117,9 @@ func (e *Error) readPolicy(r *report, item gjson.Result, lower string) bool {
 	isObject := r.error.IsObject()
 	unknown := e.Status == 0
 	spending := strings.Contains(lower, "spend") || strings.Contains(lower, "budget") || item.Get("spent").Exists()
+	rate := strings.Contains(lower, "rate limit") || strings.Contains(lower, "too many requests")
 	switch {
-	case e.Status == http.StatusTooManyRequests && (isObject || spending), unknown && spending:
+	case e.Status == http.StatusTooManyRequests && (isObject && !rate || spending), unknown && spending:
 		e.Status, e.Code, e.Final = http.StatusTooManyRequests, "spending_limit_reached", true
 		e.Message = sentences("Ask whoever runs this server for a higher limit, or wait until it begins anew.",
 			strings.TrimRight(first(e.Message, "Spending limit exceeded"), ".")+amounts(item))

@@ -64,6 +64,7 @@ var errorBodies = []struct {
 	{"policy: beside lists that are empty", 403, `{"success":false,"errors":[],"messages":[],"result":null,"error":{"message":"Access denied by policy"}}`, 403, "policy_denied", denied, Gateway, final, "", "denied", 403},
 	{"policy: in a list", 403, list + `"message":"Access denied by policy"}]}`, 403, "policy_denied", denied, Gateway, final, "", "Access denied", 403},
 	{"policy: something else", 500, `{"success":false,"error":{"message":"Odd","code":"odd"}}`, 500, "odd", api, Gateway, again, "", "Odd", 502},
+	{"policy: a rate limit in their form", 429, `{"success":false,"error":{"message":"Too many requests"}}`, 429, busy, limited, Gateway, again, "", "Too many requests", 502},
 	{"policy: a code of the gateway's", 429, `{"success":false,"error":{"message":"Rate limited","code":2003}}`, 429, busy, limited, Gateway, again, "", "Rate limited", 429},
 
 	// The gateway itself, in its long and its short form.

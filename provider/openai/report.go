@@ -96,12 +96,21 @@ func says(v gjson.Result) bool {
 
 // mayReport spares most messages of a stream a closer look.
 func mayReport(message string) bool {
-	for _, name := range [...]string{`"error`, `"success"`, `"message"`, `"detail"`} {
-		if strings.Contains(message, name) {
+	return contains(message, `"e`, `rror`) || contains(message, `"su`, `ccess"`) || contains(message, `"messa`, `ge"`) || contains(message, `"deta`, `il"`)
+}
+
+// contains reports whether before+rare stands in a message, as a Needle does in a piece.
+func contains(message, before, rare string) bool {
+	for at := 0; ; at++ {
+		i := strings.Index(message[at:], rare)
+		if i < 0 {
+			return false
+		}
+		at += i
+		if strings.HasSuffix(message[:at], before) {
 			return true
 		}
 	}
-	return false
 }
 
 // shape tells whose error r is, or that it is none: a response of /responses has its own error within it, and
