@@ -78,6 +78,9 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 		case "/v1/acc/gw/azure-openai/i/failing/chat/completions":
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = io.WriteString(w, `<html>`)
+		case "/v1/acc/gw/azure-openai/i/pretending/chat/completions":
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, `{"error":{"message":"slow down","code":"spending_limit_reached"}}`)
 		case "/v1/acc/gw/azure-openai/i/refusing/chat/completions":
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(w, `{"error":{"message":"bad key","code":"invalid_api_key"}}`)
@@ -101,6 +104,7 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 		"a body without a model":                 {as(testEmail, testKey), `{}`, map[string]string{"refused_by": "proxy", "error_code": "invalid_request_error", "outcome": "invalid_request_error"}},
 		"the gateway":                            {as(testEmail, testKey), azure("filtered"), map[string]string{"refused_by": "gateway", "error_code": "content_filter", "outcome": "upstream_client_error", "provider": "azure-openai"}},
 		"the provider":                           {as(testEmail, testKey), azure("busy"), map[string]string{"refused_by": "provider", "error_code": "too_many", "outcome": "upstream_rate_limited"}},
+		"a provider in the gateway's words":      {as(testEmail, testKey), azure("pretending"), map[string]string{"refused_by": "provider", "error_code": "spending_limit_reached", "outcome": "upstream_rate_limited"}},
 		"a page of HTML":                         {as(testEmail, testKey), azure("failing"), map[string]string{"refused_by": "gateway", "outcome": "upstream_server_error"}},
 		"our own key":                            {as(testEmail, testKey), azure("refusing"), map[string]string{"refused_by": "provider", "error_code": "upstream_auth_failed", "outcome": "upstream_auth_failed"}},
 	} {

@@ -116,7 +116,7 @@ func (rec *record) upstream(header http.Header) {
 func (rec *record) refuse(e *openai.Error) {
 	rec.refused = e
 	switch {
-	case e.From == openai.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured":
+	case e.From == openai.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured", decided(e):
 		rec.outcome = e.Code // one of ours, of which there are few
 	case e.Status == http.StatusTooManyRequests:
 		rec.outcome = outcomeRateLimited
@@ -125,6 +125,12 @@ func (rec *record) refuse(e *openai.Error) {
 	default:
 		rec.outcome = outcomeServerError
 	}
+}
+
+// decided reports whether a rule of the operator's at the gateway refuses the request. Nothing upstream is out of
+// order then, and no alert about a provider has to ring.
+func decided(e *openai.Error) bool {
+	return e.From == openai.Gateway && (e.Code == "policy_denied" || e.Code == "spending_limit_reached")
 }
 
 // end completes the record, also of a request whose client has gone: nothing that was used is

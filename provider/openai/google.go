@@ -28,13 +28,20 @@ func googleError(status int, said gjson.Result) *Error {
 		e.Status = http.StatusTooManyRequests
 		e.Code, e.RetryAfter = exhausted(said.Get("details"))
 	}
-	if e.Status < 400 || e.Status > 599 {
-		e.Status = http.StatusBadGateway
-	}
-	if e.Message == "" {
-		e.Message = "Try again: the provider reported an error without a message."
-	}
 	return e
+}
+
+// isGoogles tells Google's errors by their `status`, or where that is missing by a `code` that is a number:
+// of the others, who have numbers too, OpenAI's shape has a type or a param, and OpenRouter's metadata, or a
+// member beside `error`.
+func isGoogles(r *report) bool {
+	said := r.error
+	if said.Get("status").Type == gjson.String {
+		return true
+	}
+	code := said.Get("code")
+	return r.members == 1 && code.Type == gjson.Number && httpStatus(code) > 0 &&
+		!said.Get("type").Exists() && !said.Get("param").Exists() && !said.Get("metadata").Exists()
 }
 
 // exhausted tells a limit that is over soon, with the seconds to wait if Google says so, from one

@@ -2,224 +2,183 @@ package openai
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
 )
 
-// UpstreamError is the error for an upstream's answer that is none: its status, or the one of the
-// table in gatewayError, and its message in OpenAI's shape. Those that come from the operator's own
-// credentials or settings become 502: the client's key was fine.
+// UpstreamError is the error for an upstream's answer that is none, in OpenAI's shape: with the answer's
+// status, or the one that the upstream's own code stands for, and with its message.
 //
-// Four parties speak on the gateway's host, each in a shape of its own: the gateway, Cloudflare's
-// API, the provider, and Cloudflare's edge, in HTML or text.
+// Four parties speak on the gateway's host, each in shapes of its own: the gateway, Cloudflare's API, the
+// provider, and Cloudflare's edge, in HTML or text. Any of them may be wrapped in an event of a stream.
+// Errors that come from the operator's own credentials or settings become 502: the client's key was fine.
 func UpstreamError(status int, header http.Header, body []byte) *Error {
-	e := &Error{Status: status, RetryAfter: header.Get("Retry-After")}
-	m := gjson.ParseBytes(body)
-	if m.IsArray() { // Gemini's, where a stream was asked for
-		m = m.Get("0")
+	e := &Error{Status: status, RetryAfter: header.Get("Retry-After"), From: Gateway}
+	m, text := inBody(body)
+	switch {
+	case m.Exists():
+		if status < 400 {
+			if reported := Reported(m); reported != nil {
+				return reported
+			}
+		}
+		r := readReport(m)
+		e.read(&r, r.shape())
+	case text != "":
+		e.readText(text)
 	}
-	from := Gateway // Cloudflare's edge answers in HTML or text
-	if ValidObject([]byte(m.Raw)) {
-		e.read(m)
-		from = party(m)
-	}
-	e = e.complete()
-	e.From = from
-	return e
+	return e.complete()
 }
 
-// Reported returns the error that a message of a successful answer reports in any of the parties'
-// shapes, nil where it reports none. Its status is the one that the message names, else 502.
+// Reported returns the error that a message of a successful answer reports in any of the shapes that
+// UpstreamError knows, also as an element of a list, nil where it reports none. Its status is the one that
+// the message names or that Cloudflare's code stands for, else 502. m must be valid JSON.
 func Reported(m gjson.Result) *Error {
-	if !mayReport(m.Raw) || !reports(m) {
+	if !mayReport(m.Raw) {
 		return nil
 	}
-	e := &Error{Status: http.StatusBadGateway}
-	for _, name := range []string{"httpCode", "error.code"} { // the gateway's, and Google's
-		if status := m.Get(name); status.Type == gjson.Number && status.Int() >= 400 && status.Int() <= 599 {
-			e.Status = int(status.Int())
-		}
+	if m.IsArray() {
+		m = reporting(m)
 	}
-	e.read(m)
-	e.Message = first(e.Message, "Try again: the provider reported an error without a message.")
-	e = e.complete()
-	e.From = party(m)
-	return e
+	r := readReport(m)
+	shape := r.shape()
+	if shape == noError {
+		return nil
+	}
+	e := &Error{Status: r.status()}
+	e.read(&r, shape)
+	if e.Status == 0 {
+		e.Status = http.StatusBadGateway
+	}
+	e.Message = first(e.Message, noMessage)
+	return e.complete()
 }
 
-// party tells whose error m is by its shape: Workers AI, a provider, answers in the envelope of
-// Cloudflare's API, of which some codes are about the way to it.
-func party(m gjson.Result) Party {
-	if m.Get("name").Str == "AiGatewayError" || m.Get("error").IsArray() {
-		return Gateway
-	}
-	switch m.Get("errors.0.code").Int() {
-	case 10000, 9109, 7000, 7003:
-		return Gateway
-	}
-	return Provider
-}
+const noMessage = "Try again: the provider reported an error without a message."
 
-// mayReport spares most messages of a stream a closer look.
-func mayReport(message string) bool {
-	return strings.Contains(message, `"error`) || strings.Contains(message, `"success"`) || strings.Contains(message, `"message"`)
-}
-
-func reports(m gjson.Result) bool {
-	switch said := m.Get("error"); {
-	case said.IsObject(), said.IsArray(), said.Type == gjson.String && said.Str != "":
-		return true
-	case m.Get("success").Type == gjson.False, m.Get("errors.0").Exists():
-		return true
-	}
-	// What comes as the event `error` of a stream.
-	return m.Get("message").Type == gjson.String && m.Get("code").Exists() && !m.Get("choices").Exists()
-}
-
-// read reads what a party says in m.
-func (e *Error) read(m gjson.Result) {
-	said := m.Get("error")
+// read reads what r says. A Status of 0 is one that is not known yet, and stays 0 if r does not tell.
+func (e *Error) read(r *report, s shape) {
+	e.From = Provider
 	switch {
-	case m.Get("name").Str == "AiGatewayError" || said.IsArray():
-		gatewayError(e, m)
-	case m.Get("errors").IsArray():
-		cloudflareError(e, m.Get("errors.0"))
-	case said.IsObject():
-		providerError(e, said)
+	case s == gatewayList:
+		e.From = Gateway
+		cloudflareError(e, r, r.error.Get("0"))
+	case s == gatewayObject:
+		e.From = Gateway
+		cloudflareError(e, r, r.error)
+	case s == cloudflareList: // Workers AI, a provider, answers so
+		cloudflareError(e, r, r.errors.Get("0"))
+	case r.error.IsObject():
+		providerError(e, r)
 	default:
-		bareError(e, m)
+		bareError(e, r)
 	}
 }
 
 // complete fills in what the upstream did not say, by the status.
 func (e *Error) complete() *Error {
+	from := e.From
 	switch {
 	case e.Status < 400:
 		*e = *UpstreamBroken("Tell whoever runs this server: the AI gateway answered with a redirect or in a form that cannot be read.")
 		e.Final = true
-		return e
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired || e.refusesKey():
+	case e.Status > 599:
+		e.Status = http.StatusBadGateway
+	}
+	if e.Status == http.StatusUnauthorized || e.Status == http.StatusProxyAuthRequired || e.refusesKey() {
 		*e = *UpstreamRefused()
-	case e.Status == http.StatusTooManyRequests:
-		e.Message = first(e.Message, "Wait before you try again: the provider has had too many requests.")
-		if e.Code == "" {
-			e.Code = "rate_limit_exceeded"
-		}
-	case e.Status >= 500:
-		e.Message = first(e.Message, "Try again in a moment: the provider answered with status "+strconv.Itoa(e.Status)+".")
 	}
-	e.Message = first(e.Message, "Check the request: the provider answered with status "+strconv.Itoa(e.Status)+".")
-	switch {
-	case e.Code == "insufficient_quota":
-		e.Final = true
-	case e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests:
-		e.Final = true
+	if e.Status == http.StatusTooManyRequests {
+		e.Code = first(e.Code, "rate_limit_exceeded")
 	}
+	e.From = from
+	e.Message = operatorsID.ReplaceAllString(first(e.Message, advice(e.Status)), "[redacted]")
+	e.Final = e.Final || e.final()
 	return e
 }
 
-// refusesKey reports whether a provider refuses its key with another status than 401, as xAI does.
-func (e *Error) refusesKey() bool {
-	if e.Status != http.StatusBadRequest && e.Status != http.StatusForbidden {
-		return false
+// operatorsID finds what a message may quote of the operator's accounts: ids of Cloudflare's and numbers of
+// Google's projects.
+var operatorsID = regexp.MustCompile(`\b[0-9a-fA-F]{32}\b|\bproject(s/|_number:)[0-9]+`)
+
+// advice is the message for a status about which the upstream says no more.
+func advice(status int) string {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return "Wait before you try again: the provider has had too many requests."
+	case status >= 500:
+		return "Try again in a moment: the provider answered with status " + strconv.Itoa(status) + "."
 	}
+	return "Check the request: the provider answered with status " + strconv.Itoa(status) + "."
+}
+
+// final reports whether it is of no use to send the same request again.
+func (e *Error) final() bool {
+	switch e.Code {
+	case "insufficient_quota", "credit_balance_exhausted":
+		return true
+	}
+	return e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests
+}
+
+// refusesKey reports whether a provider refuses its key with another status than 401, as xAI does, or within
+// an answer.
+func (e *Error) refusesKey() bool {
 	message := strings.ToLower(e.Message)
 	return e.Code == "invalid_api_key" || strings.Contains(message, "incorrect api key") || strings.Contains(message, "invalid api key")
 }
 
-// gatewayError reads an error of the AI Gateway itself. Its codes are gathered from Cloudflare's
-// pages on guardrails, DLP and stored keys, and from public reports; there is no list.
-func gatewayError(e *Error, m gjson.Result) {
-	code := m.Get("internalCode").Int()
-	if code == 0 {
-		code = m.Get("error.0.code").Int()
-	}
-	e.Message = first(m.Get("error.0.message").Str, m.Get("message").Str, m.Get("description").Str)
-	lower := strings.ToLower(e.Message)
-	switch {
-	case code == 2003:
-		e.Status, e.Code = http.StatusTooManyRequests, "rate_limit_exceeded"
-	case code == 2001:
-		*e = *UpstreamMisconfigured("Tell whoever runs this server: the AI gateway it names does not exist.")
-	case code == 2005:
-		e.Status, e.Code = http.StatusBadGateway, "upstream_failed"
-		e.Message = "Try again: the AI gateway got no response from the provider."
-	case code == 2008:
-		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
-	case code == 2009:
-		*e = *UpstreamRefused()
-	case code == 2016 || code == 2017 || code == 2029 || code == 2030 || e.Status == http.StatusFailedDependency:
-		e.Status, e.Code = http.StatusBadRequest, "content_filter"
-	case code == 2019:
-		e.Status = http.StatusBadRequest
-	case code == 2021 || e.Status == http.StatusPaymentRequired || e.Status == http.StatusTooManyRequests && strings.Contains(lower, "spend"):
-		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
-	case code == 2040 || e.Status == http.StatusBadRequest && strings.Contains(lower, "credential"):
-		*e = *UpstreamMisconfigured("Tell whoever runs this server: the AI gateway has no credentials for this provider.")
-	case code != 0 && e.Status != http.StatusTooManyRequests:
-		e.Code = strconv.FormatInt(code, 10)
-	}
-}
-
-// cloudflareError reads an error in the envelope of Cloudflare's API, which Workers AI answers in
-// (https://developers.cloudflare.com/workers-ai/platform/errors/).
-func cloudflareError(e *Error, item gjson.Result) {
-	e.Message = item.Get("message").Str
-	switch code := item.Get("code").Int(); {
-	case code == 7000 || code == 7003: // whose message quotes the path, with the account's id in it
-		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
-		e.Message = "Check the model's name: Cloudflare has no route for it."
-	case code == 10000 || code == 9109:
-		*e = *UpstreamRefused()
-	case code == 5007 || code == 3042:
-		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
-	case code == 3036:
-		e.Status, e.Code = http.StatusTooManyRequests, "insufficient_quota"
-	case code == 3040:
-		e.Status, e.Code = http.StatusTooManyRequests, "rate_limit_exceeded"
-	case e.Status == http.StatusRequestEntityTooLarge && strings.Contains(e.Message, "token"):
-		e.Code = "context_length_exceeded"
-	case code != 0 && e.Status != http.StatusTooManyRequests:
-		e.Code = strconv.FormatInt(code, 10)
-	}
-}
-
 // providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
-func providerError(e *Error, said gjson.Result) {
-	if isGoogles(said) {
-		retryAfter := e.RetryAfter
+func providerError(e *Error, r *report) {
+	said := r.error
+	if isGoogles(r) {
+		retryAfter, from := e.RetryAfter, e.From
 		*e = *googleError(e.Status, said)
-		e.RetryAfter = first(retryAfter, e.RetryAfter)
+		e.RetryAfter, e.From = first(retryAfter, e.RetryAfter), from
 		return
 	}
-	e.Message = said.Get("message").Str
+	e.Message = sentences(said.Get("message").Str, rawMessage(said.Get("metadata.raw")))
 	e.Param = said.Get("param").Str
-	e.Code = said.Get("code").Str
-	if e.Code == "DeploymentNotFound" {
+	e.Code = codeIn(said.Get("code"))
+	switch kind := said.Get("type").Str; {
+	case e.Code == "DeploymentNotFound": // Azure's
 		e.Code, e.Param = "model_not_found", "model"
+	case kind == "authentication_error": // Anthropic's, and OpenAI's of old
+		e.Code = "invalid_api_key"
+	case kind == "insufficient_quota":
+		e.Code = first(e.Code, kind)
 	}
 }
 
-// isGoogles tells Google's errors by their `status`, or where that is missing by a `code` that is a number:
-// of the others, who have numbers too, OpenAI's shape has a type or a param, and OpenRouter's metadata.
-func isGoogles(said gjson.Result) bool {
-	if said.Get("status").Type == gjson.String {
-		return true
+// rawMessage is the message of what OpenRouter quotes from the provider behind it: JSON as a text
+// (https://openrouter.ai/docs/api/reference/errors-and-debugging).
+func rawMessage(raw gjson.Result) string {
+	if m := raw.Str; ValidObject([]byte(m)) {
+		return first(gjson.Get(m, "error.message").Str, gjson.Get(m, "message").Str)
 	}
-	return said.Get("code").Type == gjson.Number &&
-		!said.Get("type").Exists() && !said.Get("param").Exists() && !said.Get("metadata").Exists()
+	return plain(raw.Str)
 }
 
-// bareError reads an error whose members stand outside of an object `error`, as Cerebras and xAI have
+// codeIn is an upstream's code, but for one that is no more than a status as a number, or a sentence as xAI's.
+func codeIn(code gjson.Result) string {
+	switch {
+	case code.Type == gjson.String && !strings.Contains(code.Str, " "):
+		return code.Str
+	case code.Type == gjson.Number && httpStatus(code) == 0 && code.Num > 0:
+		return code.Raw
+	}
+	return ""
+}
+
+// bareError reads an error whose members stand outside of an object `error`, as Cerebras, vLLM and xAI have
 // them, or that is FastAPI's list of what is wrong with a request, as Mistral's is.
-func bareError(e *Error, m gjson.Result) {
-	e.Message = first(m.Get("error").Str, m.Get("message").Str, m.Get("detail").Str, invalidField(m.Get("detail.0")), invalidField(m.Get("message.detail.0")))
-	e.Param = m.Get("param").Str
-	if code := m.Get("code").Str; !strings.Contains(code, " ") { // xAI's is a sentence
-		e.Code = code
-	}
+func bareError(e *Error, r *report) {
+	e.Message = first(r.error.Str, r.message.Str, r.detail.Str, invalidField(r.detail.Get("0")), invalidField(r.message.Get("detail.0")))
+	e.Param = r.param.Str
+	e.Code = codeIn(r.code)
 }
 
 // invalidField is what FastAPI says of a field, behind the field's place in the body
@@ -236,6 +195,34 @@ func invalidField(item gjson.Result) string {
 		return message
 	}
 	return strings.Join(place, ".") + ": " + message
+}
+
+// readText reads what Cloudflare's edge, or a proxy on the way, says in words.
+func (e *Error) readText(text string) {
+	if code, ok := strings.CutPrefix(text, "error code: "); ok && codeIn(gjson.Parse(code)) == code {
+		e.Code = code
+	}
+	if text != http.StatusText(e.Status) {
+		e.Message = sentences(advice(e.Status), text)
+	}
+}
+
+// sentences are those that are not empty, one behind the other.
+func sentences(texts ...string) string {
+	var b strings.Builder
+	for _, text := range texts {
+		if text == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			if !strings.HasSuffix(b.String(), ".") {
+				b.WriteByte('.')
+			}
+			b.WriteByte(' ')
+		}
+		b.WriteString(text)
+	}
+	return b.String()
 }
 
 // first returns the first text that is not empty.

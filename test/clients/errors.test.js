@@ -57,7 +57,7 @@ const errors = {
   ],
   'A dynamic route': [
     { answer: gateway(400, 2005, 'Failed to get response from provider'), status: 502, message: 'Try again: the AI gateway got no response from the provider.', code: 'upstream_failed', again: true },
-    { answer: gateway(429, 0, 'Spend limit reached'), status: 429, message: 'Spend limit reached', code: 'insufficient_quota' },
+    { answer: gateway(429, 0, 'Spend limit reached'), status: 429, message: 'Ask whoever runs this server for a higher limit, or wait until it begins anew. Spend limit reached.', code: 'spending_limit_reached' },
   ],
 }
 const edge = [
