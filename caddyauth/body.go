@@ -41,7 +41,7 @@ func (b *requestBody) free() {
 }
 
 // open returns a reader of the content, from which nothing comes if the handler has released it.
-func (b *requestBody) open() io.ReadCloser {
+func (b *requestBody) open() *bodyReader {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held {
@@ -68,7 +68,8 @@ func (b *requestBody) giveBack() {
 }
 
 // bodyReader copies under the body's lock, since a transport may close a body while another of its
-// goroutines reads it: then the memory is another request's at once.
+// goroutines reads it: then the memory is another request's at once. It copies nothing to where its bytes
+// are already.
 type bodyReader struct {
 	body   *requestBody
 	at     int
@@ -84,9 +85,31 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	case r.at == len(r.body.content):
 		return 0, io.EOF
 	}
-	n := copy(p, r.body.content[r.at:])
+	rest := r.body.content[r.at:]
+	n := min(len(p), len(rest))
+	if n > 0 && &p[0] != &rest[0] {
+		copy(p, rest)
+	}
 	r.at += n
 	return n, nil
+}
+
+// lendRest is lend of what this reader has not read, if it has read so many bytes; else it is nil.
+func (r *bodyReader) lendRest(read int64) []byte {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	if r.closed || int64(r.at) != read {
+		return nil
+	}
+	r.body.readers++
+	return r.body.content[r.at:]
+}
+
+// position is how many bytes have been read.
+func (r *bodyReader) position() int64 {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	return int64(r.at)
 }
 
 func (r *bodyReader) Close() error {
