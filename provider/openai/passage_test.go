@@ -179,14 +179,14 @@ func FuzzPassage(f *testing.F) {
 		if all := strings.Join(came, ""); !strings.HasPrefix(stream, all) || reported == nil && all != stream {
 			t.Errorf("%q became %q, error %v", stream, came, reported)
 		}
-		if lines := stream[:strings.LastIndexByte(stream[:at], '\n')+1]; reported == nil && !bare.MatchString(stream) && came[0] != lines {
+		if lines := stream[:strings.LastIndexByte(stream[:at], '\n')+1]; reported == nil && !alone.MatchString(stream) && came[0] != lines {
 			t.Errorf("%q has come as %q", pieces, came)
 		}
 	})
 }
 
-// bare is JSON that stands alone.
-var bare = regexp.MustCompile(`(?m)^[{\[]`)
+// alone is JSON that stands alone.
+var alone = regexp.MustCompile(`(?m)^[{\[]`)
 
 func BenchmarkPassage(b *testing.B) {
 	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"logprobs":null,"finish_reason":null}]}` + "\n\n")
