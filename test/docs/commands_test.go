@@ -1,7 +1,7 @@
 package docs
 
 import (
-	"os"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -102,10 +102,7 @@ func TestTheTestsThatContributingNamesExist(t *testing.T) {
 }
 
 func TestContributingsCodeIsTheRepositorysCode(t *testing.T) {
-	all := ""
-	for _, folder := range []string{"caddyauth", "keystore", "keystore/filestore", "provider", "provider/openai"} {
-		all += goFiles(t, folder)
-	}
+	all := sources(t, "caddyauth") + sources(t, "keystore") + sources(t, "provider") + goFiles(t, "keystore/filestore")
 	for _, block := range Blocks(t, "CONTRIBUTING.md", "go") {
 		for line := range strings.Lines(block) {
 			if !strings.Contains(all, line) {
@@ -124,11 +121,29 @@ func goFiles(t *testing.T, folder string) string {
 	}
 	var all strings.Builder
 	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+		all.WriteString(contentOf(t, file))
+	}
+	return all.String()
+}
+
+// sources are the Go files of a folder and of those in it, without tests and without the simulators, whose
+// folders end in test.
+func sources(t *testing.T, folder string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(filepath.Join(Root(t), folder), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && strings.HasSuffix(path, "test"):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
+			all.WriteString(contentOf(t, path))
 		}
-		all.Write(content)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all.String()
 }

@@ -45,11 +45,7 @@ func Pages(t testing.TB) []string {
 // Read returns a file. Its path is from the root.
 func Read(t testing.TB, path string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(Root(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
+	return contentOf(t, filepath.Join(Root(t), path))
 }
 
 // Blocks returns the code blocks of a page that are in a language. A page without one fails the test.
@@ -81,4 +77,13 @@ func find(page, language string) []string {
 		blocks = append(blocks, match[1])
 	}
 	return blocks
+}
+
+func contentOf(t testing.TB, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
