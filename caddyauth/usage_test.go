@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/continue-auth/caddy-continue-auth/test/docs"
 )
 
 // accessLine is a line as Caddy writes it, with these fields of ours behind its own.
@@ -336,13 +338,13 @@ func TestTheAccessLogsOfAConfiguration(t *testing.T) {
 }
 
 func TestTheLogThatIsProposedIsFound(t *testing.T) {
-	proposed := blocks(t, "caddyfile")
+	proposed := docs.Blocks(t, "docs/operating.md", "caddyfile")
 	t.Chdir(t.TempDir())
 	if files, err := logsOf(t, "a.example.com {\n"+logBlock+"\n}"); err != nil || !reflect.DeepEqual(files, []string{"access.log"}) {
 		t.Errorf("%v, error %v", files, err)
 	}
 	if !slices.Contains(proposed, "ai.example.com {\n"+logBlock+"\n}\n") {
-		t.Error("the README proposes another")
+		t.Error("docs/operating.md proposes another")
 	}
 }
 

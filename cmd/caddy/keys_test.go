@@ -412,7 +412,7 @@ func TestManyWritersLoseNothing(t *testing.T) {
 	}
 }
 
-// TestATokenThatMayOnlyRead is what the server has, if it was set up as the README says.
+// TestATokenThatMayOnlyRead is what the server has, if it was set up as docs/operating.md says.
 func TestATokenThatMayOnlyRead(t *testing.T) {
 	o := operators(t)["cloudflare_kv"]
 	o.t = t

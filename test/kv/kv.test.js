@@ -187,7 +187,7 @@ test('the file of a file keystore moves to KV with wrangler', limit, async () =>
   assert.equal(await chat('moved@example.com', key), 200)
 })
 
-// wrangler writes pairs as the README says.
+// wrangler writes pairs as docs/configuration.md says.
 async function wrangler(pairs) {
   const file = join(mkdtempSync(join(folder, 'bulk-')), 'pairs.json')
   writeFileSync(file, JSON.stringify(pairs))
