@@ -235,7 +235,7 @@ func (w *response) send(p []byte, reported *openai.Error) error {
 		p = w.carried.mask(p)
 	}
 	if reported != nil {
-		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
+		w.rec.refuse(reported)
 		w.carried.done = true
 		p = w.passage.AppendFrame(p, w.clean(reported))
 	}
