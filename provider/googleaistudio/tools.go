@@ -69,25 +69,24 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 		return b, openai.BadRequest(at+".description", "Send `description` as a string.")
 	}
 	switch parameters := function.Get("parameters"); {
-	case parameters.Type == gjson.Null || takesNothing(parameters):
+	case parameters.Type == gjson.Null:
 	case parameters.IsObject():
-		o.raw("parametersJsonSchema", schema(parameters))
+		if known := schema(parameters); !takesNothing(gjson.Parse(known)) {
+			o.raw("parametersJsonSchema", known)
+		}
 	default:
 		return b, openai.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
 	}
 	return append(separate(b), o.end()...), nil
 }
 
-// takesNothing reports whether a schema is that of an object without properties, which Gemini
+// takesNothing reports whether a schema in Gemini's keywords is that of an object without properties, which Gemini
 // wants left out.
 func takesNothing(parameters gjson.Result) bool {
-	if !parameters.IsObject() {
-		return false
-	}
 	nothing := true
 	parameters.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
-		case "$schema", "title", "description", "required":
+		case "title", "description", "required":
 		case "type":
 			nothing = value.Str == "object"
 		case "properties":
@@ -95,8 +94,7 @@ func takesNothing(parameters gjson.Result) bool {
 		case "additionalProperties":
 			nothing = !value.IsObject()
 		default:
-			_, known := keywords[key.Str]
-			nothing = !known
+			nothing = false
 		}
 		return nothing
 	})
