@@ -6,21 +6,47 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// writeTools adds the functions that the model may call, and how free it is to, to the body of a
-// request.
-func writeTools(body *object, f fields) error {
+// writeTools adds the functions that the model may call, how free it is to, and the search, to the body of a
+// request. Only newer models take functions and the search at once
+// (https://ai.google.dev/gemini-api/docs/tool-combination).
+func writeTools(body *object, f fields, search, combines bool) error {
 	declarations, err := declare(f)
-	if err != nil || len(declarations) == 0 {
+	if err != nil || len(declarations) == 0 && !search {
 		return err
+	}
+	if search && len(declarations) > 0 && !combines {
+		return openai.BadRequest("web_search_options", "Leave out `web_search_options` or the functions: this model does not take both, those from Gemini 3 on do.")
 	}
 	body.name("tools")
-	body.b = append(append(append(body.b, `[{"functionDeclarations":[`...), declarations...), "]}]"...)
-	config, err := callingConfig(f)
-	if err != nil || config == nil {
+	body.b = append(body.b, '[')
+	if len(declarations) > 0 {
+		body.b = append(append(append(body.b, `{"functionDeclarations":[`...), declarations...), "]}"...)
+	}
+	if search {
+		body.b = append(separate(body.b), `{"googleSearch":{}}`...)
+	}
+	body.b = append(body.b, ']')
+	if len(declarations) == 0 {
+		return nil
+	}
+	return writeToolConfig(body, f, search)
+}
+
+func writeToolConfig(body *object, f fields, search bool) error {
+	calling, err := callingConfig(f)
+	if err != nil {
 		return err
 	}
-	body.name("toolConfig")
-	body.b = append(append(append(body.b, `{"functionCallingConfig":`...), config...), '}')
+	var config object
+	if calling != nil {
+		config.raw("functionCallingConfig", string(calling))
+	}
+	if search { // without which Gemini takes no functions beside it
+		config.raw("includeServerSideToolInvocations", "true")
+	}
+	if len(config.b) > 0 {
+		body.raw("toolConfig", string(config.end()))
+	}
 	return nil
 }
 
