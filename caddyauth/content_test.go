@@ -142,3 +142,44 @@ func TestTheEndOfAStreamIsTakenOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfACharacterAtTheEndOfAPiece comes out whole, wherever pieces are translated or held back.
+func TestHalfACharacterAtTheEndOfAPiece(t *testing.T) {
+	contentType, body := "text/event-stream", ""
+	p := start(t, setup{upstream: answering(t, &contentType, &body).URL})
+	const (
+		chat   = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%}}]}\n\n"
+		native = "data: {\"response\":%}\n\n"
+		google = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%}]}}]}\r\n\r\n"
+		done   = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+	)
+	for name, test := range map[string]struct{ path, model, frame, end string }{
+		"a chat of Workers AI's":       {"/v1/chat/completions", llama, chat, done},
+		"a completion of Workers AI's": {"/v1/completions", llama, native, "data: [DONE]\n\n"},
+		"a completion of Azure's":      {"/v1/completions", azure, chat, done},
+		"a chat of Azure's":            {"/v1/chat/completions", azure, chat, done},
+		"a completion of OpenAI's":     {"/v1/completions", "openai/gpt-4o", chat, done},
+		"a chat of Gemini's":           {"/v1/chat/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a completion of Gemini's":     {"/v1/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body = strings.Replace(test.frame, "%", `"ok \ud83d"`, 1) + strings.Replace(test.frame, "%", `"\ude00!"`, 1) + test.end
+			for _, stop := range []string{"", `"stop":["1","2","3","4","5","6","</code>"],`} {
+				ask := `{` + stop + `"messages":[{"role":"user","content":"x"}],"prompt":"x","stream":true,"model":"` + test.model + `"}`
+				got := read(t, p.do(request{path: test.path, body: ask}))
+				text := ""
+				for line := range strings.Lines(got) {
+					choice := gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0")
+					text += choice.Get("delta.content").Raw + choice.Get("text").Raw
+				}
+				text = strings.ReplaceAll(text, `""`, "")
+				if text == `"ok \ud83d\ude00!"` { // as it came: the client joins the pieces
+					text = `"ok 😀!"`
+				}
+				if whole := strings.ReplaceAll(strings.ReplaceAll(text, `" "`, " "), `"`, ""); whole != "ok 😀!" {
+					t.Errorf("with %q: %s in\n%s", stop, text, got)
+				}
+			}
+		})
+	}
+}
