@@ -12,12 +12,14 @@ import (
 
 // The memory of a body grows with what has come of it. A client may promise 20 MB, send one byte and wait.
 //
-// Most bodies are at most firstPart long and get their memory at once. A longer one pays for it with a copy
-// of firstPart, which is small beside the rest.
+// Most bodies are at most smallBody long and get their memory at once. A longer one pays with a copy of its
+// firstPart, up to 2 MB: each step further costs a copy of what has come.
 const (
-	firstPart    = 256 << 10
-	firstUnknown = 64 << 10 // of a body whose length nobody has said
-	growth       = 8        // how many times as much memory as has come a body may have
+	smallBody   = 256 << 10
+	firstPart   = 128 << 10
+	growth      = 16       // how many times as much memory as has come a body of known length may have
+	blindPart   = 64 << 10 // the first part of a body whose length nobody has said
+	blindGrowth = 4
 )
 
 // readBody reads the whole request body and decompresses it. The caller has to release it.
@@ -57,36 +59,37 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody
 // is a *http.MaxBytesError. The caller has to release the body.
 func receive(from io.Reader, length, limit int64) (*requestBody, error) {
 	known := length >= 0
-	size, first := length, int64(firstPart)
-	if !known {
-		size, first = limit+1, firstUnknown // one byte more shows that the body is too long
+	size, room, factor := length, int64(firstPart), int64(growth)
+	switch {
+	case !known:
+		size, room, factor = limit+1, blindPart, blindGrowth // one byte more shows that the body is too long
+	case size <= smallBody:
+		room = size
 	}
-	body := newRequestBody(int(min(size, first)))
-	for n := 0; ; {
-		if known && n == int(size) {
-			return body, nil
-		}
+	body := newRequestBody(int(min(size, room)))
+	n := 0
+	var err error
+	for err == nil && int64(n) < size {
 		if n == len(body.content) {
-			body = body.grown(int(min(size, growth*int64(n))))
+			body = body.grown(int(min(size, factor*int64(n))))
 		}
-		got, err := from.Read(body.content[n:])
+		var got int
+		got, err = from.Read(body.content[n:])
 		n += got
-		switch {
-		case !known && n == int(size):
-			err = &http.MaxBytesError{Limit: limit}
-		case known && n == int(size):
-			continue // whatever comes behind it
-		case !known && err == io.EOF:
-			body.content = body.content[:n]
-			return body, nil
-		case err == io.EOF:
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			body.release()
-			return nil, err
-		}
 	}
+	switch {
+	case known && int64(n) == size:
+		return body, nil
+	case !known && int64(n) == size:
+		err = &http.MaxBytesError{Limit: limit}
+	case !known && err == io.EOF:
+		body.content = body.content[:n]
+		return body, nil
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	body.release()
+	return nil, err
 }
 
 // grown returns a body of that size that begins with the content of b, which it releases.
