@@ -3,10 +3,11 @@
 //
 //	xcaddy build --with github.com/continue-auth/caddy-continue-auth
 //
-// The package has nothing else. The modules are in caddyauth.
+// The package has nothing else. The modules are in caddyauth, the commands in caddyauth/command.
 package continueauth
 
 import (
 	// The parts of the plugin. Each registers itself with Caddy.
 	_ "github.com/continue-auth/caddy-continue-auth/caddyauth"
+	_ "github.com/continue-auth/caddy-continue-auth/caddyauth/command"
 )
