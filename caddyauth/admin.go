@@ -37,16 +37,16 @@ func (*Admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// adminPath is below which the routes are.
-const adminPath = "/continue_auth/"
+// AdminPath is the path of the admin endpoint below which Admin answers.
+const AdminPath = "/continue_auth/"
 
 // Routes returns the routes.
 func (a *Admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(a.serve)}}
+	return []caddy.AdminRoute{{Pattern: AdminPath, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
 func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
-	path := strings.TrimPrefix(r.URL.Path, adminPath)
+	path := strings.TrimPrefix(r.URL.Path, AdminPath)
 	email, one := strings.CutPrefix(path, "cache/")
 	method, answer := http.MethodDelete, func() error { return forget(w, email) }
 	switch {
@@ -55,7 +55,7 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	case path == "cache":
 		email = ""
 	case !one || email == "":
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there are " + adminPath + "status, " + adminPath + "cache and " + adminPath + "cache/{email}")}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there are " + AdminPath + "status, " + AdminPath + "cache and " + AdminPath + "cache/{email}")}
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)

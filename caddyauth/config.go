@@ -110,7 +110,7 @@ func (h *Handler) resolve() (s settings, err error) {
 		accountID:    r.segment("account_id", h.AccountID, "the id of your Cloudflare account"),
 		gateway:      r.segment("gateway", h.Gateway, "the name of your AI Gateway"),
 		gatewayToken: r.secret("gateway_token", h.GatewayToken, "a Cloudflare API token with the permission AI Gateway Run"),
-		emailHeader:  r.header("email_header", h.EmailHeader, "X-User-Email"),
+		emailHeader:  h.userHeader(r),
 		maxBodySize:  r.size("max_body_size", h.MaxBodySize, 20_000_000),
 		ages:         h.Cache.ages(r),
 		maxEntries:   r.count("cache.max_entries", h.Cache.MaxEntries, 100_000),
@@ -122,6 +122,25 @@ func (h *Handler) resolve() (s settings, err error) {
 		s.clientHeaders = append(s.clientHeaders, r.header("client_headers", name, ""))
 	}
 	return s, err
+}
+
+// Ages returns how long answers of the keystore are used, with the placeholders replaced and the
+// defaults applied. The error names the setting that is wrong.
+func (c *Cache) Ages() (ages cache.Ages, err error) {
+	ages = c.ages(resolver{caddy.NewReplacer(), &err})
+	return ages, err
+}
+
+// UserHeader returns the canonical name of the request header that names the user: `email_header`
+// with the placeholders replaced, by default X-User-Email. The error is of a value that is no name of
+// a header.
+func (h *Handler) UserHeader() (name string, err error) {
+	name = h.userHeader(resolver{caddy.NewReplacer(), &err})
+	return name, err
+}
+
+func (h *Handler) userHeader(r resolver) string {
+	return r.header("email_header", h.EmailHeader, "X-User-Email")
 }
 
 // ages fits what was left out to what was set, except for max_age: nothing else says how long a key

@@ -59,6 +59,11 @@ func filePath(r resolver, name, value, otherwise string) string {
 	return path
 }
 
+// Paths returns the absolute paths of the two files, once the module is provisioned.
+func (f *File) Paths() (apiKeys, providerSettings string) {
+	return f.apiKeys, f.providerSettings
+}
+
 // Identity returns the two paths.
 func (f *File) Identity() string {
 	return strings.Join([]string{f.apiKeys, f.providerSettings}, "\x00")

@@ -74,6 +74,14 @@ func (b *bound) change(change func()) {
 // with, for keystores of the same Cloudflare account.
 type accountIDKey struct{}
 
+// LoadKeystore provisions the keystore of a handler that is not provisioned itself, for a command that
+// works on the keystore. The other settings of the handler need not be complete.
+//
+// The keystore is cleaned up when ctx is cancelled.
+func (h *Handler) LoadKeystore(ctx caddy.Context) (Keystore, error) {
+	return h.loadKeystore(ctx, caddy.NewReplacer().ReplaceKnown(h.AccountID, ""))
+}
+
 // loadKeystore provisions the handler's keystore, for the Cloudflare account of that id.
 func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, error) {
 	if len(h.KeystoreRaw) == 0 {

@@ -63,7 +63,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 		case err != nil:
 			return nil, keystoreUnavailable(err)
 		}
-		names = append(names, permitted(u.APIKey, h.providers, provider, settings)...)
+		names = append(names, Permitted(u.APIKey, h.providers, provider, settings)...)
 	}
 	return names, nil
 }

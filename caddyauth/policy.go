@@ -29,8 +29,9 @@ func permit(u *keystore.APIKey, providers *provider.Providers, name string) (pro
 	return providerName, model, providers.For(providerName).Accepts(model)
 }
 
-// permitted lists the models of a provider that the operator lists and the user may use.
-func permitted(u *keystore.APIKey, providers *provider.Providers, providerName string, settings *keystore.Settings) []string {
+// Permitted returns the names, "<provider>/<model>", of the models that a provider's settings list
+// and that the user may use. It decides by the policy that requests are decided by.
+func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName string, settings *keystore.Settings) []string {
 	var names []string
 	for _, model := range settings.Models {
 		name := providerName + "/" + model

@@ -68,7 +68,7 @@ func TestOnePolicy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handedOut = append(handedOut, permitted(user, provider.New(), name, parsed)...)
+			handedOut = append(handedOut, Permitted(user, provider.New(), name, parsed)...)
 		}
 		var listed []string
 		list := read(t, p.do(request{method: http.MethodGet, path: "/v1/models", header: as(email, testKey)}))

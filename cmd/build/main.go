@@ -56,45 +56,11 @@ func build(output string) error {
 	if output, err = filepath.Abs(output); err != nil {
 		return err
 	}
-	overlay, remove, err := rootPackage(root)
-	if err != nil {
-		return err
-	}
-	defer remove()
 	xcaddy := exec.CommandContext(context.Background(), "go", append([]string{"tool", "xcaddy"}, r.arguments(root, output)...)...)
 	xcaddy.Dir = root
-	xcaddy.Env = append(os.Environ(),
-		"XCADDY_SETCAP=0", // it would ask for sudo
-		"GOFLAGS="+os.Getenv("GOFLAGS")+" '-overlay="+overlay+"'",
-	)
+	xcaddy.Env = append(os.Environ(), "XCADDY_SETCAP=0") // it would ask for sudo
 	xcaddy.Stdout, xcaddy.Stderr = os.Stdout, os.Stderr
 	return xcaddy.Run()
-}
-
-// rootPackage makes an overlay (go help build) in which the checkout's root is a package that
-// imports caddyauth. xcaddy imports what it is told to fetch, which is a module: of a package
-// inside one it would ask the module proxy whether it is a module of its own.
-func rootPackage(root string) (overlay string, remove func(), err error) {
-	folder, err := os.MkdirTemp("", "continue-auth-build-")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() { _ = os.RemoveAll(folder) }
-	source := filepath.Join(folder, "root.go")
-	overlay = filepath.Join(folder, "overlay.json")
-	replace, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(root, "root.go"): source},
-	})
-	if err == nil {
-		err = os.WriteFile(overlay, replace, 0o600)
-	}
-	if err == nil {
-		err = os.WriteFile(source, []byte("package continueauth\n\nimport _ \""+module+"/caddyauth\"\n"), 0o600)
-	}
-	if err != nil {
-		remove()
-	}
-	return overlay, remove, err
 }
 
 // checkout is the folder of the go.mod that the command runs under.

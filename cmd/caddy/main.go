@@ -4,9 +4,9 @@ package main
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	// The modules in this build.
+	// What is in this build.
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
-	_ "github.com/continue-auth/caddy-continue-auth/caddyauth"
+	_ "github.com/continue-auth/caddy-continue-auth"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-package caddyauth
+package command
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/spf13/cobra"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cloudflarekv"
@@ -28,6 +29,27 @@ const demoEmail = "dev@example.com"
 // demoServer is a running server with one user.
 type demoServer struct {
 	url, key string
+}
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Shows a server at work, without an account or a network",
+		Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
+completion for each provider through it, and stays up for you to try.
+
+The AI Gateway behind it is simulated, unless ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set: then
+it is your real one. The providers' settings then come from Workers KV, if CLOUDFLARE_API_TOKEN and
+PROVIDER_SETTINGS_NAMESPACE_ID are set too; else the gateway must have the providers' keys stored.
+
+Nothing is left behind when it ends.`,
+		Example: "  caddy continue-auth demo",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			return demo(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
 }
 
 // demo runs a server until it is interrupted.

@@ -1,4 +1,4 @@
-package caddyauth
+package command
 
 import (
 	"encoding/json"
@@ -18,6 +18,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 )
 
 // site is a place in a configuration where continue_auth serves.
@@ -28,7 +30,7 @@ type site struct {
 	// apiBase is the base URL for clients.
 	apiBase string
 
-	handler *Handler
+	handler *caddyauth.Handler
 }
 
 // readConfig reads a configuration as JSON: adapted by the adapter of that name, or if that is
@@ -155,7 +157,7 @@ func (f *finder) handler(raw json.RawMessage, hosts []string, prefix *string) er
 		}
 		*prefix += strings.TrimSuffix(r.StripPathPrefix, "/")
 	case "continue_auth":
-		h := new(Handler)
+		h := new(caddyauth.Handler)
 		if err := json.Unmarshal(raw, h); err != nil {
 			return err
 		}
@@ -165,7 +167,7 @@ func (f *finder) handler(raw json.RawMessage, hosts []string, prefix *string) er
 }
 
 // site makes the site of a handler that is reached under these hosts and that prefix.
-func (f *finder) site(h *Handler, hosts []string, prefix string) site {
+func (f *finder) site(h *caddyauth.Handler, hosts []string, prefix string) site {
 	address := caddy.NetworkAddress{StartPort: caddyhttp.DefaultHTTPSPort}
 	if len(f.server.Listen) > 0 {
 		if parsed, err := caddy.ParseNetworkAddress(f.server.Listen[0]); err == nil {
@@ -241,6 +243,6 @@ func chooseSite(sites []site, name string, addressMatters bool) (*site, error) {
 }
 
 // sameKeystore reports whether two handlers name one keystore, in the same words.
-func sameKeystore(a, b *Handler) bool {
+func sameKeystore(a, b *caddyauth.Handler) bool {
 	return a.AccountID == b.AccountID && string(a.KeystoreRaw) == string(b.KeystoreRaw)
 }

@@ -1,13 +1,13 @@
-package caddyauth
+package command
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
@@ -44,9 +44,8 @@ user may use, at the site's address. The user puts the key in.`,
 
 // clientConfig finds out what a user may use.
 func (a *administration) clientConfig(ctx context.Context, email string) (clientConfig, error) {
-	var err error
-	r := resolver{caddy.NewReplacer(), &err}
-	c := clientConfig{email: email, apiBase: a.site.apiBase, emailHeader: r.header("email_header", a.site.handler.EmailHeader, "X-User-Email")}
+	header, err := a.site.handler.UserHeader()
+	c := clientConfig{email: email, apiBase: a.site.apiBase, emailHeader: header}
 	if err != nil {
 		return c, err
 	}
@@ -68,7 +67,7 @@ func (a *administration) clientConfig(ctx context.Context, email string) (client
 			a.say("The settings of %s are broken: %v.", printable(name), err)
 			return nil
 		}
-		c.models = append(c.models, permitted(user, providers, name, settings)...)
+		c.models = append(c.models, caddyauth.Permitted(user, providers, name, settings)...)
 		return nil
 	})
 	if err == nil && len(c.models) == 0 {

@@ -1,14 +1,10 @@
-package caddyauth
+package command
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,10 +12,6 @@ import (
 	"testing/iotest"
 	"time"
 	"unicode/utf8"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-
-	"github.com/continue-auth/caddy-continue-auth/test/docs"
 )
 
 // accessLine is a line as Caddy writes it, with these fields of ours behind its own.
@@ -190,200 +182,6 @@ func TestTheTimesThatCaddyWrites(t *testing.T) {
 		if err != nil && (!strings.Contains(err.Error(), "access.log, line 2: ") || !strings.Contains(err.Error(), written[:min(len(written), 20)]) || len(err.Error()) > 250) {
 			t.Errorf("%s with --since: error %v", written, err)
 		}
-	}
-}
-
-func TestSince(t *testing.T) {
-	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]string{
-		"24h": "2026-11-01T12:00:00Z", "30d": "2026-10-03T12:00:00Z", "2026-11-01": "2026-11-01T00:00:00Z",
-		"2026-11-01T12:00:00+01:00": "2026-11-01T11:00:00Z", "0s": "2026-11-02T12:00:00Z",
-	} {
-		if got, err := parseBeginning(text, now); err != nil || got.UTC().Format(time.RFC3339) != want {
-			t.Errorf("%s is %v, error %v, want %s", text, got, err, want)
-		}
-	}
-	for text, says := range map[string]string{"soon": "must be a duration such as 24h", "24": "must be a duration", "2027-01-01": "is yet to come", "-1h": "is yet to come"} {
-		if _, err := parseBeginning(text, now); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: error %v, want %q", text, err, says)
-		}
-	}
-	line := accessLine(`"provider":"openai"`)
-	for since, requests := range map[string]int64{"2h": 2, "30m": 0, "2026-05-03T03:09:37.5Z": 2, "2026-05-03T03:09:38Z": 0} {
-		if _, l := usageOf(t, byUser, since, line+line); l.total().Requests != requests {
-			t.Errorf("%s: %d requests, want %d", since, l.total().Requests, requests)
-		}
-	}
-}
-
-func TestATableLetsNoControlCharacterThrough(t *testing.T) {
-	_, l := usageOf(t, byModel, "", accessLine(`"provider":"openai","model":"\u001b[2Jgpt\t\u202e4\u009b"`))
-	var out strings.Builder
-	if err := l.print(&out); err != nil || strings.ContainsAny(out.String(), "\x1b\t\u202e\u009b") || !strings.Contains(out.String(), "openai/?[2Jgpt??4?") {
-		t.Errorf("error %v, table %q", err, out.String())
-	}
-}
-
-func TestProgressIsOfTheBytesThatAreRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "access.log")
-	line := accessLine(`"x":"` + strings.Repeat("x", 1000) + `"`)
-	if err := os.WriteFile(path, bytes.Repeat([]byte(line), 3*megabyte/len(line)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	progress := newProgress(&out, "read", 2)
-	progress.terminal, progress.unit, progress.step = true, " MB", 1
-	l, err := newUsageLog(byUser, "", time.Now())
-	if err == nil {
-		err = l.readFile(path, nil, progress)
-	}
-	if err != nil || !strings.HasPrefix(out.String(), "\rread 1 of 2 MB\rread 2 of 2 MB") {
-		t.Errorf("error %v, said %q", err, out.String())
-	}
-}
-
-func TestFilesThatCannotBeRead(t *testing.T) {
-	folder := t.TempDir()
-	write := func(name string, content []byte) string {
-		path := filepath.Join(folder, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = io.WriteString(w, strings.Repeat(accessLine(`"provider":"openai"`), 100))
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for path, says := range map[string]string{
-		filepath.Join(folder, "nowhere.log"): "no such file",
-		folder:                               "is a directory",
-		write("text.log.gz", []byte("plain text")):                     "invalid header",
-		write("half.log.gz", packed.Bytes()[:200]):                     "unexpected EOF",
-		write("access.log.zst", []byte("(\xb5/\xfd")):                  "zstd -dc",
-		write("whole.log.gz", packed.Bytes()):                          "",
-		write("empty.log", nil):                                        "",
-		write("two.log.gz", append(packed.Bytes(), packed.Bytes()...)): "",
-	} {
-		l, err := newUsageLog(byUser, "", time.Now())
-		if err == nil {
-			err = l.readAll([]string{path}, nil, io.Discard)
-		}
-		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path)) {
-			t.Errorf("%s: error %v, want %q", path, err, says)
-		}
-	}
-	l, _ := newUsageLog(byUser, "", time.Now())
-	broken := errors.New("the pipe is broken")
-	if err := l.readAll([]string{"-"}, iotest.ErrReader(broken), io.Discard); !errors.Is(err, broken) || !strings.Contains(err.Error(), "standard input") {
-		t.Errorf("error %v", err)
-	}
-}
-
-// logsOf adapts a Caddyfile and returns the names of its log files, as seen from this folder.
-func logsOf(t *testing.T, caddyfile string) ([]string, error) {
-	t.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := logFiles(adapted)
-	for i, path := range files {
-		if files[i], _ = filepath.Rel(here, path); !filepath.IsAbs(path) {
-			t.Errorf("%s is not where it was looked for", path)
-		}
-	}
-	return files, err
-}
-
-func TestTheAccessLogsOfAConfiguration(t *testing.T) {
-	t.Chdir(t.TempDir())
-	t.Setenv("TEST_LOGS", "logs")
-	if err := os.Mkdir("logs", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{
-		"access.log", "access.log.bak", "access-admin.log", "access-2026-11-01.log", "access-2026-11-01T12-00-00.000-size.txt",
-		"access-2026-10-01T12-00-00.000-size.log.gz", "access-2026-10-02T12-00-00.000-time_1.log.zst", "access-2026-10-03T12-00-00.000.log", "access-2026-10-04T12-00-00.000-size.log.gz.tmp",
-		"access-2026-10-05T12-00-00.000-size.log", "access-2026-10-05T12-00-00.000-size.log.gz",
-	} {
-		if err := os.WriteFile(name, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const rolled = "access-2026-10-01T12-00-00.000-size.log.gz access-2026-10-02T12-00-00.000-time_1.log.zst access-2026-10-03T12-00-00.000.log access-2026-10-05T12-00-00.000-size.log"
-	for name, test := range map[string]struct{ caddyfile, files string }{
-		"a site's log and what was rolled out of it": {"a.example.com {\nlog {\noutput file access.log\n}\n}", rolled + " access.log"},
-		"two sites share one":                        {"a.example.com {\nlog {\noutput file other.log\n}\n}\nb.example.com {\nlog {\noutput file ./other.log\n}\n}", "other.log"},
-		"two sites have two":                         {"a.example.com {\nlog {\noutput file a.log\n}\n}\nb.example.com {\nlog {\noutput file b.log\n}\n}", "a.log b.log"},
-		"a placeholder is resolved":                  {"a.example.com {\nlog {\noutput file {env.TEST_LOGS}/ai.log\n}\n}", "logs/ai.log"},
-		"fields are left out of JSON":                {"a.example.com {\nlog {\noutput file a.log\nformat filter {\nrequest>headers>Api-Key delete\n}\n}\n}", "a.log"},
-		"the default log takes a site's":             {"{\nlog {\noutput file all.log\n}\n}\na.example.com {\nlog\n}", "all.log"},
-		"only some loggers, with the access log's":   {"{\nlog some {\noutput file some.log\ninclude http.log.access admin\n}\n}\na.example.com {\nlog\n}", "some.log"},
-		"all of HTTP's loggers":                      {"{\nlog some {\noutput file some.log\ninclude http\n}\n}\na.example.com {\nlog\n}", "some.log"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			files, err := logsOf(t, test.caddyfile)
-			if got := strings.Join(files, " "); err != nil || got != test.files {
-				t.Errorf("%s, error %v, want %s", got, err, test.files)
-			}
-		})
-	}
-}
-
-func TestTheLogThatIsProposedIsFound(t *testing.T) {
-	proposed := docs.Blocks(t, "docs/operating.md", "caddyfile")
-	t.Chdir(t.TempDir())
-	if files, err := logsOf(t, "a.example.com {\n"+logBlock+"\n}"); err != nil || !reflect.DeepEqual(files, []string{"access.log"}) {
-		t.Errorf("%v, error %v", files, err)
-	}
-	if !slices.Contains(proposed, "ai.example.com {\n"+logBlock+"\n}\n") {
-		t.Error("docs/operating.md proposes another")
-	}
-}
-
-func TestWhatTheFiguresDoNotHoldIsSaid(t *testing.T) {
-	for want, l := range map[string]*usageLog{
-		"": {},
-		"1 line was not JSON, and left out.\n2 lines were longer than 1 MB, and left out.\n":    {notJSON: 1, tooLong: 2},
-		"3 requests ended before the provider had counted all tokens: it may have used more.\n": {byName: map[string]*usage{"a": {TokensPartial: 1}, "b": {TokensPartial: 2}}},
-	} {
-		var said strings.Builder
-		if l.sayWhatIsMissing(&said); said.String() != want {
-			t.Errorf("said %q, want %q", said.String(), want)
-		}
-	}
-}
-
-func TestConfigurationsWithoutAnAccessLogInFiles(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for name, test := range map[string]struct{ caddyfile, says string }{
-		"no log":                       {"a.example.com {\n}", "put this into the site's block:\n" + logBlock},
-		"a log on standard error":      {"a.example.com {\nlog\n}", "put this into the site's block"},
-		"a log that is not JSON":       {"a.example.com {\nlog {\noutput file a.log\nformat console\n}\n}", "in JSON"},
-		"a filter on what is not JSON": {"a.example.com {\nlog {\noutput file a.log\nformat filter {\nwrap console\nrequest>headers>Api-Key delete\n}\n}\n}", "in JSON"},
-		"a log of something else":      {"{\nlog admin {\noutput file admin.log\ninclude admin\n}\n}\na.example.com {\nlog\n}", "writes no access log"},
-		"a log of all but requests":    {"{\nlog {\noutput file all.log\nexclude http.log\n}\n}\na.example.com {\nlog\n}", "writes no access log"},
-		"a placeholder of nothing":     {"a.example.com {\nlog {\noutput file {env.NOT_SET}/a.log\n}\n}", "{env.NOT_SET}"},
-		"a folder that is not there":   {"a.example.com {\nlog {\noutput file nowhere/a.log\n}\n}", "nowhere: no such file"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if files, err := logsOf(t, test.caddyfile); err == nil || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%v, error %v, want %q", files, err, test.says)
-			}
-		})
-	}
-	if _, err := logFiles([]byte(`[]`)); err == nil || !strings.Contains(err.Error(), "no Caddy configuration") {
-		t.Errorf("error %v", err)
-	}
-	if _, err := logFiles([]byte(`{"logging":{"logs":{"a":null}}}`)); err == nil || !strings.Contains(err.Error(), "writes no access log") {
-		t.Errorf("error %v", err)
 	}
 }
 

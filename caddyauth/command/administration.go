@@ -1,4 +1,4 @@
-package caddyauth
+package command
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
 
+	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/filestore"
 )
@@ -129,16 +130,13 @@ func adminAddress(config []byte) string {
 
 func (a *administration) openStore(ctx context.Context, why purpose) error {
 	h := a.site.handler
-	var err error
-	r := resolver{caddy.NewReplacer(), &err}
-	account := r.repl.ReplaceKnown(h.AccountID, "") // which not every keystore needs
-	ages := h.Cache.ages(r)
+	ages, err := h.Cache.Ages()
 	if err != nil {
 		return err
 	}
 	a.maxAge, a.absent = ages.MaxAge, ages.Absent
 	provisioned, cancel := caddy.NewContext(caddy.Context{Context: ctx})
-	source, err := h.loadKeystore(provisioned, account)
+	source, err := h.LoadKeystore(provisioned)
 	if err == nil {
 		err = a.prepare(source, why)
 	}
@@ -162,8 +160,8 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 }
 
 // prepare makes the files of a keystore that is new, and sets the pace for one that is far.
-func (a *administration) prepare(source Keystore, why purpose) error {
-	f, ok := source.(*File)
+func (a *administration) prepare(source caddyauth.Keystore, why purpose) error {
+	f, ok := source.(*caddyauth.File)
 	if !ok {
 		a.remote, a.pace = true, rate.NewLimiter(callsPerSecond, callsAtOnce)
 		return nil
@@ -171,7 +169,8 @@ func (a *administration) prepare(source Keystore, why purpose) error {
 	if why != making {
 		return nil
 	}
-	for _, path := range []string{f.apiKeys, f.providerSettings} {
+	keys, settings := f.Paths()
+	for _, path := range []string{keys, settings} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -252,7 +251,7 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 	}
 	var paths []string
 	for _, email := range emails {
-		paths = append(paths, adminPath+"cache/"+url.PathEscape(email))
+		paths = append(paths, caddyauth.AdminPath+"cache/"+url.PathEscape(email))
 	}
 	when := fmt.Sprintf("%s from now", within)
 	if a.remote {

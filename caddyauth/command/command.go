@@ -1,4 +1,9 @@
-package caddyauth
+// Package command is `caddy continue-auth`: the commands for whoever runs the server. They add users
+// and providers to the keystore that the server's configuration names, write clients' configurations,
+// add up what was used, and show a server at work.
+//
+// Importing the package registers the commands with Caddy.
+package command
 
 import (
 	"fmt"
@@ -33,25 +38,4 @@ func one(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("one argument is wanted, and there are %d: %s", len(args), cmd.UseLine())
 	}
 	return nil
-}
-
-func demoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "demo",
-		Short: "Shows a server at work, without an account or a network",
-		Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
-completion for each provider through it, and stays up for you to try.
-
-The AI Gateway behind it is simulated, unless ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set: then
-it is your real one. The providers' settings then come from Workers KV, if CLOUDFLARE_API_TOKEN and
-PROVIDER_SETTINGS_NAMESPACE_ID are set too; else the gateway must have the providers' keys stored.
-
-Nothing is left behind when it ends.`,
-		Example: "  caddy continue-auth demo",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SilenceUsage = true
-			return demo(cmd.Context(), cmd.OutOrStdout())
-		},
-	}
 }
