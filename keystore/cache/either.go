@@ -32,10 +32,12 @@ const (
 //
 // The errors are Look's. from is where the record, or its absence, is from.
 func (t *Table[V]) Either(ctx context.Context, name, other string, ages Ages, by Asker) (value V, found string, from Source, err error) {
-	same := other == name || !keystore.ValidName(other)
-	if _, there := t.present.GetIfPresent(name); same || there {
+	if other == name || !keystore.ValidName(other) {
 		value, from, err = t.Look(ctx, name, ages, by != Nobody)
-		if same || err != ErrAbsent {
+		return value, name, from, err
+	}
+	if _, there := t.present.GetIfPresent(name); there {
+		if value, from, err = t.Look(ctx, name, ages, by != Nobody); err != ErrAbsent {
 			return value, name, from, err
 		}
 	}
