@@ -142,7 +142,7 @@ func TestOneAddressDoesNotFillTheQueueForOthers(t *testing.T) {
 		other := h.signIns(t.Context(), "192.0.2.2", "user", "right", 500)
 		synctest.Wait()
 		close(s.may)
-		if got := wait(); got[401] != maxUnderWay || got[503] != 10_000-maxUnderWay {
+		if got := wait(); got[401] != 100 || got[429] != maxUnderWay-100 || got[503] != 10_000-maxUnderWay {
 			t.Errorf("statuses %v of the flood", got)
 		}
 		if got := other(); got[200] != 500 {
@@ -155,37 +155,218 @@ func TestOneAddressDoesNotFillTheQueueForOthers(t *testing.T) {
 	})
 }
 
+// at is a wrong sign-in of that name from that address, with a key of its own.
+func at(address, name string, n int) attempt {
+	return attempt{netip.MustParsePrefix(address + "/32"), name, fmt.Sprint("key", n)}
+}
+
 func TestFailedAttemptsAreForgottenWithTheirWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailedAttempts(2, time.Minute)
-		a := netip.MustParsePrefix("192.0.2.1/32")
-		f.add(a)
-		if wait := f.wait(a); wait != 0 {
-			t.Errorf("after one attempt the wait is %v", wait)
+		f.judge(at("192.0.2.1", "a", 1), false)
+		if name, address := f.waits(at("192.0.2.1", "a", 0)); name != 0 || address != 0 {
+			t.Errorf("after one attempt the waits are %v and %v", name, address)
 		}
 		time.Sleep(10 * time.Second)
-		f.add(a)
-		if wait := f.wait(a); wait != 50*time.Second {
-			t.Errorf("after two attempts the wait is %v, want what is left of the window", wait)
+		f.judge(at("192.0.2.1", "a", 2), false)
+		for _, test := range []struct{ address, name string }{{"192.0.2.1", "a"}, {"192.0.2.1", "b"}, {"192.0.2.2", "a"}} {
+			var wantName, wantAddress time.Duration // what is left of the window
+			if test.address == "192.0.2.1" {
+				wantAddress = 50 * time.Second
+				if test.name == "a" {
+					wantName = wantAddress
+				}
+			}
+			name, address := f.waits(at(test.address, test.name, 0))
+			if name != wantName || address != wantAddress {
+				t.Errorf("after two attempts %v waits %v by its name and %v by its address", test, name, address)
+			}
+			if wait := f.judge(at(test.address, test.name, 0), true); wait != wantName {
+				t.Errorf("%v waits %v with the right key, want %v", test, wait, wantName)
+			}
 		}
 		time.Sleep(50 * time.Second)
-		if wait := f.wait(a); wait != 0 {
-			t.Errorf("in the next window the wait is %v", wait)
+		if name, address := f.waits(at("192.0.2.1", "a", 0)); name != 0 || address != 0 || f.reached.Load() {
+			t.Errorf("in the next window the waits are %v and %v", name, address)
 		}
 	})
 }
 
-func TestAFloodFromManyAddressesIsNotRemembered(t *testing.T) {
-	f := newFailedAttempts(1, time.Hour)
+func TestASignInThatIsRepeatedCountsOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		again func(n int) attempt
+		every time.Duration
+		times int
+		want  int // attempts
+	}{
+		"six times in seven seconds, as Codex does": {func(int) attempt { return at("192.0.2.1", "a", 0) }, 1400 * time.Millisecond, 6, 1},
+		"each ten seconds":                          {func(int) attempt { return at("192.0.2.1", "a", 0) }, 10 * time.Second, 3, 3},
+		"each six seconds, half of them":            {func(int) attempt { return at("192.0.2.1", "a", 0) }, 6 * time.Second, 4, 2},
+		"with another key each time":                {func(n int) attempt { return at("192.0.2.1", "a", n) }, time.Second, 6, 6},
+		"with another name each time":               {func(n int) attempt { return at("192.0.2.1", fmt.Sprint(n), 0) }, time.Second, 6, 6},
+		"with what is no key, once each":            {func(int) attempt { return at("192.0.2.1", "", 0) }, time.Second, 6, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFailedAttempts(100, time.Hour)
+				for n := range test.times {
+					f.judge(test.again(n), false)
+					time.Sleep(test.every)
+				}
+				if got := f.addresses[netip.MustParsePrefix("192.0.2.1/32")]; got != test.want {
+					t.Errorf("%d attempts are counted, want %d", got, test.want)
+				}
+			})
+		})
+	}
+	f := newFailedAttempts(100, time.Hour)
+	f.judge(at("192.0.2.1", "a", 0), false)
+	f.judge(at("192.0.2.2", "a", 0), false)
+	if len(f.addresses) != 2 || len(f.names) != 2 {
+		t.Error("the same sign-in from another address is another attempt")
+	}
+}
+
+func TestAFloodFromManyAddressesIsBounded(t *testing.T) {
+	f := newFailedAttempts(3, time.Hour)
+	guesser := func(n int) attempt { return at("192.0.2.1", "victim", n) }
+	for n := range 2 {
+		f.judge(guesser(n), false)
+	}
 	address := netip.MustParseAddr("10.0.0.0")
-	for range maxAddresses + 1000 {
-		f.add(netip.PrefixFrom(address, 32))
+	for range maxCounted + 10_000 {
+		f.judge(attempt{netip.PrefixFrom(address, 32), address.String(), "x"}, false)
 		address = address.Next()
 	}
-	if len(f.counts) != maxAddresses {
-		t.Errorf("%d addresses are remembered, want %d", len(f.counts), maxAddresses)
+	for what, n := range map[string]int{"addresses": len(f.addresses), "names": len(f.names), "sign-ins": len(f.repeats.newer)} {
+		if n > maxCounted {
+			t.Errorf("%d %s are remembered, want at most %d", n, what, maxCounted)
+		}
 	}
-	if f.wait(netip.MustParsePrefix("10.0.0.7/32")) == 0 {
-		t.Error("an address that was counted before the flood is forgotten")
+	f.judge(guesser(2), false)
+	if name, _ := f.waits(guesser(3)); name == 0 {
+		t.Error("whoever guessed before the flood is forgotten by it")
+	}
+}
+
+func TestGuessesThatComeAtOnceAreNoMoreThanTheLimit(t *testing.T) {
+	for name, known := range map[string]bool{"of a user in memory": true, "of a user who is not": false} {
+		t.Run(name, func(t *testing.T) {
+			s := new(team)
+			h := restarted(s)
+			close(s.may)
+			if known {
+				h.signInFrom(t.Context(), "192.0.2.9", "user1", "right")
+			}
+			var all sync.WaitGroup
+			var refused, waiting atomic.Int64
+			for i := range 500 {
+				all.Go(func() {
+					switch status := h.signInFrom(t.Context(), "192.0.2.1", []string{"user1", "USER1", "User1"}[i%3], fmt.Sprint("guess", i)); status {
+					case 401:
+						refused.Add(1)
+					case 429:
+						waiting.Add(1)
+					default:
+						t.Errorf("status %d", status)
+					}
+				})
+			}
+			all.Wait()
+			if refused.Load() != 100 || waiting.Load() != 400 {
+				t.Errorf("%d guesses had an answer and %d had to wait, want 100 and 400", refused.Load(), waiting.Load())
+			}
+			for _, test := range []struct {
+				address, name, key string
+				want               int
+			}{
+				{"192.0.2.1", "user1", "right", 429},  // not even the right key
+				{"192.0.2.1", "User1", "right", 429},  // however it is written
+				{"192.0.2.1", "user2", "right", 429},  // whom the keystore would have to be asked for
+				{"192.0.2.2", "user1", "right", 200},  // elsewhere nobody waits
+				{"192.0.2.2", "user2", "right", 200},  // who is now in memory
+				{"192.0.2.1", "user2", "right", 200},  // and so goes on
+				{"192.0.2.1", "USER2", "right", 200},  // in capitals too
+				{"192.0.2.1", "user2", "wrong", 429},  // but a wrong key has the answer
+				{"192.0.2.1", "nobody", "wrong", 429}, // that a made-up name has
+				{"192.0.2.2", "user2", "wrong", 401},
+			} {
+				if got := h.signInFrom(t.Context(), test.address, test.name, test.key); got != test.want {
+					t.Errorf("%s from %s with the %s key: status %d, want %d", test.name, test.address, test.key, got, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestAnAddressThatHasToWaitHasTheKeystoreAskedForNoWrongKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(team)
+		h := restarted(s)
+		h.settings.failedCount, h.attempts = 1, newFailedAttempts(1, 24*time.Hour)
+		close(s.may)
+		h.signInFrom(t.Context(), "192.0.2.9", "user1", "right")
+		h.signInFrom(t.Context(), "192.0.2.1", "nobody", "x")
+		time.Sleep(2 * time.Hour) // what is known of user1 is too old to be used
+		asked, began := s.gets.Load(), time.Now()
+		for _, name := range []string{"user1", "nobody", "USER1", "NOBODY"} {
+			if got := h.signInFrom(t.Context(), "192.0.2.1", name, "wrong"); got != 429 {
+				t.Errorf("%s: status %d, want 429", name, got)
+			}
+		}
+		if s.gets.Load() != asked || time.Since(began) != 0 {
+			t.Error("the keystore was asked, and the time shows for whom")
+		}
+		h.attempts = newFailedAttempts(1, 24*time.Hour)
+		h.signInFrom(t.Context(), "192.0.2.1", "nobody", "x")
+		asked = s.gets.Load()
+		if got := h.signInFrom(t.Context(), "192.0.2.1", "user1", "right"); got != 200 || s.gets.Load() != asked+1 {
+			t.Errorf("the right key of a known user: status %d, %d reads, want 200 after one", got, s.gets.Load()-asked)
+		}
+	})
+}
+
+func TestGuessesGoOnCountingWhereTheAddressHasToWait(t *testing.T) {
+	s := new(team)
+	h := restarted(s)
+	close(s.may)
+	h.signInFrom(t.Context(), "192.0.2.9", "user1", "right")
+	h.signIns(t.Context(), "192.0.2.1", "nobody", "x", 100)()
+	if got := h.signInFrom(t.Context(), "192.0.2.1", "user1", "right"); got != 200 {
+		t.Errorf("a known user: status %d, want 200", got)
+	}
+	for i := range 100 {
+		if got := h.signInFrom(t.Context(), "192.0.2.1", "user1", fmt.Sprint("guess", i)); got != 429 {
+			t.Errorf("guess %d: status %d, want 429", i, got)
+		}
+	}
+	if got := h.signInFrom(t.Context(), "192.0.2.1", "user1", "right"); got != 429 {
+		t.Errorf("after 100 guesses: status %d for the right key, want 429", got)
+	}
+}
+
+// BenchmarkSignIn is what identifying a user costs who is in memory.
+func BenchmarkSignIn(b *testing.B) {
+	for _, bench := range []struct {
+		name, email string
+		waits       bool // some other address
+	}{{"usual", "user1", false}, {"capitals", "User1", false}, {"while others wait", "user1", true}} {
+		b.Run(bench.name, func(b *testing.B) {
+			s := new(team)
+			h := restarted(s)
+			close(s.may)
+			r := asCaddy(httptest.NewRequest(http.MethodGet, "/v1/models", nil), "192.0.2.1")
+			r.Header = http.Header{"Authorization": {"Bearer right"}, "X-User-Email": {bench.email}}
+			if bench.waits {
+				h.signIns(b.Context(), "192.0.2.2", "nobody", "x", 100)()
+			}
+			rec := new(record)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := h.identify(r, rec); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

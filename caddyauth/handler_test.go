@@ -103,7 +103,8 @@ func TestAllFaultsOfCredentialsHaveOneAnswer(t *testing.T) {
 		"another user's key":          as("worker@example.com", testKey),
 		"a colon but no key":          {"Authorization": "Bearer " + testEmail + ":"},
 		"a colon but no email":        {"Authorization": "Bearer :" + testKey},
-		"an email with other letters": as("DEV@example.com", testKey),
+		"a wrong key, in capitals":    as("DEV@example.com", "wrong"),
+		"an unknown user in capitals": as("NOBODY@example.com", testKey),
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: header, body: "{"})

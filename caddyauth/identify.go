@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -32,60 +31,139 @@ var invalidKey = &openai.Error{
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		h.attempts.add(clientAddress(r))
-		return user{}, invalidKey
+		nobody := attempt{address: clientAddress(r), key: email + " " + strings.Join(r.Header["Authorization"], " ")}
+		return user{}, refusal(h.attempts.judge(nobody, false))
 	}
 	rec.email, rec.named = email, r.Header.Get(h.settings.emailHeader) != ""
-	record, from, err := h.cache.APIKeys.Look(r.Context(), email, h.settings.ages, false)
-	asked := err == cache.ErrMayNotAsk
-	if asked {
-		address := clientAddress(r)
-		if wait := h.attempts.wait(address); wait > 0 {
-			return user{}, tooManyFailedAttempts(wait)
-		}
-		if !h.attempts.begin(address) {
-			return user{}, keystoreUnavailable(nil)
-		}
-		record, from, err = h.ask(r.Context(), address, email, key)
+	c := claim{h: h, r: r, email: email, attempt: attempt{name: strings.ToLower(email), key: key}}
+	if wait := c.wait(); wait > 0 {
+		return user{}, tooManyFailedAttempts(wait)
 	}
-	rec.key, rec.lookup = record, from
-	if from != cache.NotAsked {
-		keyLookups[from].Inc()
+	v, err := c.look()
+	rec.key, rec.lookup = v.record, v.from
+	if v.from != cache.NotAsked {
+		keyLookups[v.from].Inc()
 	}
 	switch {
 	case r.Context().Err() != nil:
 		return user{}, clientGone(r.Context())
-	case !answered(err):
+	case err != nil:
 		return user{}, keystoreUnavailable(err)
+	case !v.right || v.wait > 0:
+		return user{}, refusal(v.wait)
 	}
-	if !record.Check(key, time.Now()) {
-		if !asked { // else it has been counted
-			h.attempts.add(clientAddress(r))
-		}
-		return user{}, invalidKey
+	rec.email, rec.signedIn, rec.keyID = v.name, true, keystore.IDOf(key)
+	return user{v.name, v.record}, nil
+}
+
+// refusal is the answer to a sign-in that has failed, and may have to wait.
+func refusal(wait time.Duration) error {
+	if wait > 0 {
+		return tooManyFailedAttempts(wait)
 	}
-	rec.signedIn, rec.keyID = true, keystore.IDOf(key)
-	return user{email, record}, nil
+	return invalidKey
+}
+
+// claim is a request's to be a user's: a sign-in that names somebody.
+type claim struct {
+	h       *Handler
+	r       *http.Request
+	email   string // as it was given
+	attempt attempt
+
+	// hasAddress says that attempt has its address.
+	hasAddress bool
+}
+
+// verdict is what has become of a sign-in that the keystore, or what is in memory of it, has answered.
+type verdict struct {
+	record *keystore.APIKey
+	name   string // of the record
+	from   cache.Source
+	right  bool          // the key is
+	wait   time.Duration // longer than 0: too many sign-ins have failed
+}
+
+// wait returns how long the sign-in has to wait, whatever the keystore says; 0 if it may go on. Of an
+// address that has failed too often, it goes by what is in memory: a wrong key has the same answer, after
+// the same work, whether there is such a user or not.
+func (c *claim) wait() time.Duration {
+	if !c.h.attempts.reached.Load() {
+		return 0
+	}
+	name, address := c.h.attempts.waits(c.located())
+	if name > 0 || address == 0 || c.vouched() {
+		return name
+	}
+	return c.h.attempts.judge(c.located(), false)
+}
+
+// located is the attempt with its address, which only those need that fail.
+func (c *claim) located() attempt {
+	if !c.hasAddress {
+		c.attempt.address, c.hasAddress = clientAddress(c.r), true
+	}
+	return c.attempt
+}
+
+// vouched reports whether the key is right for what is in memory, however old that is.
+func (c *claim) vouched() bool {
+	return c.h.cache.APIKeys.Known(c.email, c.attempt.name).Check(c.attempt.key, time.Now())
+}
+
+// look looks the user up, and has the keystore asked where it may be.
+func (c *claim) look() (verdict, error) {
+	v, err := c.either(c.r.Context(), cache.Nobody)
+	if err != cache.ErrMayNotAsk {
+		return c.judge(v, err)
+	}
+	if c.vouched() {
+		return c.judge(c.either(c.r.Context(), cache.Vouched))
+	}
+	if !c.h.attempts.begin(c.located().address) {
+		return verdict{}, errCrowded
+	}
+	return c.ask()
+}
+
+// errCrowded says that too many sign-ins of one address wait already.
+var errCrowded = errors.New("too many sign-ins of that address wait for the keystore")
+
+func (c *claim) either(ctx context.Context, by cache.Asker) (v verdict, err error) {
+	v.record, v.name, v.from, err = c.h.cache.APIKeys.Either(ctx, c.email, c.attempt.name, c.h.settings.ages, by)
+	return v, err
+}
+
+// judge checks the key, and has a wrong one counted.
+func (c *claim) judge(v verdict, err error) (verdict, error) {
+	if !answered(err) {
+		return v, err
+	}
+	v.right = v.record.Check(c.attempt.key, time.Now())
+	if !v.right || c.h.attempts.reached.Load() {
+		v.wait = c.h.attempts.judge(c.located(), v.right)
+	}
+	return v, nil
 }
 
 // ask has the keystore asked for a user who is not in memory, by a sign-in that h.attempts has begun.
 // It ends with the keystore's answer, not with its client: who hangs up has asked all the same, and a
 // key that is right is held against nobody. Nor is a keystore that cannot answer.
-func (h *Handler) ask(ctx context.Context, address netip.Prefix, email, key string) (*keystore.APIKey, cache.Source, error) {
+func (c claim) ask() (verdict, error) {
+	ctx := c.r.Context()
 	done := make(chan struct{})
-	var record *keystore.APIKey
-	var from cache.Source
+	var v verdict
 	var err error
 	go func() {
 		defer close(done)
-		record, from, err = h.cache.APIKeys.Look(context.WithoutCancel(ctx), email, h.settings.ages, true)
-		h.attempts.end(address, answered(err) && !record.Check(key, time.Now()))
+		defer c.h.attempts.end(c.attempt.address)
+		v, err = c.judge(c.either(context.WithoutCancel(ctx), cache.Stranger))
 	}()
 	select {
 	case <-done:
-		return record, from, err
+		return v, err
 	case <-ctx.Done():
-		return nil, cache.NotAsked, ctx.Err()
+		return verdict{}, ctx.Err()
 	}
 }
 
@@ -96,7 +174,8 @@ func answered(err error) bool {
 
 // credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
 // `Authorization: Bearer <email>:<key>` alone. A key may hold colons: beside the header, what stands
-// before one is an email only if it is the header's. Another email is so part of a key, and a wrong one.
+// before one is an email only if it is the header's, in letters of any size. Another email is so part of a
+// key, and a wrong one.
 func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
 	emails, authorizations := header[emailHeader], header["Authorization"]
 	if len(authorizations) != 1 || len(emails) > 1 {
@@ -111,8 +190,8 @@ func credentials(header http.Header, emailHeader string) (email, key string, ok 
 	switch {
 	case len(emails) == 0 || emails[0] == "":
 		email, key = first, rest
-	case colon && first == emails[0]:
-		email, key = first, rest
+	case colon && strings.EqualFold(first, emails[0]):
+		email, key = emails[0], rest
 	default:
 		email, key = emails[0], token
 	}

@@ -25,7 +25,7 @@ func TestCredentials(t *testing.T) {
 		"beside the header a key with an @":        {"dev@example.com", "Bearer p@ss:word", "dev@example.com", "p@ss:word"},
 		"in one a key with an @":                   {"", "Bearer dev@example.com:p@ss:word", "dev@example.com", "p@ss:word"},
 		"two emails that differ are a wrong key":   {"dev@example.com", "Bearer other@example.com:k", "dev@example.com", "other@example.com:k"},
-		"two emails that differ in case are too":   {"dev@example.com", "Bearer Dev@example.com:k", "dev@example.com", "Dev@example.com:k"},
+		"two emails that differ in case agree":     {"Dev@example.com", "Bearer dev@Example.com:k:l", "Dev@example.com", "k:l"},
 		"no key":                                   {"dev@example.com", "Bearer ", "", ""},
 		"no key behind the colon":                  {"", "Bearer dev@example.com:", "", ""},
 		"no key behind the colon, with the header": {"dev@example.com", "Bearer dev@example.com:", "", ""},

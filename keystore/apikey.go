@@ -222,10 +222,14 @@ func match(pattern, name string) bool {
 
 // decode reads a JSON object into v. encoding/json's own errors may quote values.
 func decode(value []byte, v any) error {
+	_, value, err := CutMark(value)
+	if err != nil {
+		return err
+	}
 	if !gjson.ParseBytes(value).IsObject() {
 		return errors.New("must be a JSON object")
 	}
-	err := json.Unmarshal(value, v)
+	err = json.Unmarshal(value, v)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:

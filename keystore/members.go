@@ -16,9 +16,10 @@ type member struct {
 	value string // JSON
 }
 
-// parseMembers reads a valid JSON object.
+// parseMembers reads a valid JSON object, which a byte order mark may stand before.
 func parseMembers(object string) members {
 	var m members
+	object = strings.TrimPrefix(object, string(mark))
 	gjson.Parse(object).ForEach(func(name, value gjson.Result) bool {
 		m = append(m, member{name.String(), value.Raw})
 		return true

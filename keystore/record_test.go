@@ -202,11 +202,28 @@ func TestAKeyInTheClearThatIsNotReadGoesToo(t *testing.T) {
 	}
 }
 
+func TestARecordBehindAByteOrderMarkIsEdited(t *testing.T) {
+	r := record(t, "\ufeff{\r\n\"apiKey\":\"a\",\"status\":\"Enabled\"}")
+	r.SetEnabled(false)
+	if got, want := string(r.Bytes()), `{"apiKey":"a","status":"Disabled"}`; got != want {
+		t.Errorf("the record became %q, want %q", got, want)
+	}
+	s, err := ParseSettingsRecord([]byte("\ufeff{\"headers\":{\"a\":\"b\\n\"}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetHeader("c", "d")
+	if got, want := string(s.Bytes()), `{"headers":{"a":"b\n","c":"d"}}`; got != want {
+		t.Errorf("the settings became %q, want %q", got, want)
+	}
+}
+
 func TestAnEditThatChangesNothingKeepsTheEntryAsItCame(t *testing.T) {
 	for value, edit := range map[string]func(*Record){
-		`{ "status" : "ENABLED" }`: func(r *Record) { r.SetEnabled(true) },
-		`{ "status":"disabled"}`:   func(r *Record) { r.SetEnabled(false) },
-		"{\"\\u0061\":1\n}":        func(r *Record) { r.SetExpires(time.Time{}); r.SetModels(nil); r.HashPlainKey() },
+		`{ "status" : "ENABLED" }`:      func(r *Record) { r.SetEnabled(true) },
+		`{ "status":"disabled"}`:        func(r *Record) { r.SetEnabled(false) },
+		"\ufeff{ \"status\":\"x\"}\r\n": func(r *Record) { r.SetExpires(time.Time{}) },
+		"{\"\\u0061\":1\n}":             func(r *Record) { r.SetExpires(time.Time{}); r.SetModels(nil); r.HashPlainKey() },
 	} {
 		r := record(t, value)
 		edit(r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	"golang.org/x/net/http/httpguts"
@@ -38,6 +39,11 @@ type settingsRecord struct {
 	Models      []string                   `json:"models"`
 }
 
+// headerSpace is what may stand around a header's value without being a part of it: Fetch's HTTP
+// whitespace (https://fetch.spec.whatwg.org/#concept-header-value-normalize). The Worker's runtime takes
+// it away, so that a key which was pasted with its line break works.
+const headerSpace = "\t\n\r "
+
 // ParseSettings reads a provider's record. Its errors name the field at fault and no value.
 func ParseSettings(value []byte) (*Settings, error) {
 	var r settingsRecord
@@ -50,8 +56,12 @@ func ParseSettings(value []byte) (*Settings, error) {
 		if err != nil {
 			return nil, fmt.Errorf("headers.%s: %w", name, err)
 		}
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) {
-			return nil, errors.New("headers: a name or a value is not valid in HTTP")
+		if !httpguts.ValidHeaderFieldName(name) {
+			return nil, errors.New("headers: a name is not valid in HTTP")
+		}
+		text = strings.Trim(text, headerSpace)
+		if !httpguts.ValidHeaderFieldValue(text) {
+			return nil, fmt.Errorf("headers.%s: must not have a line break or another control character inside", name)
 		}
 		s.Header.Set(name, text)
 	}

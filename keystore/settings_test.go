@@ -18,6 +18,8 @@ func TestParseSettings(t *testing.T) {
 		"numbers and booleans":      {`{"headers":{"x-n":1},"queryString":{"b":true,"a":1.50}}`, "X-N: 1", "a=1.50&b=true", nil},
 		"a query that needs escape": {`{"queryString":{"key":"a&b=c"}}`, "", "key=a%26b%3Dc", nil},
 		"models":                    {`{"models":["@cf/a","@cf/b"]}`, "", "", []string{"@cf/a", "@cf/b"}},
+		"white space around values": {`{"headers":{"a":"\r\n k 1\t\n","b":" ","c":"\u00a0k"},"queryString":{"q":" 1\n"}}`, "A: k 1, B: , C: \u00a0k", "q=+1%0A", nil},
+		"a byte order mark":         {"\ufeff\r\n{\"headers\":{\"a\":\"b\"}}\r\n", "A: b", "", nil},
 		"null is as left out":       {`{"headers":null,"queryString":null,"models":null}`, "", "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,13 +59,25 @@ func TestTheBodyOfSettings(t *testing.T) {
 }
 
 func TestBrokenSettings(t *testing.T) {
+	const lineBreak = "must not have a line break or another control character inside"
 	for record, want := range map[string]string{
 		`[]`:                            "must be a JSON object",
 		`{"headers":{`:                  "must be valid JSON",
 		`{"headers":"x"}`:               "headers: must not be a string",
 		`{"headers":{"a":{}}}`:          "headers.a: must be a string, a number or a boolean",
-		`{"headers":{"a":"b\r\nc: d"}}`: "headers: a name or a value is not valid in HTTP",
-		`{"headers":{"a b":"c"}}`:       "headers: a name or a value is not valid in HTTP",
+		`{"headers":{"a":"b\r\nc: d"}}`: "headers.a: " + lineBreak,
+		`{"headers":{"a":"b\nc"}}`:      "headers.a: " + lineBreak,
+		`{"headers":{"a":"b\u0000"}}`:   "headers.a: " + lineBreak,
+		`{"headers":{"a":"b\u000b"}}`:   "headers.a: " + lineBreak, // which Fetch does not trim
+		`{"headers":{"a b":"c"}}`:       "headers: a name is not valid in HTTP",
+		`{"headers":{" a":"c"}}`:        "headers: a name is not valid in HTTP",
+		`{"headers":{"a\n":"c"}}`:       "headers: a name is not valid in HTTP",
+		`{"headers":{"":"c"}}`:          "headers: a name is not valid in HTTP",
+		"\ufeff":                        "must be a JSON object",
+		"\ufeff\ufeff{}":                "must be a JSON object",
+		"\xff\xfe{\x00}\x00":            "the text is UTF-16; save it as UTF-8",
+		"\xfe\xff\x00{\x00}":            "the text is UTF-16; save it as UTF-8",
+		"{\x00}\x00":                    "the text is UTF-16; save it as UTF-8",
 		`{"queryString":{"a":[1]}}`:     "queryString.a: must be a string, a number or a boolean",
 		`{"models":{}}`:                 "models: must not be a object",
 		`{"body":[]}`:                   "body: must be an object",
@@ -85,8 +99,8 @@ func FuzzParseSettings(f *testing.F) {
 			return
 		}
 		for name, values := range s.Header {
-			if strings.ContainsAny(name+values[0], "\r\n\x00") {
-				t.Errorf("header %q: %q could end early", name, values)
+			if strings.ContainsAny(name+values[0], "\r\n\x00") || strings.Trim(values[0], " \t") != values[0] {
+				t.Errorf("header %q: %q could end early, or be another for upstream", name, values)
 			}
 		}
 	})

@@ -71,7 +71,10 @@ func readImport(path string, now time.Time) (users []newUser, err error) {
 
 // parseImport reads and checks all of an import.
 func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
-	reader := newImportReader(in)
+	reader, err := newImportReader(in)
+	if err != nil {
+		return nil, err
+	}
 	columns, err := reader.Read()
 	if err != nil {
 		return nil, fmt.Errorf("its first line must name the columns: %w", err)
@@ -113,12 +116,14 @@ func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
 
 // newImportReader reads CSV as spreadsheets write it: behind a byte order mark, and with semicolons
 // where the comma is a decimal's.
-func newImportReader(in io.Reader) *csv.Reader {
+func newImportReader(in io.Reader) (*csv.Reader, error) {
 	buffered := bufio.NewReader(in)
-	if mark, err := buffered.Peek(3); err == nil && string(mark) == "\ufeff" {
-		_, _ = buffered.Discard(len(mark))
-	}
 	first, _ := buffered.Peek(buffered.Size())
+	mark, first, err := keystore.CutMark(first)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = buffered.Discard(len(mark))
 	if end := bytes.IndexByte(first, '\n'); end >= 0 {
 		first = first[:end]
 	}
@@ -127,7 +132,7 @@ func newImportReader(in io.Reader) *csv.Reader {
 	if bytes.IndexByte(first, ';') >= 0 && bytes.IndexByte(first, ',') < 0 {
 		reader.Comma = ';'
 	}
-	return reader
+	return reader, nil
 }
 
 const metadataColumn = "metadata."

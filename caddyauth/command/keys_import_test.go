@@ -60,3 +60,29 @@ func emailsAsCSV(t *testing.T, users []newUser) string {
 	}
 	return out.String()
 }
+
+func TestImportsAreReadInTheEncodingsOfSpreadsheets(t *testing.T) {
+	const utf16 = "the text is UTF-16; save it as UTF-8"
+	for name, test := range map[string]struct{ content, email, err string }{
+		"UTF-8":                   {"email\ndev@example.com\n", "dev@example.com", ""},
+		"a byte order mark, CRLF": {"\ufeffemail,models\r\ndev@example.com,a\r\n", "dev@example.com", ""},
+		"a mark before quotes":    {"\ufeff\"email\"\r\n\"dev@example.com\"\r\n", "dev@example.com", ""},
+		"UTF-16, as PowerShell's": {"\xff\xfee\x00m\x00a\x00i\x00l\x00\n\x00", "", utf16},
+		"UTF-16, big endian":      {"\xfe\xff\x00e\x00m\x00a\x00i\x00l\x00\n", "", utf16},
+		"UTF-16 without a mark":   {"e\x00m\x00a\x00i\x00l\x00\n\x00", "", utf16},
+		"a mark and nothing else": {"\ufeff", "", "its first line must name the columns: EOF"},
+		"one byte":                {"e", "", `there is no column "e": there are email, key, expires, models and metadata.NAME`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users, err := parseImport(strings.NewReader(test.content), time.Now())
+			switch {
+			case test.err != "":
+				if err == nil || err.Error() != test.err {
+					t.Errorf("error %v, want %s", err, test.err)
+				}
+			case err != nil || len(users) != 1 || users[0].email != test.email:
+				t.Errorf("read %v, error %v", users, err)
+			}
+		})
+	}
+}

@@ -109,16 +109,17 @@ func (c *Cache) Close() error {
 
 // records returns a load for a table of the records that parse reads.
 func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
-	return func(name string, c class, patience time.Duration) pending[V] {
-		l := g.look(name, c, patience)
+	return func(names []string, c class, patience time.Duration) pending[V] {
+		l := g.look(names, c, patience)
 		return pending[V]{
 			hurry: func() { g.hurry(l) },
-			wait: func() (value V, ok bool, asked time.Time, err error) {
+			wait: func(name string) (value V, ok bool, asked time.Time, err error) {
 				<-l.done
-				if l.err != nil || !l.ok {
+				text, ok := l.values[name]
+				if l.err != nil || !ok {
 					return value, false, l.asked, l.err
 				}
-				if value, err = parse(l.value); err != nil {
+				if value, err = parse(text); err != nil {
 					err = &BrokenRecordError{Reason: err}
 				}
 				return value, true, l.asked, err
@@ -129,10 +130,10 @@ func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
 
 // names returns a load for a table of one entry, the list of all providers.
 func names(store keystore.Store, g *gate, o Options) load[[]string] {
-	return func(string, class, time.Duration) pending[[]string] {
+	return func([]string, class, time.Duration) pending[[]string] {
 		return pending[[]string]{
 			hurry: func() {},
-			wait: func() (all []string, ok bool, asked time.Time, err error) {
+			wait: func(string) (all []string, ok bool, asked time.Time, err error) {
 				if err = g.wait(context.Background()); err == nil {
 					asked = time.Now()
 					all, err = store.List(context.Background(), keystore.ProviderSettings)

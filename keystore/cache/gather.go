@@ -73,21 +73,20 @@ type gatherer struct {
 	timer   *time.Timer   // of the next time that something may begin; nil: none is set
 }
 
-// lookup is one name's.
+// lookup is one of one name, or of two that travel in the same read.
 type lookup struct {
-	name  string
-	done  chan struct{} // closed once the others are known
-	asked time.Time
-	value []byte
-	ok    bool
-	err   error
+	names  []string
+	done   chan struct{} // closed once the others are known
+	asked  time.Time
+	values map[string][]byte // of all names of the read; never changed
+	err    error
 }
 
 // look begins a look-up. Patience is a renewal's alone.
-func (g *gatherer) look(name string, c class, patience time.Duration) *lookup {
+func (g *gatherer) look(names []string, c class, patience time.Duration) *lookup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := &lookup{name: name, done: make(chan struct{})}
+	l := &lookup{names: names, done: make(chan struct{})}
 	if c == stranger && len(g.waiting[stranger]) >= maxStrangers {
 		fail([]*lookup{l}, &crowdedError{keystore.RateLimitError{RetryAfter: strangersRetry}})
 		return l
@@ -203,10 +202,13 @@ func (g *gatherer) take() []*lookup {
 	for c := range g.waiting {
 		before := len(g.waiting[c])
 		g.waiting[c] = slices.DeleteFunc(g.waiting[c], func(l *lookup) bool {
-			if len(some) == batch || names[l.name] { // an invalidation can make a name wait twice
+			// An invalidation can make a name wait twice.
+			if len(names)+len(l.names) > batch || slices.ContainsFunc(l.names, func(name string) bool { return names[name] }) {
 				return false
 			}
-			names[l.name] = true
+			for _, name := range l.names {
+				names[name] = true
+			}
 			some = append(some, l)
 			return true
 		})
@@ -220,9 +222,9 @@ func (g *gatherer) take() []*lookup {
 // answer reads some names. The read serves all who wait for it, so that it must not end with one of
 // them: the store bounds its time.
 func (g *gatherer) answer(some []*lookup) {
-	names := make([]string, len(some))
-	for i, l := range some {
-		names[i] = l.name
+	names := make([]string, 0, batch)
+	for _, l := range some {
+		names = append(names, l.names...)
 	}
 	asked := time.Now()
 	values, err := g.store.Get(context.Background(), g.ns, names)
@@ -234,8 +236,7 @@ func (g *gatherer) answer(some []*lookup) {
 	}
 	for _, l := range some {
 		if err == nil {
-			l.asked = asked
-			l.value, l.ok = values[l.name]
+			l.asked, l.values = asked, values
 			close(l.done)
 		}
 	}

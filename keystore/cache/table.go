@@ -29,17 +29,18 @@ const (
 	downFor = 10 * time.Second
 )
 
-// load begins to ask the store. Patience is how long a renewal can wait.
-type load[V any] func(name string, c class, patience time.Duration) pending[V]
+// load begins to ask the store for one name, or for two in the same read. Patience is how long a renewal
+// can wait.
+type load[V any] func(names []string, c class, patience time.Duration) pending[V]
 
 // pending is a look-up that has begun.
 type pending[V any] struct {
 	// hurry says that somebody waits for it now.
 	hurry func()
 
-	// wait returns what the store says, and when it was asked. ok is false if there is no record;
-	// an error other than a *BrokenRecordError means that the store could not answer.
-	wait func() (value V, ok bool, asked time.Time, err error)
+	// wait returns what the store says of one of the names, and when it was asked. ok is false if there
+	// is no record; an error other than a *BrokenRecordError means that the store could not answer.
+	wait func(name string) (value V, ok bool, asked time.Time, err error)
 }
 
 // entry is one answer of the store. It is never changed.
@@ -51,6 +52,12 @@ type entry[V any] struct {
 	// restored: of a snapshot, and so to be used only where the store cannot be asked.
 	restored bool
 }
+
+// there reports whether the entry, which may be nil, says that there is a record.
+func (e *entry[V]) there() bool { return e != nil && e.err != ErrAbsent }
+
+// within reports whether there is an entry that is not older than that.
+func (e *entry[V]) within(age time.Duration) bool { return e != nil && time.Since(e.asked) <= age }
 
 // call is one look-up under way, for all who wait for it.
 type call[V any] struct {
@@ -145,11 +152,15 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 	if ok && known.err != ErrAbsent {
 		urgency = acquainted
 	}
-	usable := ok && time.Since(known.asked) <= ages.StaleIfError
-	c := t.ask(name, urgency, 0)
+	return t.outcome(ctx, t.ask(name, urgency, 0), known, ages)
+}
+
+// outcome waits for c, and returns what is known, which may be nil, where the store cannot answer.
+func (t *Table[V]) outcome(ctx context.Context, c *call[V], known *entry[V], ages Ages) (value V, from Source, err error) {
+	usable := known.within(ages.StaleIfError)
 	if !c.ends(ctx, usable && t.down()) {
 		if ctx.Err() != nil {
-			return none, NotAsked, ctx.Err()
+			return value, NotAsked, ctx.Err()
 		}
 		return known.value, Stale, known.err
 	}
@@ -159,7 +170,7 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 	case usable:
 		return known.value, Stale, known.err
 	}
-	return none, Failed, c.err
+	return value, Failed, c.err
 }
 
 // ends waits until c has ended, and reports whether it has. Of a store that is down, who is known waits
@@ -196,15 +207,24 @@ func (t *Table[V]) ask(name string, urgency class, patience time.Duration) *call
 		}
 		return c
 	}
-	c := &call[V]{pending: t.load(name, urgency, patience), began: time.Now(), done: make(chan struct{})}
-	t.calls[name] = c
-	go t.answer(c, name)
-	return c
+	return t.begin(urgency, patience, name)
+}
+
+// begin starts a look-up of names, of which none is under way, and returns the call of the first. t.mu
+// is held.
+func (t *Table[V]) begin(urgency class, patience time.Duration, names ...string) *call[V] {
+	asked := t.load(names, urgency, patience)
+	for _, name := range names {
+		c := &call[V]{pending: asked, began: time.Now(), done: make(chan struct{})}
+		t.calls[name] = c
+		go t.answer(c, name)
+	}
+	return t.calls[names[0]]
 }
 
 func (t *Table[V]) answer(c *call[V], name string) {
 	defer close(c.done)
-	value, ok, asked, err := c.wait()
+	value, ok, asked, err := c.wait(name)
 	var broken *BrokenRecordError
 	switch {
 	case errors.As(err, &broken):

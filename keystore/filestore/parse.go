@@ -22,9 +22,13 @@ type entry struct {
 
 func (e entry) live(now time.Time) bool { return float64(now.Unix()) < e.expires }
 
-// parse reads a file that was last written at that time. Its errors name the place, and none of the
+// parse reads a file that was last written at that time, over a byte order mark. Its errors name the place, and none of the
 // content.
 func parse(data []byte, written time.Time) (map[string]entry, error) {
+	_, data, err := keystore.CutMark(data)
+	if err != nil {
+		return nil, err
+	}
 	if !json.Valid(data) {
 		return nil, invalid(data)
 	}
@@ -33,7 +37,6 @@ func parse(data []byte, written time.Time) (map[string]entry, error) {
 		return nil, fault(data, array.Index, errors.New(`must be an array of {"key", "value"}`))
 	}
 	entries := make(map[string]entry)
-	var err error
 	array.ForEach(func(_, object gjson.Result) bool {
 		var name string
 		var e entry

@@ -17,6 +17,7 @@ import (
 // no reason to touch stays as it is. New entries come last, one a line, as far in as the one before
 // them.
 func rewrite(data []byte, written, now time.Time, changes []keystore.Change) []byte {
+	mark, data, _ := keystore.CutMark(data) // a file in UTF-16 has a fault
 	pending := make(map[string][]byte, len(changes))
 	for _, change := range changes {
 		pending[change.Name] = change.Value
@@ -25,7 +26,8 @@ func rewrite(data []byte, written, now time.Time, changes []keystore.Change) []b
 	array := gjson.Parse(text)
 	end := array.Index + 1 // of what has been read
 	var out bytes.Buffer
-	out.Grow(len(text))
+	out.Grow(len(mark) + len(text))
+	out.Write(mark)
 	out.WriteString(text[:end])
 	indent, comma := "\n", ""
 	add := func(lead, entry string) {

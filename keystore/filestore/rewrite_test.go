@@ -52,6 +52,7 @@ func TestRewriteTouchesNoMoreThanItMust(t *testing.T) {
 		"other expired entries stay":           {`[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"1"}]`, changes{set("b", "2")}, `[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"2"}]`},
 		"of properties the last one counts":    {`[{"value":"0","key":"b","value":"1","key":"a","\u0076alue":"2","base64":true,"base64":false}]`, changes{set("a", "3")}, `[{"key":"a","\u0076alue":"3"}]`},
 		"a comma before its entry moves":       {"[ {\"key\":\"a\",\"value\":\"1\"}\n, {\"key\":\"b\",\"value\":\"2\"}]", changes{set("b", "3")}, "[ {\"key\":\"a\",\"value\":\"1\"},\n {\"key\":\"b\",\"value\":\"3\"}]"},
+		"a byte order mark stays":              {"\ufeff" + indented, changes{removal("a"), set("c", "3")}, "\ufeff[\r\n  { \"key\": \"b\", \"value\": \"2\" },\r\n  {\"key\":\"c\",\"value\":\"3\"}\r\n]\r\n"},
 		"text stays readable":                  {"[]", changes{set("é<\"", "{\"a\":\"<b> & 'c'\\n\"}\n😀\u2028")}, "[\n{\"key\":\"é<\\\"\",\"value\":\"{\\\"a\\\":\\\"<b> & 'c'\\\\n\\\"}\\n😀\\u2028\"}\n]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestRewriteTouchesNoMoreThanItMust(t *testing.T) {
 
 func FuzzRewrite(f *testing.F) {
 	for _, seed := range []string{
-		`[]`, " [ ]\n", `[{"key":"a","value":"1"}]`, "[\n  {\"key\": \"b\", \"value\": \"1\"},\n  {\"key\": \"a\", \"value\": \"2\"}\n]",
+		`[]`, " [ ]\n", "\ufeff[]\r\n", `[{"key":"a","value":"1"}]`, "[\n  {\"key\": \"b\", \"value\": \"1\"},\n  {\"key\": \"a\", \"value\": \"2\"}\n]",
 		`[{"key":"a","value":"MQ==","base64":true,"expiration":1e9,"metadata":{}},{"key":"b","value":"","expiration_ttl":60}]`,
 		`[{"\u006bey":"\ud83d\ude00","value":"\"\\","expiration_ttl":-1,"expiration_ttl":1e999}]`,
 		"[{\"key\":\"a\",\"\xff\":\"\xff\",\"value\":\"\xff\"} , {\"value\":\"\",\"key\":\"b\",\"value\":\"1\",\"key\":\"c\"}]",
