@@ -11,7 +11,7 @@ import (
 // call is a function that the model called, and what came of it.
 type call struct {
 	turn     *turn
-	id, name string
+	id, name string // Google's id, which is the client's unless that is taken
 	result   []byte // an object, or a string that is to be put in one; nil until it is known
 }
 
@@ -95,12 +95,13 @@ func (c *conversation) call(t *turn, at, id string, function []byte, signature s
 	if signature == "" && len(t.calls) == 0 { // Gemini 3 refuses a turn whose first call has none
 		signature = anySignature
 	}
-	called := &call{turn: t, id: id, name: name}
+	called := &call{turn: t, id: c.ids.unique(id), name: name}
 	t.calls = append(t.calls, called)
 	t.parts = called.append(separate(t.parts), arguments, signature)
 
 	wait(c.byID, id, called)
 	wait(c.byName, name, called)
+	wait(c.byBoth, both(id, name), called)
 	return nil
 }
 
@@ -113,6 +114,24 @@ func wait(waiting map[string][]*call, key string, called *call) {
 	}
 	waiting[key] = append(others, called)
 }
+
+// waitingFor returns the call whose result a message holds: the one with its id, of several that with its function's
+// name too. Where there is no id, or for the deprecated kind, the name tells, or else the order.
+func (c *conversation) waitingFor(field string, m *message) *call {
+	if m.name != "" && (m.callID == "" || field == "name") {
+		return firstWaiting(c.byName, m.name)
+	}
+	if field == "name" {
+		return nil
+	}
+	if called := firstWaiting(c.byBoth, both(m.callID, m.name)); called != nil {
+		return called
+	}
+	return firstWaiting(c.byID, m.callID)
+}
+
+// both is a key of a call's id and its function's name.
+func both(id, name string) string { return id + "\x00" + name }
 
 // firstWaiting returns the first call of a key that waits for its result, nil if none does. It drops
 // those before it, so that no other result has to look at them again.
@@ -155,11 +174,8 @@ func (f *call) append(b, arguments []byte, signature string) []byte {
 }
 
 func (f *call) appendName(b []byte) []byte {
-	if f.id != "" {
-		b = openai.AppendString(append(b, `"id":`...), f.id)
-		b = append(b, ',')
-	}
-	return openai.AppendString(append(b, `"name":`...), f.name)
+	b = openai.AppendString(append(b, `"id":`...), f.id)
+	return openai.AppendString(append(b, `,"name":`...), f.name)
 }
 
 // noResult stands where the client sent no result: Gemini wants one for every call.
@@ -186,10 +202,7 @@ func (c *conversation) result(at, field string, m *message) error {
 	if err != nil {
 		return err
 	}
-	called := firstWaiting(c.byID, m.callID)
-	if m.callID == "" || field == "name" {
-		called = firstWaiting(c.byName, m.name)
-	}
+	called := c.waitingFor(field, m)
 	if called == nil {
 		return openai.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
 	}

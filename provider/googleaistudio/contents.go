@@ -18,8 +18,11 @@ type conversation struct {
 	system []byte // the parts of the system instruction
 	turns  []*turn
 
-	// The calls that wait for their results, by id and by name.
-	byID, byName map[string][]*call
+	// The calls that wait for their results, by the client's id, by name and by both.
+	byID, byName, byBoth map[string][]*call
+
+	ids    callIDs
+	images resolutions
 
 	// recall returns the thought signature of the call with an id, if it is remembered.
 	recall func(id string) string
@@ -32,12 +35,13 @@ type turn struct {
 	calls []*call // the functions that the model calls in this turn
 }
 
-// readMessages reads `messages`.
-func readMessages(messages []byte, recall func(id string) string) (*conversation, error) {
+// readMessages reads `messages` for a model.
+func readMessages(messages []byte, model string, recall func(id string) string) (*conversation, error) {
 	if kind(messages) != '[' {
 		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
 	}
-	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, recall: recall}
+	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, byBoth: map[string][]*call{}, recall: recall}
+	c.images.each = hasLevels(model)
 	err := each("messages", messages, c.message)
 	if err != nil {
 		return nil, err
@@ -120,7 +124,7 @@ func (c *conversation) message(at string, r *openai.Reader) error {
 		return err
 	case "user":
 		t := c.turn(user)
-		parts, err := appendParts(t.parts, at+".content", m.content)
+		parts, err := c.appendParts(t.parts, at+".content", m.content)
 		t.parts = parts
 		c.keep(t)
 		return err

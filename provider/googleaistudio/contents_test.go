@@ -146,6 +146,8 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		"an image that is not base64":       {part(`{"type":"image_url","image_url":{"url":"data:image/png,AAAA"}}`), "messages[1].content[1].image_url.url"},
 		"an image without a type":           {part(`{"type":"image_url","image_url":{"url":"data:;base64,AAAA"}}`), "messages[1].content[1].image_url.url"},
 		"an image without data":             {part(`{"type":"image_url","image_url":{"url":"data:image/png;base64,"}}`), "messages[1].content[1].image_url.url"},
+		"an image in an unknown detail":     {part(`{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"ultra"}}`), "messages[1].content[1].image_url.detail"},
+		"an image with a number for detail": {part(`{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":1}}`), "messages[1].content[1].image_url.detail"},
 		"audio without data":                {part(`{"type":"input_audio","input_audio":{"format":"wav"}}`), "messages[1].content[1].input_audio.data"},
 		"audio of another format":           {part(`{"type":"input_audio","input_audio":{"data":"AAAA","format":"ogg"}}`), "messages[1].content[1].input_audio.format"},
 		"a file of OpenAI's":                {part(`{"type":"file","file":{"file_id":"file-1"}}`), "messages[1].content[1].file.file_data"},
@@ -214,9 +216,9 @@ func TestToolResults(t *testing.T) {
 		"a call at the beginning":                 {calls("1") + "," + result("1", "a"), "u((The beginning of this conversation was left out.))m(call 1)u(1=a)"},
 		"one call after the other":                {hi + "," + calls("1") + "," + result("1", "a") + "," + calls("2") + "," + result("2", "b"), "u(hi)m(call 1)u(1=a)m(call 2)u(2=b)"},
 		"calls of two messages in a row":          {hi + "," + calls("1") + "," + calls("2") + "," + result("1", "a") + "," + result("2", "b"), "u(hi)m(call 1 call 2)u(1=a 2=b)"},
-		"ids that begin anew":                     {hi + "," + calls("1") + "," + result("1", "a") + "," + calls("1") + "," + result("1", "b"), "u(hi)m(call 1)u(1=a)m(call 1)u(1=b)"},
-		"an id again, the first without a result": {hi + "," + calls("1") + "," + hi + "," + calls("1") + "," + result("1", "b"), "u(hi)m(call 1)u(1=no result hi)m(call 1)u(1=b)"},
-		"calls with one id":                       {hi + "," + calls("1", "1") + "," + result("1", "a") + "," + result("1", "b"), "u(hi)m(call 1 call 1)u(1=a 1=b)"},
+		"ids that begin anew":                     {hi + "," + calls("1") + "," + result("1", "a") + "," + calls("1") + "," + result("1", "b"), "u(hi)m(call 1)u(1=a)m(call 1_1)u(1_1=b)"},
+		"an id again, the first without a result": {hi + "," + calls("1") + "," + hi + "," + calls("1") + "," + result("1", "b"), "u(hi)m(call 1)u(1=no result hi)m(call 1_1)u(1_1=b)"},
+		"calls with one id":                       {hi + "," + calls("1", "1") + "," + result("1", "a") + "," + result("1", "b"), "u(hi)m(call 1 call 1_1)u(1=a 1_1=b)"},
 		"a late result":                           {hi + "," + calls("1") + "," + hi + `,{"role":"assistant","content":"x"},` + result("1", "a"), "u(hi)m(call 1)u(1=a hi)m(x)u(Continue.)"},
 		"a late result between two of the model":  {hi + "," + calls("1") + "," + hi + `,{"role":"assistant","content":"x"},` + result("1", "a") + `,{"role":"assistant","content":"y"},` + hi, "u(hi)m(call 1)u(1=a hi)m(x y)u(hi)"},
 		"an instruction between call and result":  {hi + "," + calls("1") + `,{"role":"system","content":"s"},` + result("1", "a"), "u(hi)m(call 1)u(1=a)"},
@@ -233,7 +235,7 @@ func TestToolResults(t *testing.T) {
 func TestAnAnsweredCallIsForgotten(t *testing.T) {
 	const answered, all = 3, 5
 	messages := "[" + calls("1", "1", "1", "1", "1") + "," + result("1", "a") + "," + result("1", "b") + `,{"role":"tool","name":"f","content":"c"}]`
-	c, err := readMessages([]byte(messages), func(string) string { return "" })
+	c, err := readMessages([]byte(messages), "gemini-2.5-flash", func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,9 +270,9 @@ func TestToolCalls(t *testing.T) {
 		"Vertex's signature":                 {call(`},"extra_content":{"vertex":{"thought_signature":"xx"}}}`), `{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"xx"}`},
 		"a signature that is none":           {call(`},"extra_content":{"google":{"thought_signature":5}}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy},
 		"an empty signature":                 {call(`},"extra_content":{"google":{"thought_signature":""}}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy},
-		"the second call needs no signature": {call(`}},`) + call(`}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy + `,{"functionCall":{"id":"1","name":"f","args":{}}}`},
-		"the second call keeps its own":      {call(`}},`) + call(`},"extra_content":{"google":{"thought_signature":"s"}}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy + `,{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"s"}`},
-		"no id and no type":                  {`{"function":{"name":"f"}}`, `{"functionCall":{"name":"f","args":{}}` + dummy},
+		"the second call needs no signature": {call(`}},`) + call(`}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy + `,{"functionCall":{"id":"1_1","name":"f","args":{}}}`},
+		"the second call keeps its own":      {call(`}},`) + call(`},"extra_content":{"google":{"thought_signature":"s"}}}`), `{"functionCall":{"id":"1","name":"f","args":{}}` + dummy + `,{"functionCall":{"id":"1_1","name":"f","args":{}},"thoughtSignature":"s"}`},
+		"no id and no type":                  {`{"function":{"name":"f"}}`, `{"functionCall":{"id":"call_1","name":"f","args":{}}` + dummy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := send(t, "gemini-3-pro-preview", `"messages":[`+hi+`,{"role":"assistant","content":"look","tool_calls":[`+test.calls+`]}]`)
@@ -330,8 +332,8 @@ func TestTheDeprecatedKindOfCalls(t *testing.T) {
 		{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{\"a\":1}"}},
 		{"role":"function","name":"f","content":"done"}]`)
 	const want = `{"contents":[{"role":"user","parts":[{"text":"hi"}]},` +
-		`{"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"skip_thought_signature_validator"}]},` +
-		`{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"output":"done"}}}]}]}`
+		`{"role":"model","parts":[{"functionCall":{"id":"call_1","name":"f","args":{"a":1}},"thoughtSignature":"skip_thought_signature_validator"}]},` +
+		`{"role":"user","parts":[{"functionResponse":{"id":"call_1","name":"f","response":{"output":"done"}}}]}]}`
 	if string(body) != want {
 		t.Errorf("sends\n%s\nwant\n%s", body, want)
 	}

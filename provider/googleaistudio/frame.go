@@ -20,14 +20,29 @@ type candidate struct {
 	reason, message string
 	parts           []piece
 	logprobs        []byte // JSON
+	grounding       []byte // JSON
 }
 
 // piece is a part of a candidate's content.
 type piece struct {
 	text, signature string
-	thought         bool
-	function        []byte // JSON
+	plain, thought  bool // whether there is a text, and whether it is a thought
+	function        *functionCall
+	data            *blob
+	code, result    *code
+	other           string // the name of a member that is not known
 }
+
+type functionCall struct {
+	id, name string
+	args     []byte // JSON
+}
+
+// blob is a file within an answer.
+type blob struct{ mime, base64 string }
+
+// code is what the model has written and Google has run, or what came of it.
+type code struct{ language, text, outcome string }
 
 // read reads a frame in the place of the one before, whose memory it takes over, and reports whether it
 // is JSON. Only the first id of a stream is wanted.
@@ -77,6 +92,8 @@ func (f *frame) readCandidate(r *openai.Reader) {
 			c.readContent(r)
 		case "logprobsResult":
 			c.logprobs = r.Raw()
+		case "groundingMetadata":
+			c.grounding = r.Raw()
 		}
 	})
 }
@@ -95,16 +112,77 @@ func readPart(r *openai.Reader) (p piece) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "text":
-			p.text = r.String()
+			p.text, p.plain = r.String(), true
 		case "thought":
 			p.thought = r.True()
 		case "thoughtSignature":
 			p.signature = r.String()
 		case "functionCall":
-			p.function = r.Raw()
+			p.function = readFunctionCall(r)
+		case "inlineData":
+			p.data = readBlob(r)
+		case "executableCode":
+			p.code = readCode(r)
+		case "codeExecutionResult":
+			p.result = readCode(r)
+		case "toolCall", "toolResponse": // Google's own search
+		case "mediaResolution", "videoMetadata", "partMetadata", "mediaProcessing", "speechMetadata": // about the rest of the part
+		default:
+			if kind(r.Raw()) != 'n' {
+				p.other = string(name)
+			}
 		}
 	})
 	return p
+}
+
+func readFunctionCall(r *openai.Reader) *functionCall {
+	var f functionCall
+	if !r.Object(func(name []byte) {
+		switch string(name) {
+		case "id":
+			f.id = r.String()
+		case "name":
+			f.name = r.String()
+		case "args":
+			f.args = r.Raw()
+		}
+	}) {
+		return nil
+	}
+	return &f
+}
+
+func readBlob(r *openai.Reader) *blob {
+	var d blob
+	if !r.Object(func(name []byte) {
+		switch string(name) {
+		case "mimeType":
+			d.mime = r.String()
+		case "data":
+			d.base64 = r.String()
+		}
+	}) {
+		return nil
+	}
+	return &d
+}
+
+func readCode(r *openai.Reader) *code {
+	var c code
+	if !r.Object(func(name []byte) {
+		switch string(name) {
+		case "language":
+			c.language = r.String()
+		case "code", "output":
+			c.text = r.String()
+		case "outcome":
+			c.outcome = r.String()
+		}
+	}) {
+		return nil
+	}
+	return &c
 }
 
 // ParseUsage reads Gemini's usageMetadata

@@ -31,9 +31,16 @@ func splitStop(stop []string) (sent, rest []string) {
 	return sent, rest
 }
 
+// generation is what is known of a generation's parameters beside the fields.
+type generation struct {
+	stop       []string
+	thinking   thinking
+	resolution resolution // of all images
+}
+
 // writeGenerationConfig adds the parameters of r to the body of a request. Those without an
 // equal, such as `user` and `logit_bias`, are left out; `prediction` comes from Continue.
-func writeGenerationConfig(body *object, r *openai.Request, f fields, stop []string) error {
+func writeGenerationConfig(body *object, r *openai.Request, f fields, g generation) error {
 	var config object
 	if err := f.writeNumbers(&config, takesPenalties(r.Model)); err != nil {
 		return err
@@ -41,8 +48,11 @@ func writeGenerationConfig(body *object, r *openai.Request, f fields, stop []str
 	if err := f.writeIntegers(&config); err != nil {
 		return err
 	}
-	if len(stop) > 0 {
-		config.strings("stopSequences", stop)
+	if len(g.stop) > 0 {
+		config.strings("stopSequences", g.stop)
+	}
+	if major, _ := version(r.Model); major > 0 && g.resolution != unspecified {
+		config.string("mediaResolution", g.resolution.name())
 	}
 	if r.Endpoint == openai.Chat {
 		if err := f.writeLogprobs(&config); err != nil {
@@ -52,10 +62,10 @@ func writeGenerationConfig(body *object, r *openai.Request, f fields, stop []str
 			return err
 		}
 	}
-	if err := f.writeThinking(&config, r.Model); err != nil {
+	if err := f.writeThinking(&config, r.Model, g.thinking); err != nil {
 		return err
 	}
-	if err := f.onlyText(); err != nil {
+	if err := f.onlyText(r.Endpoint); err != nil {
 		return err
 	}
 	if len(config.b) > 0 {
@@ -172,12 +182,12 @@ func (f fields) writeResponseFormat(config *object) error {
 }
 
 // onlyText refuses what is asked for beyond text, which the answer has no place for.
-func (f fields) onlyText() error {
+func (f fields) onlyText(endpoint openai.Endpoint) error {
 	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
 		return openai.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
 	}
-	if f["web_search_options"].Type != gjson.Null {
-		return openai.BadRequest("web_search_options", "Leave out `web_search_options`: Gemini's search is not translated.")
+	if endpoint != openai.Chat && f["web_search_options"].Type != gjson.Null {
+		return openai.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion has no place for sources.")
 	}
 	return nil
 }

@@ -97,7 +97,6 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"speech":                           {`"modalities":["text","audio"]`, "modalities"},
 		"an object for modalities":         {`"modalities":{"a":"text"}`, "modalities"},
 		"a text for modalities":            {`"modalities":"audio"`, "modalities"},
-		"a search":                         {`"web_search_options":{}`, "web_search_options"},
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })
 	}

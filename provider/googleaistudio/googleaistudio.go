@@ -59,6 +59,7 @@ var known = map[string]bool{
 	"max_completion_tokens": true, "max_tokens": true, "n": true, "seed": true, "logprobs": true, "top_logprobs": true,
 	"response_format": true, "reasoning_effort": true, "modalities": true, "web_search_options": true,
 	"tools": true, "functions": true, "tool_choice": true, "function_call": true,
+	"extra_body": true, "google": true,
 	"input": true, "dimensions": true, "encoding_format": true,
 }
 
@@ -76,14 +77,25 @@ func readFields(request *openai.Request) fields {
 
 func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 	f := readFields(r)
+	extension, err := f.readExtension()
+	if err != nil {
+		return nil, err
+	}
 	conversation, err := p.converse(r)
 	if err != nil {
 		return nil, err
 	}
 	body := object{b: make([]byte, 0, len(r.Body)+512)}
+	if extension.cached != "" {
+		body.string("cachedContent", extension.cached)
+	}
 	conversation.write(&body)
+	search := false
 	if r.Endpoint == openai.Chat {
-		if err := writeTools(&body, f); err != nil {
+		if search, err = f.readSearch(); err != nil {
+			return nil, err
+		}
+		if err := writeTools(&body, f, search, hasLevels(r.Model)); err != nil {
 			return nil, err
 		}
 	}
@@ -92,13 +104,13 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 		return nil, err
 	}
 	sent, rest := splitStop(stop)
-	if err := writeGenerationConfig(&body, r, f, sent); err != nil {
+	if err := writeGenerationConfig(&body, r, f, generation{sent, extension.thinking, conversation.images.request()}); err != nil {
 		return nil, err
 	}
 	call := &openai.Call{
 		Path:      method(r.Model, "generateContent"),
 		Body:      body.end(),
-		Translate: p.translate(r.User, r.Form(rest)),
+		Translate: p.translate(r.User, search, r.Form(rest)),
 	}
 	if r.Stream {
 		call.Path, call.Query = method(r.Model, "streamGenerateContent"), "alt=sse"
@@ -109,7 +121,7 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
 func (p Provider) converse(r *openai.Request) (*conversation, error) {
 	if r.Endpoint == openai.Chat {
-		return readMessages(r.Messages(), func(id string) string { return p.Signatures.recall(r.User, id) })
+		return readMessages(r.Messages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
 	if err != nil {
@@ -121,9 +133,10 @@ func (p Provider) converse(r *openai.Request) (*conversation, error) {
 	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
 }
 
-func (p Provider) translate(user string, form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
+// translate returns a Call's Translate for a user's answer. search says that its sources are wanted.
+func (p Provider) translate(user string, search bool, form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
 	return func(dst io.Writer, sse bool) openai.Translator {
-		d := &decoder{remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
+		d := &decoder{search: search, completion: form.Completion, remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
 		return openai.NewTranslator(dst, sse, form, d.decode)
 	}
 }

@@ -2,7 +2,6 @@ package googleaistudio
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -94,7 +93,7 @@ func readContentPart(r *openai.Reader) (p contentPart) {
 }
 
 // appendParts appends the content of a user's message to Gemini's parts.
-func appendParts(b []byte, at string, content []byte) ([]byte, error) {
+func (c *conversation) appendParts(b []byte, at string, content []byte) ([]byte, error) {
 	switch kind(content) {
 	case 'n':
 		return b, nil
@@ -105,7 +104,7 @@ func appendParts(b []byte, at string, content []byte) ([]byte, error) {
 		return b, errContent(at)
 	}
 	err := each(at, content, func(at string, r *openai.Reader) (err error) {
-		b, err = appendPart(b, at, readContentPart(r))
+		b, err = c.appendPart(b, at, readContentPart(r))
 		return err
 	})
 	return b, err
@@ -142,7 +141,7 @@ func appendSigned(b, text []byte, signature string) []byte {
 	return append(b, '}')
 }
 
-func appendPart(b []byte, at string, part contentPart) ([]byte, error) {
+func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte, error) {
 	switch part.kind {
 	case "text":
 		if kind(part.text) != '"' {
@@ -150,10 +149,11 @@ func appendPart(b []byte, at string, part contentPart) ([]byte, error) {
 		}
 		return appendQuoted(b, openai.CleanString(part.text)), nil
 	case "image_url":
-		if data, ok := parseData(gjson.GetBytes(part.image, "url").Str); ok {
-			return data.append(b), nil
+		data, err := c.images.image(at+".image_url", part.image)
+		if err != nil {
+			return b, err
 		}
-		return b, openai.BadRequest(at+".image_url.url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
+		return data.append(b), nil
 	case "input_audio":
 		return appendAudio(b, at+".input_audio", gjson.ParseBytes(part.audio))
 	case "file":
@@ -163,38 +163,4 @@ func appendPart(b []byte, at string, part contentPart) ([]byte, error) {
 		return b, openai.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")
 	}
 	return b, openai.BadRequest(at+".type", "Send parts of the types text, image_url, input_audio and file.")
-}
-
-// inlineData is a file within a request.
-type inlineData struct{ mime, base64 string }
-
-// parseData reads a URL of the form data:<type>;base64,<data>
-// (https://www.rfc-editor.org/rfc/rfc2397).
-func parseData(url string) (inlineData, bool) {
-	if len(url) < len("data:") || !strings.EqualFold(url[:len("data:")], "data:") {
-		return inlineData{}, false
-	}
-	head, data, ok := strings.Cut(url[len("data:"):], ",")
-	mime, options, _ := strings.Cut(head, ";")
-	isBase64 := strings.EqualFold(options, "base64") || len(options) > 7 && strings.EqualFold(options[len(options)-7:], ";base64")
-	return inlineData{mime: mime, base64: data}, ok && isBase64 && mime != "" && data != ""
-}
-
-func (d inlineData) append(b []byte) []byte {
-	b = append(separate(b), `{"inlineData":{"mimeType":`...)
-	b = openai.AppendString(b, d.mime)
-	b = append(b, `,"data":`...)
-	return append(openai.AppendString(b, d.base64), "}}"...)
-}
-
-func appendAudio(b []byte, at string, audio gjson.Result) ([]byte, error) {
-	data := audio.Get("data").Str
-	if data == "" {
-		return b, openai.BadRequest(at+".data", "Send the audio's `data` in base64.")
-	}
-	format := audio.Get("format").Str
-	if format != "wav" && format != "mp3" {
-		return b, openai.BadRequest(at+".format", "Send the audio's `format` as wav or mp3.")
-	}
-	return inlineData{mime: "audio/" + format, base64: data}.append(b), nil
 }

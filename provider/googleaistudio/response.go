@@ -1,6 +1,8 @@
 package googleaistudio
 
 import (
+	"strings"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -8,7 +10,10 @@ import (
 
 // decoder reads Gemini's answer: frames of a stream, or one object.
 type decoder struct {
-	remember func(id, signature string)
+	remember   func(id, signature string)
+	search     bool // whether the client wants the sources
+	completion bool // whether the answer has place for text alone
+
 	answered bool            // whether there has been a candidate
 	choices  []choice        // by a candidate's index
 	ids      map[string]bool // the ids of calls so far
@@ -16,7 +21,10 @@ type decoder struct {
 }
 
 // choice is what a candidate has said so far.
-type choice struct{ text, calls, broken bool }
+type choice struct {
+	text, calls, broken bool
+	sources             sources
+}
 
 var (
 	errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
@@ -80,7 +88,7 @@ func (d *decoder) candidate(c *candidate, a *openai.Answer) error {
 		d.choices = append(d.choices, choice{})
 	}
 	said := &d.choices[c.index]
-	said.broken = said.broken || brokenCall(c.reason)
+	said.broken = said.broken || brokenCall(c.reason) || c.reason == missingSignature
 
 	for i := range c.parts {
 		if err := d.part(c.index, said, &c.parts[i], a); err != nil {
@@ -88,39 +96,83 @@ func (d *decoder) candidate(c *candidate, a *openai.Answer) error {
 		}
 	}
 	a.Logprobs(c.index, logprobs(c.logprobs))
-	if brokenCall(c.reason) && (said.calls || !said.text) {
-		// Clients run what calls they have got unless the answer fails.
-		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
+	if e := ending(c, said); e != nil {
+		return e
 	}
+	said.sources.read(c.index, c.grounding, c.reason != "", a)
 	if c.reason != "" {
 		a.FinishLast(c.index, finishReason(c.reason))
 	}
 	return nil
 }
 
-// part says one part of a candidate's content. Kinds that OpenAI has no place for are left out.
+// ending is the error that a candidate ends with, if it does: clients run what calls they have got and take what
+// text there is for the answer, unless the answer fails.
+func ending(c *candidate, said *choice) error {
+	switch {
+	case c.reason == missingSignature:
+		e := openai.UpstreamBroken(sentences("Begin a new conversation: Gemini misses a thought signature in this one ("+c.reason+").", c.message))
+		e.Final = true
+		return e
+	case brokenCall(c.reason) && (said.calls || !said.text):
+		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
+	case !ordinary(c.reason) && !said.calls && !said.text:
+		return openai.UpstreamBroken(sentences("Try again: the model ended without an answer ("+c.reason+").", c.message))
+	}
+	return nil
+}
+
+// part says one part of a candidate's content. Of what OpenAI has no place for, the search's own steps are left
+// out, and images among the thoughts; all else is refused.
 func (d *decoder) part(index int, said *choice, part *piece, a *openai.Answer) error {
 	switch {
-	case len(part.function) > 0 && part.function[0] == '{':
+	case part.function != nil:
 		if said.broken {
 			return nil
 		}
 		said.calls = true
-		return d.call(index, gjson.ParseBytes(part.function), part.signature, a)
+		return d.call(index, part.function, part.signature, a)
 	case part.thought:
 		a.Reasoning(index, part.text)
 		return nil
+	case part.data != nil:
+		if d.completion || !strings.HasPrefix(part.data.mime, "image/") {
+			return untranslated("a file of the type " + part.data.mime)
+		}
+		said.text = true
+		a.Image(index, "data:"+part.data.mime+";base64,"+part.data.base64)
+	case part.code != nil:
+		d.text(index, said, part.code.program(), a)
+	case part.result != nil:
+		d.text(index, said, part.result.output(), a)
+	case part.other != "" && !part.plain && part.signature == "":
+		return untranslated("a part of the kind " + part.other)
+	default:
+		d.text(index, said, part.text, a)
 	}
-	said.text = said.text || part.text != ""
-	a.Text(index, part.text)
 	if part.signature != "" {
 		a.Extra(index, extraContent(part.signature))
 	}
 	return nil
 }
 
-func (d *decoder) call(index int, function gjson.Result, signature string, a *openai.Answer) error {
-	call := openai.ToolCall{ID: function.Get("id").Str, Name: function.Get("name").Str}
+func (d *decoder) text(index int, said *choice, text string, a *openai.Answer) {
+	said.text = said.text || text != ""
+	if d.search {
+		said.sources.text = append(said.sources.text, text...)
+	}
+	a.Text(index, text)
+}
+
+// untranslated refuses an answer with what would be lost.
+func untranslated(what string) error {
+	e := openai.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this answer has no place for.")
+	e.Final = true
+	return e
+}
+
+func (d *decoder) call(index int, function *functionCall, signature string, a *openai.Answer) error {
+	call := openai.ToolCall{ID: function.id, Name: function.name}
 	if call.Name == "" {
 		return openai.UpstreamBroken("Try again: the model called a function without naming it.")
 	}
@@ -131,8 +183,8 @@ func (d *decoder) call(index int, function gjson.Result, signature string, a *op
 		d.ids = map[string]bool{}
 	}
 	d.ids[call.ID] = true
-	if args := function.Get("args"); args.IsObject() {
-		call.Arguments = openai.Compact(args.Raw)
+	if kind(function.args) == '{' {
+		call.Arguments = openai.Compact(string(function.args))
 	}
 	if signature != "" {
 		call.Extra = extraContent(signature)
@@ -164,6 +216,14 @@ func brokenCall(reason string) bool {
 	}
 	return false
 }
+
+// ordinary reports whether a candidate may end with a reason, or go on without one, before it has said anything.
+func ordinary(reason string) bool {
+	return reason == "" || reason == "STOP" || finishReason(reason) != openai.FinishStop
+}
+
+// missingSignature is the reason of a candidate for a conversation that lacks a thought signature.
+const missingSignature = "MISSING_THOUGHT_SIGNATURE"
 
 // finishReason is OpenAI's word for Gemini's. Unknown ones are as good as STOP.
 func finishReason(reason string) string {

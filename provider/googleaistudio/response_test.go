@@ -21,7 +21,7 @@ import (
 func answer(t testing.TB, form openai.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	translator := Provider{}.translate("", form)(&out, sse)
+	translator := Provider{}.translate("", false, form)(&out, sse)
 	for _, piece := range pieces {
 		if n, err := translator.Write([]byte(piece)); err != nil || n != len(piece) {
 			t.Fatalf("wrote %d of %d: %v", n, len(piece), err)
@@ -119,7 +119,9 @@ func TestAnswers(t *testing.T) {
 		"a call":                       {candidate(`{"functionCall":{"name":"f","args":{"a": [ 1.0, {"b":"c d"} ]}}}]},"finishReason":"STOP"`), `"" f({"a":[1.0,{"b":"c d"}]}) tool_calls`},
 		"calls":                        {candidate(`{"text":"look"},{"functionCall":{"name":"f"}},{"functionCall":{"name":"g","args":{}}}]},"finishReason":"STOP"`), `"look" f({}) g({}) tool_calls`},
 		"an empty part":                {candidate(`{"text":""},{}]},"finishReason":"STOP"`), `"" stop`},
-		"a part that OpenAI lacks":     {candidate(`{"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"the search's own steps":       {candidate(`{"toolCall":{"toolType":"GOOGLE_SEARCH_WEB","id":"1"},"thoughtSignature":"s"},{"toolResponse":{"id":"1"}},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"nulls beside a text":          {candidate(`{"text":"Hi","inlineData":null,"functionCall":null,"fileData":null}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"what is said about a text":    {candidate(`{"text":"Hi","partMetadata":{"a":1},"later":{"b":1}}]},"finishReason":"STOP"`), `"Hi" stop`},
 		"the limit of tokens":          {candidate(`{"text":"Hi"}]},"finishReason":"MAX_TOKENS"`), `"Hi" length`},
 		"no content":                   {`{"candidates":[{"finishReason":"MAX_TOKENS"}]}`, `"" length`},
 		"content without parts":        {`{"candidates":[{"content":{"role":"model"},"finishReason":"STOP","index":0}]}`, `"" stop`},
@@ -294,6 +296,16 @@ func TestAnswersThatFail(t *testing.T) {
 		"a call without a name":            {`{"candidates":[{"content":{"parts":[{"functionCall":{}}]},"finishReason":"STOP"}]}`, 502, "naming"},
 		"a broken call":                    {`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed: f("}]}`, 502, "(MALFORMED_FUNCTION_CALL). Malformed: f("},
 		"a broken call beside a thought":   {`{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"functionCall":{"name":"f"}}]},"finishReason":"UNEXPECTED_TOOL_CALL"}]}`, 502, "(UNEXPECTED_TOOL_CALL)."},
+		"a missing signature":              {`{"candidates":[{"finishReason":"MISSING_THOUGHT_SIGNATURE","finishMessage":"Sign it."}]}`, 502, "(MISSING_THOUGHT_SIGNATURE). Sign it."},
+		"a missing signature behind text":  {`{"candidates":[{"content":{"parts":[{"text":"Hi"},{"functionCall":{"name":"f"}}]},"finishReason":"MISSING_THOUGHT_SIGNATURE"}]}`, 502, "(MISSING_THOUGHT_SIGNATURE)."},
+		"an unknown reason and no content": {`{"candidates":[{"index":1,"finishReason":"A_NEW_REASON","finishMessage":"Why not."}]}`, 502, "(A_NEW_REASON). Why not."},
+		"an unknown reason and a thought":  {`{"candidates":[{"index":1,"content":{"parts":[{"text":"hm","thought":true},{"text":""}]},"finishReason":"A_NEW_REASON"}]}`, 502, "(A_NEW_REASON)."},
+		"a language that is not known":     {`{"candidates":[{"index":1,"finishReason":"LANGUAGE"}]}`, 502, "(LANGUAGE)."},
+		"another reason":                   {`{"candidates":[{"index":1,"content":{},"finishReason":"OTHER"}]}`, 502, "(OTHER)."},
+		"no image":                         {`{"candidates":[{"index":1,"finishReason":"NO_IMAGE"}]}`, 502, "(NO_IMAGE)."},
+		"speech":                           {`{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"audio/wav","data":"AAAA"}}]},"finishReason":"STOP"}]}`, 502, "audio/wav"},
+		"a file elsewhere":                 {`{"candidates":[{"content":{"parts":[{"text":"Hi"},{"fileData":{"fileUri":"gs://x"}}]},"finishReason":"STOP"}]}`, 502, "fileData"},
+		"a part of a new kind":             {`{"candidates":[{"content":{"parts":[{"hologram":{}}]},"finishReason":"STOP"}]}`, 502, "hologram"},
 		"a page":                           {`<html>`, 502, "JSON"},
 		"half an answer":                   {`{"candidates":[{"content":`, 502, "complete"},
 		"half a list of answers":           {`[{"candidates":[{"finishReason":"STOP"}]},`, 502, "complete"},

@@ -33,8 +33,24 @@ func schema(value gjson.Result) string {
 	if inKeywords(&r) {
 		return value.Raw
 	}
-	return string(appendSchema(nil, value, 0))
+	w := schemaWriter{root: value, budget: len(value.Raw) + spareSchema}
+	return string(w.append(nil, value, 0))
 }
+
+// schemaWriter writes a schema in Gemini's keywords.
+type schemaWriter struct {
+	root        gjson.Result
+	definitions map[string]gjson.Result // by the references to them; nil: not read yet
+
+	// The references that are written out around what is being written, and where in open each is.
+	open   []string
+	openAt map[string]int
+
+	budget int // how many bytes may still be written once more
+}
+
+// spareSchema is how many bytes of references a short schema may have written out.
+const spareSchema = 16 << 10
 
 // inKeywords reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
 // else may stand.
@@ -60,7 +76,9 @@ const maxSchemaDepth = 32
 // sense is what other keywords of a schema make of one.
 type sense struct {
 	refers, nullable, typed, constant bool
-	defs, definitions                 gjson.Result
+
+	beside, merges    bool // whether there are keywords that may not stand beside a reference, and schemas to be merged
+	defs, definitions gjson.Result
 }
 
 func readSense(value gjson.Result) (s sense) {
@@ -78,25 +96,38 @@ func readSense(value gjson.Result) (s sense) {
 			s.defs = member
 		case "definitions": // of older drafts
 			s.definitions = member
+		case "allOf":
+			s.merges = s.merges || member.IsArray()
+		case "then", "else", "dependentSchemas":
+			s.merges = s.merges || member.IsObject()
+		}
+		if _, known := keywords[key.Str]; known && !strings.HasPrefix(key.Str, "$") {
+			s.beside = true
 		}
 		return true
 	})
+	s.merges = s.merges || s.refers && (s.beside || s.nullable || s.constant)
 	return s
 }
 
-func appendSchema(b []byte, value gjson.Result, depth int) []byte {
+func (w *schemaWriter) append(b []byte, value gjson.Result, depth int) []byte {
 	if !value.IsObject() || depth > maxSchemaDepth { // not an object: true or false
 		return append(b, value.Raw...)
 	}
 	o := object{}
 	s := readSense(value)
+	if s.merges {
+		defer w.forget(len(w.open))
+		value = w.merge(value, depth)
+		s = readSense(value)
+	}
 	defined := false
 	value.ForEach(func(key, member gjson.Result) bool {
 		of, ok := keywords[key.Str]
 		switch name := key.Str; {
 		case name == "$defs" || name == "definitions":
 			if !defined {
-				o.define(s, depth+1)
+				w.define(&o, s, depth+1)
 			}
 			defined = true
 		case s.refers && !strings.HasPrefix(name, "$"):
@@ -106,10 +137,10 @@ func appendSchema(b []byte, value gjson.Result, depth int) []byte {
 			o.constant(member, s)
 		case name == "enum" && s.constant: // of which it is one
 		case s.nullable && (name == "type" || name == "enum" || name == "anyOf"):
-			o.nullable(name, member, depth+1)
+			w.nullable(&o, name, member, depth+1)
 		case ok:
 			o.name(name)
-			o.b = appendKeyword(o.b, of, member, depth+1)
+			o.b = w.appendKeyword(o.b, of, member, depth+1)
 		}
 		return true
 	})
@@ -117,11 +148,11 @@ func appendSchema(b []byte, value gjson.Result, depth int) []byte {
 }
 
 // define adds the definitions of a schema, under whichever name it has them.
-func (o *object) define(s sense, depth int) {
+func (w *schemaWriter) define(o *object, s sense, depth int) {
 	var all object
 	for _, some := range []gjson.Result{s.defs, s.definitions} {
 		if some.IsObject() {
-			all.schemas(some, depth)
+			w.schemas(&all, some, depth)
 		}
 	}
 	o.name("$defs")
@@ -129,10 +160,10 @@ func (o *object) define(s sense, depth int) {
 }
 
 // schemas adds the schemas that are the members of an object.
-func (o *object) schemas(named gjson.Result, depth int) {
+func (w *schemaWriter) schemas(o *object, named gjson.Result, depth int) {
 	named.ForEach(func(key, member gjson.Result) bool {
 		o.name(key.Str)
-		o.b = appendSchema(o.b, member, depth)
+		o.b = w.append(o.b, member, depth)
 		return true
 	})
 }
@@ -156,7 +187,7 @@ func (o *object) constant(value gjson.Result, s sense) {
 }
 
 // nullable adds a keyword of a schema that is `nullable`, in the words of JSON Schema.
-func (o *object) nullable(name string, value gjson.Result, depth int) {
+func (w *schemaWriter) nullable(o *object, name string, value gjson.Result, depth int) {
 	o.name(name)
 	switch {
 	case name == "type" && value.Type == gjson.String:
@@ -164,9 +195,9 @@ func (o *object) nullable(name string, value gjson.Result, depth int) {
 	case name == "enum" && value.IsArray() && !value.Get(`#(==null)`).Exists():
 		o.b = append(o.b, withNull(value.Raw, "null")...)
 	case name == "anyOf" && value.IsArray():
-		o.b = append(o.b, withNull(string(appendKeyword(nil, schemas, value, depth)), `{"type":"null"}`)...)
+		o.b = append(o.b, withNull(string(w.appendKeyword(nil, schemas, value, depth)), `{"type":"null"}`)...)
 	default:
-		o.b = appendKeyword(o.b, keywords[name], value, depth)
+		o.b = w.appendKeyword(o.b, keywords[name], value, depth)
 	}
 }
 
@@ -187,21 +218,21 @@ func withNull(array, element string) string {
 }
 
 // appendKeyword appends the value of a schema's member, with the schemas in it.
-func appendKeyword(b []byte, of holds, value gjson.Result, depth int) []byte {
+func (w *schemaWriter) appendKeyword(b []byte, of holds, value gjson.Result, depth int) []byte {
 	switch {
 	case of == namedSchemas && value.IsObject():
 		var all object
-		all.schemas(value, depth)
+		w.schemas(&all, value, depth)
 		return append(b, all.end()...)
 	case of == schemas && value.IsArray():
 		b = append(b, '[')
 		value.ForEach(func(_, element gjson.Result) bool {
-			b = appendSchema(separate(b), element, depth)
+			b = w.append(separate(b), element, depth)
 			return true
 		})
 		return append(b, ']')
 	case of == schemas:
-		return appendSchema(b, value, depth)
+		return w.append(b, value, depth)
 	}
 	return append(b, value.Raw...)
 }

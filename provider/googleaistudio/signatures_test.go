@@ -118,7 +118,7 @@ func TestAnAgentsSecondTurn(t *testing.T) {
 func TestACallWithoutAnIDFromGeminiIsRememberedByOurs(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	var out bytes.Buffer
-	translator := p.translate("u", whole)(&out, false)
+	translator := p.translate("u", false, whole)(&out, false)
 	if _, err := translator.Write([]byte(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"},"thoughtSignature":"s1"},{"functionCall":{"name":"g"}}]}}]}`)); err != nil {
 		t.Fatal(err)
 	}

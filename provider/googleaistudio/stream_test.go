@@ -176,7 +176,7 @@ func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
 
 func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
 	var out bytes.Buffer
-	translator := Provider{}.translate("", streamed)(&out, true)
+	translator := Provider{}.translate("", false, streamed)(&out, true)
 	for frame := range strings.SplitAfterSeq(everything, "\r\n\r\n") {
 		if frame == "" {
 			break
@@ -211,7 +211,7 @@ func TestAStreamThatIsAnArray(t *testing.T) {
 		})
 	}
 	var out bytes.Buffer
-	translator := Provider{}.translate("", streamed)(&out, false)
+	translator := Provider{}.translate("", false, streamed)(&out, false)
 	for element := range strings.SplitAfterSeq(strings.TrimSuffix(array, "]\r\n"), "\r\n,\r\n") {
 		before := out.Len()
 		if _, err := io.WriteString(translator, element); err != nil || out.Len() == before {
@@ -276,6 +276,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(frames(`{"promptFeedback":{"blockReason":"SAFETY"}}`)), uint8(3), true)
 	f.Add([]byte(frames(`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}`)+`[{"error":{"code":"x"}}]`), uint8(3), true)
 	f.Add([]byte(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"H","logProbability":"NaN"}],"topCandidates":[{"candidates":[{}]}]}}]}`), uint8(255), false)
+	f.Add([]byte(frames(`{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"executableCode":{"language":"PYTHON","code":"x"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"y"}},{"toolCall":{}}]}}]}`, `{"candidates":[{"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"u","title":"t"}}],"groundingSupports":[{"segment":{"endIndex":3,"text":"x"},"groundingChunkIndices":[0,1]}]}}]}`)), uint8(50), true)
+	f.Add([]byte(`{"candidates":[{"content":{"parts":[{"fileData":{}}]},"finishReason":"MISSING_THOUGHT_SIGNATURE"}]}`), uint8(50), false)
 	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse bool) {
 		var pieces []string
 		for piece := range slices.Chunk(body, int(step)+1) {
@@ -309,7 +311,7 @@ func FuzzAnswer(f *testing.F) {
 const oneFrame = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \" token of a text that flows\"}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 2048,\"candidatesTokenCount\": 17,\"totalTokenCount\": 2165,\"promptTokensDetails\": [{\"modality\": \"TEXT\",\"tokenCount\": 2048}],\"thoughtsTokenCount\": 100},\"modelVersion\": \"gemini-2.5-flash\",\"responseId\": \"q3JjafWzHYqk1PIP2pOaiQ0\"}\r\n\r\n"
 
 func TestAFrameAllocatesLittle(t *testing.T) {
-	translator := Provider{}.translate("", streamed)(io.Discard, true)
+	translator := Provider{}.translate("", false, streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 1 {
 		t.Errorf("%v allocations, of which the text is one", n)
@@ -325,7 +327,7 @@ func BenchmarkStream(b *testing.B) {
 		way string
 		to  func() io.Writer
 	}{
-		{"translated", func() io.Writer { return Provider{}.translate("", streamed)(io.Discard, true) }},
+		{"translated", func() io.Writer { return Provider{}.translate("", false, streamed)(io.Discard, true) }},
 		{"copied", func() io.Writer { return new(bytes.Buffer) }},
 	} {
 		b.Run("way="+test.way, func(b *testing.B) {

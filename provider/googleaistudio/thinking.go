@@ -20,6 +20,13 @@ func version(model string) (major, minor int) {
 	return major, minor
 }
 
+// hasLevels reports whether a model is of version 3 or later, which thinks and looks at images in levels, and
+// takes functions beside the search.
+func hasLevels(model string) bool {
+	major, _ := version(model)
+	return major >= 3
+}
+
 // takesPenalties reports whether a model knows presence and frequency penalties: Gemini 3 and
 // previews of 2.5 refuse them.
 func takesPenalties(model string) bool {
@@ -28,29 +35,57 @@ func takesPenalties(model string) bool {
 	return major < 3 && !preview
 }
 
-// writeThinking adds `reasoning_effort`: as a budget of tokens for Gemini 2.5, as a level from
-// 3 on. Older models do not think.
-func (f fields) writeThinking(config *object, model string) error {
+// thinking is a `thinking_config`: JSON values, empty where there are none.
+type thinking struct {
+	at                     string // the field that it is
+	budget, level, include string
+}
+
+// writeThinking adds what is asked for with `reasoning_effort` or `thinking_config`. Both at once are refused, as
+// Google's own OpenAI layer documents it (https://ai.google.dev/gemini-api/docs/openai#thinking); its
+// `include_thoughts` may stand beside an effort.
+func (f fields) writeThinking(config *object, model string, t thinking) error {
 	effort := f["reasoning_effort"]
-	if effort.Type == gjson.Null {
-		return nil
+	if effort.Type != gjson.Null {
+		if !efforts[effort.Str] {
+			return openai.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
+		}
+		if t.budget != "" || t.level != "" {
+			return openai.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they say the same.")
+		}
+		t = t.withEffort(model, effort.Str)
 	}
-	var thinking object
-	switch major, minor := version(model); {
-	case !efforts[effort.Str]:
-		return openai.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
-	case major > 2:
-		thinking.string("thinkingLevel", thinkingLevel(model, major, minor, effort.Str))
-	case major == 2 && minor >= 5:
-		thinking.raw("thinkingBudget", strconv.Itoa(thinkingBudget(model, effort.Str)))
-	default:
-		return nil
+	var o object
+	if t.level != "" {
+		o.raw("thinkingLevel", t.level)
 	}
-	if effort.Str != "none" {
-		thinking.raw("includeThoughts", "true")
+	if t.budget != "" {
+		o.raw("thinkingBudget", t.budget)
 	}
-	config.raw("thinkingConfig", string(thinking.end()))
+	if t.include == "true" {
+		o.raw("includeThoughts", t.include)
+	}
+	if len(o.b) > 0 {
+		config.raw("thinkingConfig", string(o.end()))
+	}
 	return nil
+}
+
+// withEffort adds an effort: as a budget of tokens for Gemini 2.5, as a level from 3 on. Older models do not
+// think.
+func (t thinking) withEffort(model, effort string) thinking {
+	switch major, minor := version(model); {
+	case major > 2:
+		t.level = `"` + thinkingLevel(model, major, minor, effort) + `"`
+	case major == 2 && minor >= 5:
+		t.budget = strconv.Itoa(thinkingBudget(model, effort))
+	default:
+		return t
+	}
+	if effort != "none" && t.include == "" {
+		t.include = "true"
+	}
+	return t
 }
 
 var efforts = map[string]bool{

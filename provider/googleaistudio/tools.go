@@ -6,21 +6,47 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// writeTools adds the functions that the model may call, and how free it is to, to the body of a
-// request.
-func writeTools(body *object, f fields) error {
+// writeTools adds the functions that the model may call, how free it is to, and the search, to the body of a
+// request. Only newer models take functions and the search at once
+// (https://ai.google.dev/gemini-api/docs/tool-combination).
+func writeTools(body *object, f fields, search, combines bool) error {
 	declarations, err := declare(f)
-	if err != nil || len(declarations) == 0 {
+	if err != nil || len(declarations) == 0 && !search {
 		return err
+	}
+	if search && len(declarations) > 0 && !combines {
+		return openai.BadRequest("web_search_options", "Leave out `web_search_options` or the functions: this model does not take both, those from Gemini 3 on do.")
 	}
 	body.name("tools")
-	body.b = append(append(append(body.b, `[{"functionDeclarations":[`...), declarations...), "]}]"...)
-	config, err := callingConfig(f)
-	if err != nil || config == nil {
+	body.b = append(body.b, '[')
+	if len(declarations) > 0 {
+		body.b = append(append(append(body.b, `{"functionDeclarations":[`...), declarations...), "]}"...)
+	}
+	if search {
+		body.b = append(separate(body.b), `{"googleSearch":{}}`...)
+	}
+	body.b = append(body.b, ']')
+	if len(declarations) == 0 {
+		return nil
+	}
+	return writeToolConfig(body, f, search)
+}
+
+func writeToolConfig(body *object, f fields, search bool) error {
+	calling, err := callingConfig(f)
+	if err != nil {
 		return err
 	}
-	body.name("toolConfig")
-	body.b = append(append(append(body.b, `{"functionCallingConfig":`...), config...), '}')
+	var config object
+	if calling != nil {
+		config.raw("functionCallingConfig", string(calling))
+	}
+	if search { // without which Gemini takes no functions beside it
+		config.raw("includeServerSideToolInvocations", "true")
+	}
+	if len(config.b) > 0 {
+		body.raw("toolConfig", string(config.end()))
+	}
 	return nil
 }
 
@@ -69,25 +95,24 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 		return b, openai.BadRequest(at+".description", "Send `description` as a string.")
 	}
 	switch parameters := function.Get("parameters"); {
-	case parameters.Type == gjson.Null || takesNothing(parameters):
+	case parameters.Type == gjson.Null:
 	case parameters.IsObject():
-		o.raw("parametersJsonSchema", schema(parameters))
+		if known := schema(parameters); !takesNothing(gjson.Parse(known)) {
+			o.raw("parametersJsonSchema", known)
+		}
 	default:
 		return b, openai.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
 	}
 	return append(separate(b), o.end()...), nil
 }
 
-// takesNothing reports whether a schema is that of an object without properties, which Gemini
+// takesNothing reports whether a schema in Gemini's keywords is that of an object without properties, which Gemini
 // wants left out.
 func takesNothing(parameters gjson.Result) bool {
-	if !parameters.IsObject() {
-		return false
-	}
 	nothing := true
 	parameters.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
-		case "$schema", "title", "description", "required":
+		case "title", "description", "required":
 		case "type":
 			nothing = value.Str == "object"
 		case "properties":
@@ -95,8 +120,7 @@ func takesNothing(parameters gjson.Result) bool {
 		case "additionalProperties":
 			nothing = !value.IsObject()
 		default:
-			_, known := keywords[key.Str]
-			nothing = !known
+			nothing = false
 		}
 		return nothing
 	})

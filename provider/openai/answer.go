@@ -35,6 +35,7 @@ type choice struct {
 	ncalls          int    // how many of calls the client knows of, or will
 	refusal         []byte // a JSON object's
 	extra           []byte // a JSON object's
+	attached        attached
 	logprobs        []byte // a JSON object's tokens, separated by commas
 	stop            stopper
 	begun           bool
@@ -372,5 +373,6 @@ func (a *Answer) appendMessage(b []byte, c *choice) []byte {
 	if len(c.extra) > 0 {
 		b = append(append(b, `,"extra_content":`...), c.extra...)
 	}
+	b = c.attached.append(b)
 	return append(a.appendCalls(b, c), '}')
 }

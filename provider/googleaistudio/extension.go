@@ -1,0 +1,121 @@
+package googleaistudio
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// extension is what Google's own OpenAI layer takes beyond OpenAI's fields
+// (https://ai.google.dev/gemini-api/docs/openai#extra-body).
+type extension struct {
+	thinking thinking
+	cached   string // the name of a cached content
+}
+
+// readExtension reads `extra_body.google`, or `google` where a client's SDK has spread `extra_body` over the
+// request. Members that are not known are refused.
+func (f fields) readExtension() (extension, error) {
+	at, google := "google", f["google"]
+	err := members("extra_body", f["extra_body"], func(within, name string, value gjson.Result) error {
+		switch {
+		case name != "google":
+			return openai.BadRequest(within, "Send nothing but `google` in `extra_body`: other fields belong beside it.")
+		case f["google"].Type != gjson.Null:
+			return openai.BadRequest("google", "Send `google` once: it is in `extra_body` too.")
+		}
+		at, google = within, value
+		return nil
+	})
+	if err != nil {
+		return extension{}, err
+	}
+	var e extension
+	err = members(at, google, func(at, name string, value gjson.Result) (err error) {
+		switch name {
+		case "thinking_config":
+			e.thinking, err = readThinking(at, value)
+		case "cached_content":
+			if value.Str == "" {
+				return openai.BadRequest(at, "Send `cached_content` as the name of a cached content, \"cachedContents/…\".")
+			}
+			e.cached = value.Str
+		default:
+			err = openai.BadRequest(at, "Send nothing but `thinking_config` and `cached_content` in `google`.")
+		}
+		return err
+	})
+	return e, err
+}
+
+func readThinking(at string, config gjson.Result) (thinking, error) {
+	t := thinking{at: at}
+	err := members(at, config, func(at, name string, value gjson.Result) error {
+		switch name {
+		case "thinking_budget":
+			budget, ok, err := fields{name: value}.integer(name, -1, math.MaxInt32)
+			if err != nil || !ok {
+				return openai.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 for as many as the model thinks right.")
+			}
+			t.budget = strconv.FormatInt(budget, 10)
+		case "thinking_level":
+			level := strings.ToUpper(value.Str)
+			if level != "MINIMAL" && level != "LOW" && level != "MEDIUM" && level != "HIGH" {
+				return openai.BadRequest(at, "Send `thinking_level` as minimal, low, medium or high.")
+			}
+			t.level = `"` + level + `"`
+		case "include_thoughts":
+			if !value.IsBool() {
+				return openai.BadRequest(at, "Send `include_thoughts` as true or false.")
+			}
+			t.include = value.Raw
+		default:
+			return openai.BadRequest(at, "Send nothing but `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
+		}
+		return nil
+	})
+	if err == nil && t.budget != "" && t.level != "" {
+		err = openai.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not take both.")
+	}
+	return t, err
+}
+
+// members calls visit with each member of an object at a field that is not null. Null in place of the object is
+// none.
+func members(at string, object gjson.Result, visit func(at, name string, value gjson.Result) error) error {
+	if object.Type == gjson.Null {
+		return nil
+	}
+	if !object.IsObject() {
+		return openai.BadRequest(at, "Send `"+at+"` as an object.")
+	}
+	var err error
+	object.ForEach(func(key, value gjson.Result) bool {
+		if value.Type != gjson.Null {
+			err = visit(at+"."+key.Str, key.Str, value)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// readSearch reads `web_search_options` and reports whether the model is to search. Gemini's search has no options:
+// the size of its context is a hint that is left out, a place is refused.
+func (f fields) readSearch() (bool, error) {
+	const field = "web_search_options"
+	options := f[field]
+	err := members(field, options, func(at, name string, value gjson.Result) error {
+		if name != "search_context_size" {
+			return openai.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not take it.")
+		}
+		if size := value.Str; size != "low" && size != "medium" && size != "high" {
+			return openai.BadRequest(at, "Send `search_context_size` as low, medium or high.")
+		}
+		return nil
+	})
+	return options.Type != gjson.Null, err
+}

@@ -1,0 +1,100 @@
+package googleaistudio
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// sources are the pages that a choice's text stands on, as the search found them
+// (https://ai.google.dev/api/generate-content#GroundingMetadata).
+type sources struct {
+	text  []byte // what the choice has said; kept only where the client asked for a search
+	pages []page
+	said  map[openai.URLCitation]bool
+}
+
+type page struct {
+	url, title string
+	cited      bool
+}
+
+// read says what a frame tells of the sources. Those that belong to no passage are said at the end.
+func (s *sources) read(index int, grounding []byte, end bool, a *openai.Answer) {
+	if len(grounding) == 0 && (!end || len(s.pages) == 0) {
+		return
+	}
+	metadata := gjson.ParseBytes(grounding)
+	s.add(metadata.Get("groundingChunks"))
+	var citations []openai.URLCitation
+	metadata.Get("groundingSupports").ForEach(func(_, support gjson.Result) bool {
+		start, end := s.passage(support.Get("segment"))
+		support.Get("groundingChunkIndices").ForEach(func(_, i gjson.Result) bool {
+			if i := i.Int(); i >= 0 && i < int64(len(s.pages)) {
+				s.pages[i].cited = true
+				citations = s.cite(citations, &s.pages[i], start, end)
+			}
+			return true
+		})
+		return true
+	})
+	for i := range s.pages {
+		if end && !s.pages[i].cited {
+			s.pages[i].cited = true
+			last := utf8.RuneCount(s.text)
+			citations = s.cite(citations, &s.pages[i], last, last)
+		}
+	}
+	a.Annotations(index, citations)
+}
+
+// add adds the pages of a frame. In a stream, each frame has those that are new, or all of them once more.
+func (s *sources) add(chunks gjson.Result) {
+	first := true
+	chunks.ForEach(func(_, chunk gjson.Result) bool {
+		for _, kind := range []string{"web", "retrievedContext", "maps"} {
+			if of := chunk.Get(kind); of.Exists() {
+				chunk = of
+				break
+			}
+		}
+		p := page{url: chunk.Get("uri").Str, title: chunk.Get("title").Str}
+		if first && len(s.pages) > 0 && s.pages[0].url == p.url {
+			s.pages = s.pages[:0]
+		}
+		first = false
+		s.pages = append(s.pages, p)
+		return true
+	})
+}
+
+// cite adds a source of a passage, unless it is said already or has no address.
+func (s *sources) cite(citations []openai.URLCitation, p *page, start, end int) []openai.URLCitation {
+	c := openai.URLCitation{Start: start, End: end, URL: p.url, Title: p.title}
+	if p.url == "" || s.said[c] {
+		return citations
+	}
+	if s.said == nil {
+		s.said = map[openai.URLCitation]bool{}
+	}
+	s.said[c] = true
+	return append(citations, c)
+}
+
+// passage is where a segment is in the text, in characters. Gemini counts bytes, from the start of a part or in a
+// stream of all of them; the segment's text tells which.
+func (s *sources) passage(segment gjson.Result) (start, end int) {
+	from, to := int(segment.Get("startIndex").Int()), int(segment.Get("endIndex").Int())
+	text := []byte(segment.Get("text").Str)
+	from = min(max(from, 0), len(s.text))
+	to = min(max(to, from), len(s.text))
+	if len(text) > 0 && !bytes.Equal(s.text[from:to], text) {
+		if i := bytes.Index(s.text[from:], text); i >= 0 {
+			from, to = from+i, from+i+len(text)
+		}
+	}
+	return utf8.RuneCount(s.text[:from]), utf8.RuneCount(s.text[:to])
+}
