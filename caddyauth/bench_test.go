@@ -213,3 +213,77 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
 }
+
+// BenchmarkReceive is what it takes to read a body that is there, and what to read it into memory of its
+// length without looking at what has come.
+func BenchmarkReceive(b *testing.B) {
+	for _, size := range []int{4 << 10, 200 << 10, 1 << 20, 3 << 20} {
+		content := make([]byte, size)
+		b.Run(fmt.Sprintf("grows=true/size=%dKB", size>>10), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				body, err := receive(bytes.NewReader(content), int64(size), 20<<20)
+				if err != nil {
+					b.Fatal(err)
+				}
+				body.release()
+			}
+		})
+		b.Run(fmt.Sprintf("grows=false/size=%dKB", size>>10), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				body := newRequestBody(size)
+				if _, err := io.ReadFull(bytes.NewReader(content), body.content); err != nil {
+					b.Fatal(err)
+				}
+				body.release()
+			}
+		})
+	}
+}
+
+// BenchmarkLeaving is what it takes to send a body, as the handler's and in another's place, but for the
+// connection's own work.
+func BenchmarkLeaving(b *testing.B) {
+	nowhere := writing(func(p []byte) (int, error) { return len(p), nil })
+	for _, size := range []int{200 << 10, 1 << 20} {
+		content := strings.Repeat("x", size)
+		for _, ours := range []bool{true, false} {
+			b.Run(fmt.Sprintf("ours=%t/size=%dKB", ours, size>>10), func(b *testing.B) {
+				carried := new(handoff)
+				carried.holding(content)
+				b.ReportAllocs()
+				for b.Loop() {
+					reader := carried.body.open()
+					leaving := &leavingBody{body: reader}
+					if ours {
+						leaving.reader = reader
+					}
+					if n, err := leaving.writeTo(nowhere, int64(size)); n != int64(size) || err != nil {
+						b.Fatal(n, err)
+					}
+					_ = leaving.Close()
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkDecompress is what it takes to read a body that is compressed.
+func BenchmarkDecompress(b *testing.B) {
+	for _, encoding := range []string{"gzip", "zstd"} {
+		for _, size := range []int{4 << 10, 200 << 10} {
+			sent := []byte(compressed(b, encoding, string(chatOf(groq, size))))
+			b.Run(fmt.Sprintf("%s/size=%dKB", encoding, size>>10), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					body, err := decompress(b.Context(), encoding, sent, 20<<20)
+					if err != nil {
+						b.Fatal(err)
+					}
+					body.release()
+				}
+			})
+		}
+	}
+}

@@ -2,15 +2,10 @@ package caddyauth
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"math/bits"
 	"net/http"
 	"sync"
-
-	"github.com/dustin/go-humanize"
-
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // requestBody is a request's body: as the client has sent it, and then as it goes upstream. What is
@@ -46,7 +41,7 @@ func (b *requestBody) free() {
 }
 
 // open returns a reader of the content, from which nothing comes if the handler has released it.
-func (b *requestBody) open() io.ReadCloser {
+func (b *requestBody) open() *bodyReader {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held {
@@ -73,7 +68,8 @@ func (b *requestBody) giveBack() {
 }
 
 // bodyReader copies under the body's lock, since a transport may close a body while another of its
-// goroutines reads it: then the memory is another request's at once.
+// goroutines reads it: then the memory is another request's at once. It copies nothing to where its bytes
+// are already.
 type bodyReader struct {
 	body   *requestBody
 	at     int
@@ -89,9 +85,31 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	case r.at == len(r.body.content):
 		return 0, io.EOF
 	}
-	n := copy(p, r.body.content[r.at:])
+	rest := r.body.content[r.at:]
+	n := min(len(p), len(rest))
+	if n > 0 && &p[0] != &rest[0] {
+		copy(p, rest)
+	}
 	r.at += n
 	return n, nil
+}
+
+// lendRest is lend of what this reader has not read, if it has read so many bytes; else it is nil.
+func (r *bodyReader) lendRest(read int64) []byte {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	if r.closed || int64(r.at) != read {
+		return nil
+	}
+	r.body.readers++
+	return r.body.content[r.at:]
+}
+
+// position is how many bytes have been read.
+func (r *bodyReader) position() int64 {
+	r.body.mu.Lock()
+	defer r.body.mu.Unlock()
+	return int64(r.at)
 }
 
 func (r *bodyReader) Close() error {
@@ -108,8 +126,8 @@ func (r *bodyReader) Close() error {
 // pools keep memory by its size: of a pool, none is more than twice as large as another.
 var pools [maxSizeClass + 1]sync.Pool
 
-// maxSizeClass is that of 2 MB. What is larger is rare, and made anew.
-const maxSizeClass = 21
+// maxSizeClass is that of 4 MB. What is larger is rare, and made anew.
+const maxSizeClass = 22
 
 func sizeClass(size int) int { return bits.Len(uint(max(size, 4<<10) - 1)) }
 
@@ -126,37 +144,4 @@ func newRequestBody(size int) *requestBody {
 		memory = &made
 	}
 	return &requestBody{content: (*memory)[:size], memory: memory, held: true}
-}
-
-// readBody reads the whole request body, which the caller has to release.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody, error) {
-	limit := h.settings.maxBodySize
-	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
-	}
-	body := newRequestBody(int(max(0, r.ContentLength)))
-	var err error
-	if r.ContentLength >= 0 {
-		_, err = io.ReadFull(r.Body, body.content)
-	} else {
-		body.content, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	}
-	if err == nil {
-		return body, nil
-	}
-	body.release()
-	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, tooLarge(limit)
-	case r.Context().Err() != nil:
-		return nil, clientGone(r.Context())
-	}
-	return nil, openai.BadRequest("", "Send the request again: its body could not be read to the end.")
-}
-
-func tooLarge(limit int64) *openai.Error {
-	return &openai.Error{
-		Status: http.StatusRequestEntityTooLarge, Code: "request_too_large", Final: true,
-		Message: "Send less: the request body is larger than " + humanize.Bytes(uint64(limit)) + ".",
-	}
 }

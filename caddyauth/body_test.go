@@ -114,13 +114,13 @@ func readsFully(r io.Reader, p []byte) bool {
 }
 
 func TestBodiesOfAllSizes(t *testing.T) {
-	for _, size := range []int{0, 1, 4 << 10, 4<<10 + 1, 200 << 10, 2 << 20, 2<<20 + 1} {
+	for _, size := range []int{0, 1, 4 << 10, 4<<10 + 1, 200 << 10, 4 << 20, 4<<20 + 1} {
 		for range 3 {
 			b := newRequestBody(size)
 			if len(b.content) != size {
 				t.Errorf("a body of %d bytes has %d", size, len(b.content))
 			}
-			if pooled := b.memory != nil; pooled != (size <= 2<<20) {
+			if pooled := b.memory != nil; pooled != (size <= 4<<20) {
 				t.Errorf("a body of %d bytes is of a pool: %t", size, pooled)
 			}
 			b.release()

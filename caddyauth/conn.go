@@ -4,34 +4,21 @@ import (
 	"context"
 	"io"
 	"net"
-	"sync"
 )
 
 // conn is a connection to an upstream, below TLS if there is any. A long body over plain HTTP/1.1 leaves
-// in few writes, from memory that serves one after the other: io.Copy makes 32 KB anew for each, which
-// is more than all else that a request takes, and writes no more at once.
+// in few writes: io.Copy makes 32 KB anew for each, which is more than all else that a request takes, and
+// writes no more at once.
 type conn struct{ net.Conn }
 
-// A body leaves in pieces: a first one, which the upstream reads while the next is made, and then what is
-// left of a conversation with an agent, mostly, at once.
-const (
-	firstPiece = 64 << 10
-	bodyPiece  = 256 << 10
-)
-
-var bodyPieces = sync.Pool{New: func() any { return new([bodyPiece]byte) }}
-
-// ReadFrom sends a body. Go's HTTP/1.1 client has io.Copy call it.
+// ReadFrom sends a body. Go's HTTP/1.1 client has io.Copy call it, with a limit that is the body's length.
 func (c conn) ReadFrom(body io.Reader) (int64, error) {
-	piece := bodyPieces.Get().(*[bodyPiece]byte)
-	defer bodyPieces.Put(piece)
-	to := struct{ io.Writer }{c.Conn}
-	first, err := io.CopyBuffer(to, io.LimitReader(body, firstPiece), piece[:firstPiece])
-	if err != nil || first < firstPiece {
-		return first, err
+	if limited, ok := body.(*io.LimitedReader); ok {
+		if leaving, ok := limited.R.(*leavingBody); ok {
+			return leaving.writeTo(c.Conn, limited.N)
+		}
 	}
-	rest, err := io.CopyBuffer(to, body, piece[:])
-	return first + rest, err
+	return copyPieces(c.Conn, body, bodyPiece)
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

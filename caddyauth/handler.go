@@ -157,6 +157,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
+	if to.probe {
+		w.Header()["X-Request-Id"] = rec.id[:]
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	user, err := h.identify(r, rec)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 
 	"go.uber.org/zap"
@@ -14,8 +15,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// serveModels answers GET /models with the models that the operator lists and the user may use, and
-// GET /models/{model} with one of them.
+// serveModels answers GET and HEAD of /models with the models that the operator lists and the user may use, and
+// of /models/{model} with one of them. The length is in the header so that HEAD tells it too.
 func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, name string) error {
 	var body []byte
 	if name == "" {
@@ -32,6 +33,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store") // the next user of a shared cache may have other models
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, err := w.Write(body)
 	return err
 }

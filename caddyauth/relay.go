@@ -14,11 +14,11 @@ import (
 // relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
 // client is to be told of are *openai.Error.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call, rec *record) error {
-	defer carried.release()
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
 		passage: openai.Passage{Responses: rec.endpoint == openai.Responses},
 	}
+	defer func() { carried.end(answer.status != 0) }()
 	cut, err := serveNext(answer, out, next)
 	var failed caddyhttp.HandlerError
 	switch {

@@ -2,6 +2,7 @@ package caddyauth
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -15,14 +16,18 @@ type destination struct {
 	// empty for the list.
 	models bool
 	model  string
+
+	// probe says that the client asks only whether somebody is there.
+	probe bool
 }
 
 // route finds the destination of a request. Clients differ in whether their base URL ends in /v1.
+// HEAD is served wherever GET is (RFC 9110, section 9.1); the server drops the body.
 // For a wrong method it sets the Allow header that status 405 needs (RFC 9110, section 15.5.6).
 func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	path := strings.TrimPrefix(r.URL.Path, "/v1")
 	to := destination{}
-	method := http.MethodPost
+	methods := []string{http.MethodPost}
 	switch path {
 	case "/chat/completions":
 		to.endpoint = openai.Chat
@@ -32,25 +37,34 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 		to.endpoint = openai.Responses
 	case "/embeddings":
 		to.endpoint = openai.Embeddings
+	case "/":
+		// Claude Code sends it before anything else, without credentials.
+		if r.Method != http.MethodHead {
+			return to, notFound
+		}
+		to.probe = true
+		return to, nil
 	default:
 		// r.URL.Path is unescaped: the model's slashes may come as %2F or as they are.
 		rest, ok := strings.CutPrefix(path, "/models")
 		model, one := strings.CutPrefix(rest, "/")
 		if !ok || rest != "" && (!one || model == "") {
-			return to, &openai.Error{
-				Status: http.StatusNotFound, Code: "not_found", Final: true,
-				Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings and /v1/models here.",
-			}
+			return to, notFound
 		}
 		to.models, to.model = true, model
-		method = http.MethodGet
+		methods = []string{http.MethodGet, http.MethodHead}
 	}
-	if r.Method != method {
-		w.Header().Set("Allow", method)
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return to, &openai.Error{
 			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Final: true,
-			Message: "Send " + method + " requests to this path.",
+			Message: "Send " + methods[0] + " requests to this path.",
 		}
 	}
 	return to, nil
+}
+
+var notFound = &openai.Error{
+	Status: http.StatusNotFound, Code: "not_found", Final: true,
+	Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings and /v1/models here.",
 }

@@ -9,7 +9,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -112,18 +111,23 @@ var identity = []string{"identity"}
 //
 // It puts a short body into memory of its own, in a type that net/http knows. Go sends the header
 // ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
-// is read here so that what handlers between have made of it counts. A longer one stays as it is, but for
-// oneAtATime, and so does that of a stream: what it saves is little of what a stream takes, and the
-// upstream that has the header wakes while the body is on its way.
+// is read here so that what handlers between have made of it counts. A longer one leaves behind its header, and
+// so does that of a stream: what one write saves is little of what a stream takes, and the upstream that has
+// the header wakes while the body is on its way.
 func (c *handoff) gather(out *http.Request) error {
 	if out.Body == nil || out.ContentLength == 0 {
 		return nil
 	}
 	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
+		leaving := &leavingBody{body: out.Body}
 		if out.ContentLength == int64(len(c.body.content)) { // else a handler between has put another in its place
-			out.GetBody = func() (io.ReadCloser, error) { return c.body.open(), nil }
+			leaving.reader = c.reader
+			out.GetBody = func() (io.ReadCloser, error) {
+				again := c.body.open()
+				return &leavingBody{body: again, reader: again}, nil
+			}
 		}
-		out.Body = &oneAtATime{body: out.Body}
+		out.Body = leaving
 		return nil
 	}
 	if c.short == nil { // not of an attempt before, which has found no upstream
@@ -145,25 +149,6 @@ func (c *handoff) gather(out *http.Request) error {
 	out.GetBody = func() (io.ReadCloser, error) { return c.short.lend(), nil }
 	out.Body = c.short.lend()
 	return nil
-}
-
-// oneAtATime keeps Read and Close apart, which HTTP/2 calls on goroutines of their own: what
-// reverse_proxy wraps bodies in (bodyNopCloserIfNotRead) counts what is read, without a lock.
-type oneAtATime struct {
-	mu   sync.Mutex
-	body io.ReadCloser
-}
-
-func (b *oneAtATime) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.body.Read(p)
-}
-
-func (b *oneAtATime) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.body.Close()
 }
 
 // upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.

@@ -57,13 +57,28 @@ func carrying(t *testing.T, url, body string) *http.Request {
 	return r
 }
 
+// holding has the handler hold body, and returns its reader.
+func (c *handoff) holding(body string) io.ReadCloser {
+	c.body = newRequestBody(len(body))
+	copy(c.body.content, body)
+	c.reader = c.body.open()
+	return c.reader
+}
+
 func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	for _, test := range []struct {
 		size     int
 		streamed bool // the header goes ahead
+		ours     bool // nobody has put another body in the place of ours
 		want     int64
 	}{
+		{size: maxShortBody, ours: true, want: 1},
+		{size: maxShortBody + 1, ours: true, want: 2},
+		{size: firstPiece, ours: true, want: 2},
+		{size: firstPiece + 1, ours: true, want: 3},
+		{size: 1 << 20, ours: true, want: 3},
+		{size: 1 << 20, ours: true, streamed: true, want: 3},
 		{size: 1, want: 1},
 		{size: 4 << 10, want: 1},
 		{size: maxShortBody, want: 1},
@@ -79,7 +94,11 @@ func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 		transport, writes := transportOf(t)
 		body := strings.Repeat("x", test.size)
 		r := carrying(t, u.URL, body)
-		r.Context().Value(handoffKey{}).(*handoff).streamed = test.streamed
+		carried := r.Context().Value(handoffKey{}).(*handoff)
+		carried.streamed = test.streamed
+		if test.ours {
+			r.Body = carried.holding(body)
+		}
 		res, err := transport.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)

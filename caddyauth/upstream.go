@@ -36,6 +36,9 @@ type handoff struct {
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
+	// reader is the reader of body that next gets, whatever handlers between put around it.
+	reader *bodyReader
+
 	// short is a copy of it, if it is short and an attempt to send it has been made.
 	short *requestBody
 
@@ -60,6 +63,15 @@ func (c *handoff) release() {
 	c.body.release()
 	if c.short != nil {
 		c.short.release()
+	}
+}
+
+// end is release, once next has returned. Where no upstream has answered, nobody reads the body any more
+// either: an attempt that found no upstream has left it open.
+func (c *handoff) end(answered bool) {
+	c.release()
+	if !answered {
+		_ = c.reader.Close()
 	}
 }
 
@@ -151,7 +163,8 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 	out.Trailer = nil
 	out.TransferEncoding = nil
 	out.ContentLength = int64(len(carried.body.content))
-	out.Body = carried.body.open()
+	carried.reader = carried.body.open()
+	out.Body = carried.reader
 	return out
 }
 

@@ -1,0 +1,100 @@
+package caddyauth
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+)
+
+// contentEncoding returns what a request's body is compressed with: gzip, zstd, or nothing. Anything else is
+// status 415 with the Accept-Encoding header that it needs (RFC 9110, section 15.5.16).
+func contentEncoding(w http.ResponseWriter, r *http.Request) (string, error) {
+	encoding := ""
+	for _, line := range r.Header["Content-Encoding"] {
+		for coding := range strings.SplitSeq(line, ",") {
+			coding = strings.ToLower(strings.TrimSpace(coding))
+			switch {
+			case coding == "", coding == "identity":
+			case encoding != "":
+				return "", unsupportedEncoding(w)
+			case coding == "gzip", coding == "x-gzip": // the same (RFC 9110, section 8.4.1.3)
+				encoding = "gzip"
+			case coding == "zstd":
+				encoding = coding
+			default:
+				return "", unsupportedEncoding(w)
+			}
+		}
+	}
+	return encoding, nil
+}
+
+func unsupportedEncoding(w http.ResponseWriter) *openai.Error {
+	w.Header().Set("Accept-Encoding", "gzip, zstd")
+	return &openai.Error{
+		Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding", Final: true,
+		Message: "Compress the request body with gzip or zstd, with one of them alone, or not at all.",
+	}
+}
+
+// maxWindow bounds how far back a zstd stream may refer, and so the memory of its decoder. It is what
+// clients may use of it in HTTP (RFC 9659).
+const maxWindow = 8 << 20
+
+// limits is what an error says of an encoding's.
+var limits = map[string]string{"zstd": " with a window of at most 8 MB"}
+
+// turns bounds how many bodies are decompressed at once, and so the memory of all decoders. It takes no more
+// of them to keep all processors at work.
+var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+var gzipDecoders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+var zstdDecoders = sync.Pool{New: func() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+	if err != nil {
+		panic(err) // of options that are constant
+	}
+	return d
+}}
+
+// decompress returns what a body that has come in full says, so that no decoder waits for a client. What is
+// longer than limit is a *http.MaxBytesError. The caller has to release the result.
+func decompress(ctx context.Context, encoding string, compressed []byte, limit int64) (*requestBody, error) {
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	from := bytes.NewReader(compressed)
+	if encoding == "gzip" {
+		d := gzipDecoders.Get().(*gzip.Reader)
+		defer func() {
+			_ = d.Reset(new(bytes.Reader)) // which forgets the body
+			gzipDecoders.Put(d)
+		}()
+		if err := d.Reset(from); err != nil {
+			return nil, err
+		}
+		return receive(d, -1, limit)
+	}
+	d := zstdDecoders.Get().(*zstd.Decoder)
+	defer func() {
+		_ = d.Reset(nil)
+		zstdDecoders.Put(d)
+	}()
+	if err := d.Reset(from); err != nil {
+		return nil, err
+	}
+	return receive(d, -1, limit)
+}
