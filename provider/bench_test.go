@@ -69,6 +69,24 @@ const (
 	maxInputs = 100
 )
 
+// conversation is a chat of about a size as coding agents have it, without braces and model: questions, tool calls
+// with arguments, their results, and answers, with code in all of them.
+func conversation(size int) string {
+	const code = `func (s *Store) Get(key string) (*Entry, error) {\n\tif e, ok := s.entries[key]; ok {\n\t\treturn e, nil\n\t}\n\treturn nil, fmt.Errorf(\"no entry for %q\", key)\n}\n`
+	rounds := max(1, size/(10*len(code)))
+	var b strings.Builder
+	b.WriteString(`"messages":[{"role":"system","content":"You are a coding agent.\nAnswer briefly."}`)
+	for i := range rounds {
+		id := strconv.Itoa(i)
+		b.WriteString(`,{"role":"user","content":[{"type":"text","text":"Why does this fail?\n` + strings.Repeat(code, 2) + `"}]}` +
+			`,{"role":"assistant","content":"","tool_calls":[{"id":"call_` + id + `","type":"function","function":{"name":"write_file","arguments":"{\"path\":\"store.go\",\"text\":\"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(code) + `\"}"}}]}` +
+			`,{"role":"tool","tool_call_id":"call_` + id + `","content":"` + strings.Repeat(code, 4) + `"}` +
+			`,{"role":"assistant","content":"The key is missing:\n` + strings.Repeat(code, 2) + `"}`)
+	}
+	b.WriteString(`,{"role":"user","content":"Go on."}],"stream":true`)
+	return b.String()
+}
+
 // names are the endpoints' in the names of benchmarks.
 var names = map[openai.Endpoint]string{openai.Chat: "chat", openai.Completions: "completions", openai.Embeddings: "embeddings"}
 
@@ -92,6 +110,28 @@ func BenchmarkRequest(b *testing.B) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// BenchmarkConversation is a chat of many turns with tool calls.
+func BenchmarkConversation(b *testing.B) {
+	providers := New()
+	for _, model := range models {
+		for _, size := range []int{4 << 10, 200 << 10} {
+			sent := []byte(`{` + conversation(size) + `,"model":"` + model.name + `"}`)
+			b.Run("provider="+model.of+"/size="+strconv.Itoa(size>>10)+"KB", func(b *testing.B) {
+				body := make([]byte, len(sent))
+				b.SetBytes(int64(len(sent)))
+				b.ReportAllocs()
+				for b.Loop() {
+					copy(body, sent) // it is edited in place
+					r := read(b, openai.Chat, body)
+					if _, err := providers.For(r.Provider).Call(r); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 type call struct {
 	turn     *turn
 	id, name string // Google's id, which is the client's unless that is taken
-	result   []byte // an object, or a string that is to be put in one; nil until it is known
+	result   []byte // a JSON string, what the function put out; nil until it is known
 }
 
 // toolCall is a call as a message has it. Values that may be of several types stay JSON.
@@ -77,7 +77,7 @@ func signature(extra []byte) string {
 func (c *conversation) call(t *turn, at, id string, function []byte, signature string) error {
 	var name string
 	var arguments []byte
-	r := openai.NewReader(function)
+	r := openai.NewRereader(function)
 	r.Object(func(field []byte) {
 		switch string(field) {
 		case "name":
@@ -184,13 +184,10 @@ const noResult = `{"error":"no result"}`
 // appendResult appends the part with the function's result.
 func (f *call) appendResult(b []byte) []byte {
 	b = append(f.appendName(append(b, `{"functionResponse":{`...)), `,"response":`...)
-	switch kind(f.result) {
-	case '{':
-		b = append(b, f.result...)
-	case '"':
-		b = append(append(append(b, `{"output":`...), f.result...), '}')
-	default:
+	if f.result == nil {
 		b = append(b, noResult...)
+	} else {
+		b = appendResponse(b, f.result)
 	}
 	return append(b, "}}"...)
 }
@@ -206,28 +203,29 @@ func (c *conversation) result(at, field string, m *message) error {
 	if called == nil {
 		return openai.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
 	}
-	called.result = response(output)
+	if output == nil {
+		output = []byte(`""`)
+	}
+	called.result = output
 	if called.turn == c.last() {
-		c.turns = append(c.turns, &turn{role: user})
+		c.add(&turn{role: user, parts: c.room()})
 	}
 	return nil
 }
 
-// response is a function's output, a JSON string, or the object that it is the text of, unless Gemini
-// could take something in that for a reference. Gemini wants an object.
-func response(output []byte) []byte {
-	if output == nil {
-		return []byte(`""`)
-	}
+// appendResponse appends an object, as Gemini wants it, with a function's output, a JSON string: the object that it
+// is the text of, unless Gemini could take something in that for a reference.
+func appendResponse(b, output []byte) []byte {
 	start := bytes.TrimLeft(output[1:], ` nrt\`) // white space may be escaped
-	if start[0] != '{' && start[0] != 'u' {
-		return output
+	if start[0] == '{' || start[0] == 'u' {
+		at := len(b)
+		b = openai.AppendUnquoted(b, output)
+		if openai.ValidObject(b[at:]) && !refers(b[at:]) {
+			return append(b[:at], bytes.TrimSpace(b[at:])...)
+		}
+		b = b[:at]
 	}
-	object := openai.AppendUnquoted(make([]byte, 0, len(output)), output)
-	if openai.ValidObject(object) && !refers(object) {
-		return bytes.TrimSpace(object)
-	}
-	return output
+	return append(append(append(b, `{"output":`...), output...), '}')
 }
 
 // refers reports whether JSON could have a key `$ref` or `$defs`, however it is escaped.

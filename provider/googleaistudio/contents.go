@@ -1,6 +1,7 @@
 package googleaistudio
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
@@ -24,6 +25,9 @@ type conversation struct {
 	ids    callIDs
 	images resolutions
 
+	scratch *scratch // the memory that system and the turns' parts are in, as far as it goes
+	free    []byte   // of it: what turns before the last have left
+
 	// recall returns the thought signature of the call with an id, if it is remembered.
 	recall func(id string) string
 }
@@ -42,6 +46,7 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 	}
 	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, byBoth: map[string][]*call{}, recall: recall}
 	c.images.each = hasLevels(model)
+	c.takeScratch(len(messages))
 	err := each("messages", messages, c.message)
 	if err != nil {
 		return nil, err
@@ -57,17 +62,26 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 }
 
 // each calls visit with a Reader at each element of an array, which is at a field of the request,
-// until one of them is refused.
+// until one of them is refused. visit gets an empty text for the element's field, with which the fields of its
+// errors begin: each puts it before them, since to make it for every element takes longer than to read one.
 func each(at string, array []byte, visit func(at string, r *openai.Reader) error) error {
 	var err error
 	i := 0
-	r := openai.NewReader(array)
+	r := openai.NewRereader(array)
 	r.Array(func() {
-		if err == nil {
-			err = visit(at+"["+strconv.Itoa(i)+"]", &r)
+		if err != nil {
+			return
 		}
-		i++
+		if err = visit("", &r); err == nil {
+			i++
+		}
 	})
+	var refused *openai.Error
+	if errors.As(err, &refused) {
+		within := *refused
+		within.Param = at + "[" + strconv.Itoa(i) + "]" + within.Param
+		return &within
+	}
 	return err
 }
 
@@ -146,7 +160,7 @@ func (c *conversation) assistant(at string, m *message) error {
 	if blank(said) { // Continue sends " " beside tool calls
 		said = nil
 		if kind(m.refusal) == '"' {
-			said = openai.CleanString(m.refusal)
+			said = m.refusal
 		}
 	}
 	t := c.turn(model)
@@ -164,13 +178,13 @@ func (c *conversation) turn(role string) *turn {
 	if last := c.last(); last != nil && last.role == role {
 		return last
 	}
-	return &turn{role: role}
+	return &turn{role: role, parts: c.room()}
 }
 
 // keep makes t the last turn, unless it is empty.
 func (c *conversation) keep(t *turn) {
 	if len(t.parts) > 0 && t != c.last() {
-		c.turns = append(c.turns, t)
+		c.add(t)
 	}
 }
 
@@ -190,6 +204,7 @@ const (
 
 // write adds the conversation to the body of a request.
 func (c *conversation) write(body *object) {
+	defer c.giveBack()
 	if len(c.system) > 0 {
 		body.name("systemInstruction")
 		body.b = append(append(append(body.b, `{"parts":[`...), c.system...), "]}"...)

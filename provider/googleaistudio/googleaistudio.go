@@ -85,7 +85,7 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := object{b: make([]byte, 0, len(r.Body)+512)}
+	body := object{b: r.NewBody(conversation.size() + 2*(len(r.Body)-len(r.Messages())) + 512)}
 	if extension.cached != "" {
 		body.string("cachedContent", extension.cached)
 	}
@@ -121,7 +121,7 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
 func (p Provider) converse(r *openai.Request) (*conversation, error) {
 	if r.Endpoint == openai.Chat {
-		return readMessages(r.Messages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
+		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
 	if err != nil {

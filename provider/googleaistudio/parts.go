@@ -16,12 +16,12 @@ func text(at string, content []byte) ([]byte, error) {
 	case 'n':
 		return nil, nil
 	case '"':
-		return openai.CleanString(content), nil
+		return content, nil
 	case '[':
 	default:
 		return nil, errContent(at)
 	}
-	var all []byte
+	var first, all []byte
 	err := each(at, content, func(at string, r *openai.Reader) error {
 		part := readContentPart(r)
 		value := part.text
@@ -33,9 +33,19 @@ func text(at string, content []byte) ([]byte, error) {
 		if kind(value) != '"' {
 			return openai.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
 		}
-		all = join(all, openai.CleanString(value))
+		switch {
+		case first == nil:
+			first = value
+		case all == nil:
+			all = join(join(nil, first), value)
+		default:
+			all = join(all, value)
+		}
 		return nil
 	})
+	if all == nil { // no copy of the only part, as there mostly is one
+		return first, err
+	}
 	return all, err
 }
 
@@ -98,7 +108,7 @@ func (c *conversation) appendParts(b []byte, at string, content []byte) ([]byte,
 	case 'n':
 		return b, nil
 	case '"':
-		return appendQuoted(b, openai.CleanString(content)), nil
+		return appendQuoted(b, content), nil
 	case '[':
 	default:
 		return b, errContent(at)
@@ -147,7 +157,7 @@ func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte
 		if kind(part.text) != '"' {
 			return b, openai.BadRequest(at+".text", "Send `text` as a string.")
 		}
-		return appendQuoted(b, openai.CleanString(part.text)), nil
+		return appendQuoted(b, part.text), nil
 	case "image_url":
 		data, err := c.images.image(at+".image_url", part.image)
 		if err != nil {

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -133,6 +134,19 @@ func CleanString(raw []byte) []byte {
 	}
 	text := AppendUnquoted(make([]byte, 0, len(raw)), raw)
 	return AppendString(make([]byte, 0, len(raw)), string([]rune(string(text))))
+}
+
+// validText is utf8.Valid, but looks at 32 bytes at once as long as they are ASCII, as code mostly is.
+func validText(b []byte) bool {
+	for ; len(b) >= 32; b = b[32:] {
+		w := (*[32]byte)(b)
+		x0, x1 := binary.LittleEndian.Uint64(w[:]), binary.LittleEndian.Uint64(w[8:])
+		x2, x3 := binary.LittleEndian.Uint64(w[16:]), binary.LittleEndian.Uint64(w[24:])
+		if (x0|x1|x2|x3)&tops != 0 {
+			break
+		}
+	}
+	return utf8.Valid(b)
 }
 
 // mayHaveSurrogates reports whether a JSON string may have an escape of half a surrogate pair, which

@@ -43,7 +43,13 @@ type Request struct {
 	// Body is the JSON as it came. Whoever turns the request into a Call may edit it in place.
 	Body []byte
 
+	// Memory returns memory of at least that size for a body that is written anew. It may be used until upstream has
+	// answered. Nil: the garbage collector's is taken.
+	Memory func(size int) []byte
+
 	model, stop, messages, options span // the values of these members in Body
+
+	numbered bool // whether a string has an escape sequence by number
 
 	asked bool // for token counts that the client did not want
 

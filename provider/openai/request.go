@@ -15,7 +15,8 @@ import (
 // against one of them and the upstream might take the other.
 func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 	r := &Request{Endpoint: endpoint, Body: body}
-	err := scanObject(body, func(m member) error {
+	s := scanner{b: body}
+	err := s.whole(func(m member) error {
 		value := body[m.valueStart:m.valueEnd]
 		switch string(unquote(body[m.keyStart:m.keyEnd])) {
 		case "model":
@@ -61,6 +62,7 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 	case r.model == span{}:
 		return nil, BadRequest("model", "Name a model: the request body has no `model`.")
 	}
+	r.numbered = s.unicode
 	return r, nil
 }
 
@@ -70,6 +72,36 @@ func (r *Request) Messages() []byte {
 		return nil
 	}
 	return r.Body[r.messages.start:r.messages.end]
+}
+
+// CleanMessages returns the JSON of `messages` as Messages does, but with U+FFFD in the place of what readers could
+// disagree on, as CleanString has it. It is a copy only where there is any of that.
+func (r *Request) CleanMessages() []byte {
+	messages := r.Messages()
+	if validText(messages) && !(r.numbered && mayHaveSurrogates(messages)) {
+		return messages
+	}
+	clean := make([]byte, 0, len(messages)+len(messages)/8)
+	for rest := messages; ; {
+		start := bytes.IndexByte(rest, '"')
+		if start < 0 {
+			return append(clean, rest...)
+		}
+		s := scanner{b: rest, i: start, checked: true}
+		if s.string() != nil { // which cannot be
+			return messages
+		}
+		clean = append(append(clean, rest[:start]...), CleanString(rest[start:s.i])...)
+		rest = rest[s.i:]
+	}
+}
+
+// NewBody returns empty memory for a body of about that size, which takes the place of Body.
+func (r *Request) NewBody(size int) []byte {
+	if r.Memory == nil {
+		return make([]byte, 0, size)
+	}
+	return r.Memory(size)[:0]
 }
 
 // Rest returns the JSON of the request with null for its messages, which most of it is made of.

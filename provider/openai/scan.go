@@ -28,23 +28,34 @@ type member struct {
 // its own and its validation recurses without a bound.
 func scanObject(b []byte, visit func(m member) error) error {
 	s := scanner{b: b}
+	return s.whole(visit)
+}
+
+type scanner struct {
+	b []byte
+	i int
+
+	// checked says that b is known to be valid JSON: then only the ends of long strings are looked for.
+	checked bool
+
+	// unicode says that a string has an escape sequence by number, such as \u00e9. It is not set where checked is.
+	unicode bool
+}
+
+// whole is scanObject.
+func (s *scanner) whole(visit func(m member) error) error {
 	s.space()
-	if s.i >= len(b) || b[s.i] != '{' {
+	if s.i >= len(s.b) || s.b[s.i] != '{' {
 		return errNotJSON
 	}
 	if err := s.object(1, visit); err != nil {
 		return err
 	}
 	s.space()
-	if s.i != len(b) {
+	if s.i != len(s.b) {
 		return errNotJSON
 	}
 	return nil
-}
-
-type scanner struct {
-	b []byte
-	i int
 }
 
 func (s *scanner) space() {
@@ -242,7 +253,7 @@ func (s *scanner) string() error {
 			continue
 		}
 		text := s.b[start : end+1] // the quote too, so that something follows each backslash
-		if hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !escapesValid(text) {
+		if !s.checked && (hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !s.escapesValid(text)) {
 			return errNotJSON
 		}
 		s.i = end + 1
@@ -253,16 +264,16 @@ func (s *scanner) string() error {
 // escaped reports whether what follows text belongs to an escape sequence that its last byte begins: with
 // an odd number of backslashes at its end, it does.
 func escaped(text []byte) bool {
-	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
+	return len(text) > 0 && text[len(text)-1] == '\\' && (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
 
 // escapesValid reports whether all escape sequences in text are valid, which ends with its quote. Each line of
 // code that is quoted has some, too many to search for one after the other: it marks the backslashes of
 // 64 bytes at once, a bit each, and looks at what follows them, in whatever order they come.
-func escapesValid(text []byte) bool {
+func (s *scanner) escapesValid(text []byte) bool {
 	if len(text) < 64 {
 		for i := range len(text) - 1 {
-			if !escapeValid(text, i) {
+			if !s.escapeValid(text, i) {
 				return false
 			}
 		}
@@ -272,7 +283,7 @@ func escapesValid(text []byte) bool {
 		i = min(i, len(text)-64) // the last bytes with some before them again
 		for marks := backslashes((*[64]byte)(text[i:])); marks != 0; marks &= marks - 1 {
 			mark := bits.TrailingZeros64(marks)
-			if at := i + mark%8*8 + mark/8; !short[text[at+1]] && !escapeValid(text, at) {
+			if at := i + mark%8*8 + mark/8; !short[text[at+1]] && !s.escapeValid(text, at) {
 				return false
 			}
 		}
@@ -300,8 +311,13 @@ func mark(marks uint64, b []byte) uint64 {
 
 // escapeValid reports whether there is nothing wrong at i: a backslash begins a sequence that is valid, or
 // is part of one.
-func escapeValid(text []byte, i int) bool {
-	return text[i] != '\\' || short[text[i+1]] || isUnicode(text[i+1:]) || escaped(text[:i])
+func (s *scanner) escapeValid(text []byte, i int) bool {
+	if text[i] != '\\' || short[text[i+1]] {
+		return true
+	}
+	numbered := isUnicode(text[i+1:])
+	s.unicode = s.unicode || numbered
+	return numbered || escaped(text[:i])
 }
 
 // hasControl reports whether one of the bytes is a control character. It subtracts a space from eight
