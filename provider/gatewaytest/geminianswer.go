@@ -158,7 +158,7 @@ func (a *geminiAnswer) deltas() []object {
 			all = append(all, a.response(i, sent, finish, part))
 		}
 	}
-	for _, piece := range a.reply.pieces {
+	for _, piece := range a.wire(a.reply.pieces) {
 		sent += a.candidates
 		each("", object{"text": piece})
 	}
