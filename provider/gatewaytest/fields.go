@@ -35,6 +35,7 @@ type field struct {
 	of       fields            // of a message
 	by       string            // of a variant: the name whose text tells its form
 	forms    map[string]fields // of a variant; "" is its form without that name
+	tagged   bool              // of a variant: paths into it name the form, as Anthropic's do
 	enum     []string          // of a text: all that it may be; nil: any
 }
 
@@ -148,6 +149,9 @@ func (f field) formViolations(o object, at string) []violation {
 	if name := o[f.by]; !known || name != nil && !isText(name) {
 		known := slices.DeleteFunc(slices.Sorted(maps.Keys(f.forms)), func(form string) bool { return form == "" })
 		return []violation{{at: at, name: f.by, missing: name == nil, want: field{kind: text, enum: known}, value: name}}
+	}
+	if f.tagged {
+		at = join(at, str(o, f.by))
 	}
 	return violations(o, form, at)
 }
