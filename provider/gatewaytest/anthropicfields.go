@@ -23,7 +23,7 @@ var anthropicCountFields = all(text, "model", "speed").with(
 	fields{
 		"messages":      {kind: variant, list: true, by: "role", forms: anthropicMessages},
 		"system":        {kind: variant, list: true, orText: true, by: "type", tagged: true, forms: anthropicText},
-		"tools":         {kind: variant, list: true, by: "type", tagged: true, forms: anthropicTools},
+		"tools":         {kind: variant, list: true, by: "type", tagged: true, otherwise: "custom", forms: anthropicTools},
 		"tool_choice":   {kind: variant, by: "type", tagged: true, forms: anthropicToolChoices},
 		"thinking":      {kind: variant, by: "type", tagged: true, forms: anthropicThinking},
 		"output_config": anthropicOutput,
@@ -178,7 +178,6 @@ var (
 	anthropicToolset  = all(text, "type").with(cacheControl, all(structure, "configs"))
 
 	anthropicTools = map[string]fields{
-		"":       anthropicTool,
 		"custom": anthropicTool,
 
 		"advisor_20260301":                anthropicDefined.with(all(text, "model"), all(integer, "max_tokens", "max_uses"), all(structure, "caching")).need("model"),

@@ -28,15 +28,16 @@ const (
 // field is what may be in a place of a JSON object. null may be everywhere, and means that the
 // field is absent.
 type field struct {
-	kind     kind
-	list     bool              // a list of kind
-	orText   bool              // or a text
-	required bool              // must be there
-	of       fields            // of a message
-	by       string            // of a variant: the name whose text tells its form
-	forms    map[string]fields // of a variant; "" is its form without that name
-	tagged   bool              // of a variant: paths into it name the form, as Anthropic's do
-	enum     []string          // of a text: all that it may be; nil: any
+	kind      kind
+	list      bool              // a list of kind
+	orText    bool              // or a text
+	required  bool              // must be there
+	of        fields            // of a message
+	by        string            // of a variant: the name whose text tells its form
+	forms     map[string]fields // of a variant
+	otherwise string            // of a variant: its form without that name, if there is one in forms
+	tagged    bool              // of a variant: paths into it name the form, as Anthropic's do
+	enum      []string          // of a text: all that it may be; nil: any
 }
 
 // fields are the names that a JSON object may have. The name "*" stands for all others.
@@ -145,13 +146,17 @@ func (f field) violations(v any, at, name string) []violation {
 
 // formViolations checks a variant. A form that is not known is a violation of the name that tells it.
 func (f field) formViolations(o object, at string) []violation {
-	form, known := f.forms[str(o, f.by)]
+	tag := str(o, f.by)
+	if o[f.by] == nil {
+		tag = f.otherwise
+	}
+	form, known := f.forms[tag]
 	if name := o[f.by]; !known || name != nil && !isText(name) {
 		known := slices.DeleteFunc(slices.Sorted(maps.Keys(f.forms)), func(form string) bool { return form == "" })
 		return []violation{{at: at, name: f.by, missing: name == nil, want: field{kind: text, enum: known}, value: name}}
 	}
 	if f.tagged {
-		at = join(at, str(o, f.by))
+		at = join(at, tag)
 	}
 	return violations(o, form, at)
 }

@@ -27,9 +27,7 @@ var beyondSDK = map[string]string{
 	"responses.input<additional_tools>.tools<web_search>.search_content_types":            "Codex sends it; the SDK has it in answers alone",
 	"responses.input<additional_tools>.tools<web_search_2025_08_26>.search_content_types": "another date of the same tool",
 
-	"messages.tools<>.input_schema.*":       "a JSON schema has more; the SDK keeps it in ExtraFields",
 	"messages.tools<custom>.input_schema.*": "a JSON schema has more; the SDK keeps it in ExtraFields",
-	"count.tools<>.input_schema.*":          "a JSON schema has more; the SDK keeps it in ExtraFields",
 	"count.tools<custom>.input_schema.*":    "a JSON schema has more; the SDK keeps it in ExtraFields",
 
 	"messages.temperature": sampling,
@@ -91,8 +89,8 @@ var formNames = map[reflect.Type][]string{
 	reflect.TypeFor[responses.WebSearchToolParam]():                   {"web_search", "web_search_2025_08_26"},
 	reflect.TypeFor[responses.WebSearchPreviewToolParam]():            {"web_search_preview", "web_search_preview_2025_03_11"},
 	reflect.TypeFor[responses.ToolChoiceTypesParam]():                 {"file_search", "web_search_preview", "computer", "computer_use_preview", "computer_use", "web_search_preview_2025_03_11", "image_generation", "code_interpreter"},
-	reflect.TypeFor[anthropic.ToolParam]():                            {"custom", ""},
-	reflect.TypeFor[anthropic.BetaToolParam]():                        {"custom", ""},
+	reflect.TypeFor[anthropic.ToolParam]():                            {"custom"},
+	reflect.TypeFor[anthropic.BetaToolParam]():                        {"custom"},
 	reflect.TypeFor[anthropic.ToolSearchToolBm25_20251119Param]():     {"tool_search_tool_bm25", "tool_search_tool_bm25_20251119"},
 	reflect.TypeFor[anthropic.BetaToolSearchToolBm25_20251119Param](): {"tool_search_tool_bm25", "tool_search_tool_bm25_20251119"},
 	reflect.TypeFor[anthropic.ToolSearchToolRegex20251119Param]():     {"tool_search_tool_regex", "tool_search_tool_regex_20251119"},
