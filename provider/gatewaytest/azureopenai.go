@@ -63,19 +63,8 @@ func (c *call) azureChat(deployment string) *answer {
 	return a.answer()
 }
 
-// checkChat checks a chat with one of OpenAI's own models.
-func checkChat(body object, model string) *answer {
-	if refused := checkOpenAI(body, chatFields); refused != nil {
-		return refused
-	}
-	if refused := checkReasoning(body, model); refused != nil {
-		return refused
-	}
-	return checkMessages(body)
-}
-
 func (c *call) azureResponses() *answer {
-	if refused := checkOpenAI(c.body, responseFields); refused != nil {
+	if refused := checkResponses(c.body); refused != nil {
 		return refused
 	}
 	model := str(c.body, "model")

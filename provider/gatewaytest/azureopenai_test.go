@@ -43,7 +43,7 @@ func TestAzureRefuses(t *testing.T) {
 
 		"responses without api-version":   {"azure-openai/myinstance/openai/responses", `{"model":"gpt-5","input":"x"}`, 404, `"code":"404"`},
 		"responses with the whole name":   {"azure-openai/myinstance/openai/responses?api-version=2025-04-01-preview", `{"model":"azure-openai/myinstance/gpt-5","input":"x"}`, 404, "DeploymentNotFound"},
-		"responses with messages":         {"azure-openai/myinstance/openai/responses?api-version=2025-04-01-preview", `{"model":"gpt-5","input":"x",` + hi + `}`, 400, "Unrecognized request argument supplied: messages"},
+		"responses with messages":         {"azure-openai/myinstance/openai/responses?api-version=2025-04-01-preview", `{"model":"gpt-5","input":"x",` + hi + `}`, 400, "this parameter has moved to 'input'"},
 		"responses without input":         {"azure-openai/myinstance/openai/responses?api-version=2025-04-01-preview", `{"model":"gpt-5"}`, 400, `"param":"input"`},
 		"embeddings of nothing":           {at("ada", "embeddings"), `{"input":""}`, 400, "input"},
 		"embeddings of an empty list":     {at("ada", "embeddings"), `{"input":[]}`, 400, "input"},

@@ -2,26 +2,10 @@ package gatewaytest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
-)
-
-// chatFields are the fields of a chat request, as of openai-go 3.96.
-var chatFields = all(text,
-	"model", "reasoning_effort", "verbosity", "service_tier", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-).with(
-	all(number, "temperature", "top_p", "presence_penalty", "frequency_penalty"),
-	all(integer, "max_tokens", "max_completion_tokens", "n", "seed", "top_logprobs"),
-	all(boolean, "stream", "logprobs", "parallel_tool_calls", "store"),
-	all(structure, "response_format", "logit_bias", "audio", "prediction", "metadata", "web_search_options", "moderation"),
-	all(anything, "stop", "tool_choice", "function_call"),
-	fields{
-		"messages":       {kind: structure, list: true},
-		"tools":          {kind: structure, list: true},
-		"functions":      {kind: structure, list: true},
-		"modalities":     {kind: text, list: true},
-		"stream_options": {kind: message, of: all(boolean, "include_usage", "include_obfuscation")},
-	},
 )
 
 // maxStop is how many stop words OpenAI and Azure take.
@@ -30,20 +14,38 @@ const maxStop = 4
 // checkOpenAI checks a request for OpenAI's own models, of which known are the fields.
 func checkOpenAI(body object, known fields) *answer {
 	if found := violations(body, known, ""); len(found) > 0 {
-		name := join(found[0].at, found[0].name)
-		if found[0].unknown {
-			return invalid("Unrecognized request argument supplied: "+name, "", "")
+		if found[0].unknown && found[0].at == "" {
+			return invalid("Unrecognized request argument supplied: "+found[0].name, "", "")
 		}
-		return invalid("Invalid type for '"+name+"'.", name, "invalid_type")
+		return openAIViolation(found[0])
 	}
 	if stop, ok := body["stop"].([]any); ok && len(stop) > maxStop {
 		return invalid(fmt.Sprintf("Invalid 'stop': array too long. Expected an array with maximum length %d, but instead got an array with length %d.",
 			maxStop, len(stop)), "stop", "array_above_max_length")
 	}
+	return checkStreamOptions(body)
+}
+
+func checkStreamOptions(body object) *answer {
 	if body["stream_options"] != nil && body["stream"] != true {
 		return invalid("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", "")
 	}
 	return nil
+}
+
+// openAIViolation is OpenAI's error for a violation.
+func openAIViolation(v violation) *answer {
+	name := v.path()
+	value, isText := v.value.(string)
+	switch {
+	case v.unknown:
+		return invalid("Unknown parameter: '"+name+"'.", name, "unknown_parameter")
+	case v.missing:
+		return invalid("Missing required parameter: '"+name+"'.", name, "missing_required_parameter")
+	case isText && v.want.enum != nil:
+		return invalid("Invalid value: '"+value+"'. Supported values are: '"+strings.Join(v.want.enum, "', '")+"'.", name, "invalid_value")
+	}
+	return invalid("Invalid type for '"+name+"'.", name, "invalid_type")
 }
 
 // checkReasoning checks what reasoning models refuse.
@@ -107,6 +109,63 @@ func checkMessages(body object) *answer {
 	return nil
 }
 
+// checkChat checks a chat with one of OpenAI's own models.
+func checkChat(body object, model string) *answer {
+	if refused := checkOpenAI(body, chatFields); refused != nil {
+		return refused
+	}
+	if refused := checkReasoning(body, model); refused != nil {
+		return refused
+	}
+	for _, check := range []func(object) *answer{checkMessages, checkToolTurns, checkChatTools} {
+		if refused := check(body); refused != nil {
+			return refused
+		}
+	}
+	return checkFormat(child(body, "response_format"), "response_format", "messages", "response_format", string(encode(body["messages"])))
+}
+
+// checkToolTurns checks that each call of a tool is followed by what the tool said.
+func checkToolTurns(body object) *answer {
+	open := make(map[string]bool)
+	unanswered := func() *answer {
+		if len(open) == 0 {
+			return nil
+		}
+		ids := strings.Join(slices.Sorted(maps.Keys(open)), ", ")
+		return invalid("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "+
+			"The following tool_call_ids did not have response messages: "+ids, "messages", "")
+	}
+	for i, m := range objects(body, "messages") {
+		if id := str(m, "tool_call_id"); str(m, "role") == "tool" {
+			if !open[id] {
+				return invalid("Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+					fmt.Sprintf("messages.[%d].role", i), "")
+			}
+			delete(open, id)
+			continue
+		}
+		if refused := unanswered(); refused != nil {
+			return refused
+		}
+		for _, called := range objects(m, "tool_calls") {
+			open[str(called, "id")] = true
+		}
+	}
+	return unanswered()
+}
+
+// checkChatTools checks the names and schemas of functions.
+func checkChatTools(body object) *answer {
+	for i, t := range objects(body, "tools") {
+		kind := str(t, "type")
+		if refused := checkFunction(child(t, kind), fmt.Sprintf("tools[%d].%s", i, kind)); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
 // chatQuestion reads a chat request.
 func (c *call) chatQuestion(model string) question {
 	list := objects(c.body, "messages")
@@ -117,6 +176,7 @@ func (c *call) chatQuestion(model string) question {
 		maxTokens: max(integerOf(c.body, "max_tokens"), integerOf(c.body, "max_completion_tokens")),
 		stop:      words(c.body["stop"]),
 	}
+	q.format(child(c.body, "response_format"))
 	switch last := list[len(list)-1]; str(last, "role") {
 	case "tool", "function":
 		q.result = contentText(last["content"])
@@ -129,13 +189,13 @@ func (c *call) chatQuestion(model string) question {
 			return q
 		}
 	case object:
-		q.forced = str(child(choice, "function"), "name")
+		q.forced = str(child(choice, str(choice, "type")), "name")
 	}
 	for _, t := range objects(c.body, "tools") {
-		function := child(t, "function")
-		q.tools = append(q.tools, tool{name: str(function, "name"), schema: child(function, "parameters")})
+		of := child(t, str(t, "type"))
+		q.tools = append(q.tools, tool{name: str(of, "name"), schema: child(of, "parameters"), custom: str(t, "type") == "custom"})
 	}
-	if c.body["tool_choice"] == "required" && len(q.tools) > 0 {
+	if must := str(child(c.body, "tool_choice"), "type") == "allowed_tools" && str(child(child(c.body, "tool_choice"), "allowed_tools"), "mode") == "required"; len(q.tools) > 0 && (must || c.body["tool_choice"] == "required") {
 		q.forced = q.tools[0].name
 	}
 	return q

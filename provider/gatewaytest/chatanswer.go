@@ -59,12 +59,15 @@ func (a *chatAnswer) chunks() *answer {
 	}
 	sent := 0 // tokens
 	add := func(delta object, finish any) {
+		if finish == nil && a.scenario.EmptyFinishReason {
+			finish = ""
+		}
 		s.add(a.chunk(sent, object{"index": 0, "delta": delta, "logprobs": nil, "finish_reason": finish}))
 	}
 	add(object{"role": "assistant", "content": ""}, nil)
-	for _, piece := range a.reply.pieces {
+	for _, piece := range a.wire(a.reply.pieces) {
 		sent++
-		add(object{"content": a.pieceText(piece)}, nil)
+		add(object{"content": piece}, nil)
 	}
 	for i, t := range a.reply.calls {
 		for _, delta := range a.toolDeltas(i, t) {
@@ -116,13 +119,12 @@ func (a *chatAnswer) toolDeltas(index int, t toolCall) []object {
 		return []object{first, last}
 	}
 	deltas := []object{first}
-	for rest := t.arguments; len(rest) > 0; {
-		n := min(argumentBytes, len(rest))
-		for n < len(rest) && rest[n]&0xC0 == 0x80 { // not within a character
-			n++
+	for i, piece := range pieces(string(t.arguments), argumentBytes) {
+		delta := object{"index": index, "function": object{"arguments": piece}}
+		if a.scenario.ToolCallIDsDiffer {
+			delta["id"] = fmt.Sprintf("%s-%d", t.id, i+1)
 		}
-		deltas = append(deltas, object{"index": index, "function": object{"arguments": string(rest[:n])}})
-		rest = rest[n:]
+		deltas = append(deltas, delta)
 	}
 	return deltas
 }

@@ -65,7 +65,7 @@ func (c *call) openAI() *answer {
 	case c.bodyErr != nil:
 		return badJSON()
 	}
-	if refused := checkOpenAI(c.body, responseFields); refused != nil {
+	if refused := checkResponses(c.body); refused != nil {
 		return refused
 	}
 	model := str(c.body, "model")

@@ -27,7 +27,7 @@ func TestCompatRefuses(t *testing.T) {
 		"responses that are no JSON":     {"openai/responses", `{`, 400, "could not parse"},
 		"responses with the whole name":  {"openai/responses", `{"model":"openai/gpt-5","input":"x"}`, 404, "model_not_found"},
 		"responses without input":        {"openai/responses", `{"model":"gpt-5"}`, 400, `"param":"input"`},
-		"responses with unknown options": {"openai/responses", `{"model":"gpt-5","input":"x","max_tokens":1}`, 400, "Unrecognized"},
+		"responses with unknown options": {"openai/responses", `{"model":"gpt-5","input":"x","max_tokens":1}`, 400, "Unknown parameter: 'max_tokens'"},
 	})
 }
 

@@ -69,6 +69,7 @@ func (c *call) headerComplaints() []string {
 	for _, name := range slices.Sorted(maps.Keys(c.request.Header)) {
 		_, ours := c.configured(name)
 		switch {
+		case c.route == "anthropic" && strings.HasPrefix(name, "Anthropic-"):
 		case ours || slices.Contains(alwaysAllowed, name):
 			if len(c.request.Header[name]) > 1 {
 				found = append(found, "the header "+name+" comes twice")

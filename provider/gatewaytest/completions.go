@@ -30,7 +30,7 @@ func (c *call) textCompletion(model string) *answer {
 		maxTokens: limit, stop: words(c.body["stop"]),
 	})
 	usage := object{"prompt_tokens": r.promptTokens, "completion_tokens": r.tokens, "total_tokens": r.promptTokens + r.tokens}
-	body := func(text string, finish any) object {
+	body := func(text, finish any) object {
 		return object{
 			"id": fmt.Sprintf("cmpl-gatewaytest%08d", c.number), "object": "text_completion", "created": c.created, "model": model,
 			"choices": []any{object{"text": text, "index": 0, "logprobs": nil, "finish_reason": finish}},
@@ -42,7 +42,7 @@ func (c *call) textCompletion(model string) *answer {
 		return jsonAnswer(http.StatusOK, whole)
 	}
 	s := stream()
-	for _, piece := range r.pieces {
+	for _, piece := range c.wire(r.pieces) {
 		s.add(body(piece, nil))
 	}
 	s.add(body("", r.finish))

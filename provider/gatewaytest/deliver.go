@@ -1,12 +1,14 @@
 package gatewaytest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,7 +24,7 @@ func deliver(w http.ResponseWriter, r *http.Request, sc Scenario, c *call, a *an
 	}
 	maps.Copy(w.Header(), c.responseHeader())
 	maps.Copy(w.Header(), a.header)
-	w.Header().Set("Content-Type", a.contentType)
+	sc.label(w.Header(), a.contentType)
 	d := &delivery{w: w, controller: http.NewResponseController(w), body: w}
 	switch {
 	case sc.Gzip:
@@ -39,6 +41,9 @@ func deliver(w http.ResponseWriter, r *http.Request, sc Scenario, c *call, a *an
 		}
 	}
 	for i, frame := range a.frames {
+		if sc.NoLastBlankLine && i == len(a.frames)-1 && a.contentType == eventStream {
+			frame = slices.Concat(bytes.TrimRight(frame, "\r\n"), []byte("\n"))
+		}
 		if sc.Cut != nil && i == sc.Cut.After {
 			if sc.Cut.MidFrame && d.write(frame[:len(frame)/2]) != nil {
 				return false
@@ -58,6 +63,18 @@ func deliver(w http.ResponseWriter, r *http.Request, sc Scenario, c *call, a *an
 		return d.compressor.Close() == nil
 	}
 	return true
+}
+
+// label sets the Content-Type.
+func (sc Scenario) label(header http.Header, contentType string) {
+	switch {
+	case sc.NoContentType:
+		header["Content-Type"] = nil // else the server guesses one
+	case sc.ContentType != "":
+		header.Set("Content-Type", sc.ContentType)
+	default:
+		header.Set("Content-Type", contentType)
+	}
 }
 
 // delivery is an answer under way.

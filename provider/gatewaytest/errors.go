@@ -134,6 +134,11 @@ func AzureContentFilter() Scenario {
 	}})}
 }
 
+// AnthropicError answers with an error of Anthropic's, whose kind is such as "overloaded_error".
+func AnthropicError(status int, kind, message string) Scenario {
+	return Scenario{reply: anthropicFailure(status, kind, message)}
+}
+
 // GoogleError answers with an error of Google's, whose name is such as "INVALID_ARGUMENT".
 func GoogleError(status int, name, message string) Scenario {
 	return Scenario{reply: googleFailure(status, name, message)}

@@ -26,6 +26,22 @@ func (c *call) generateContent(model string, streamed bool) *answer {
 	return a.array()
 }
 
+// countTokens answers with a token for every four bytes.
+func (c *call) countTokens() *answer {
+	if refused := geminiCheck(c.body, geminiCount); refused != nil {
+		return refused
+	}
+	counted := c.body
+	if whole, ok := c.body["generateContentRequest"].(object); ok {
+		counted = whole
+	}
+	if refused := checkContents(counted, ""); refused != nil {
+		return refused
+	}
+	tokens := (len(encode(counted)) + 3) / 4
+	return jsonAnswer(http.StatusOK, object{"totalTokens": tokens, "promptTokensDetails": []any{object{"modality": "TEXT", "tokenCount": tokens}}})
+}
+
 // geminiQuestion reads a request.
 func (c *call) geminiQuestion(model string) question {
 	contents := objects(c.body, "contents")
@@ -36,6 +52,11 @@ func (c *call) geminiQuestion(model string) question {
 		size:      len(encode(c.body["contents"])) + len(encode(c.body["systemInstruction"])),
 		maxTokens: integerOf(config, "maxOutputTokens"),
 		stop:      words(config["stopSequences"]),
+		json:      str(config, "responseMimeType") == "application/json",
+		schema:    child(config, "responseJsonSchema"),
+	}
+	if len(q.schema) == 0 {
+		q.schema = child(config, "responseSchema")
 	}
 	for _, part := range objects(last, "parts") {
 		q.prompt += str(part, "text")
@@ -158,7 +179,7 @@ func (a *geminiAnswer) deltas() []object {
 			all = append(all, a.response(i, sent, finish, part))
 		}
 	}
-	for _, piece := range a.reply.pieces {
+	for _, piece := range a.wire(a.reply.pieces) {
 		sent += a.candidates
 		each("", object{"text": piece})
 	}

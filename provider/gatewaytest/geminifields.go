@@ -12,7 +12,7 @@ var (
 		"generationConfig":  {kind: message, of: geminiConfig},
 		"safetySettings":    {kind: message, list: true, of: geminiSafety},
 		"labels":            {kind: structure},
-	}.with(all(text, "cachedContent", "serviceTier", "continuationToken"), all(boolean, "store"))
+	}.with(all(text, "cachedContent", "serviceTier"), all(bytes64, "continuationToken"), all(boolean, "store"))
 
 	geminiContent = fields{
 		"role":  {kind: text},
@@ -22,8 +22,8 @@ var (
 	// geminiData are the fields of a part of which it must have one, and no more.
 	geminiData = fields{
 		"text":                {kind: text},
-		"inlineData":          {kind: message, of: all(text, "mimeType").with(all(bytes64, "data"))},
-		"fileData":            {kind: message, of: all(text, "mimeType", "fileUri")},
+		"inlineData":          {kind: message, of: all(text, "displayName", "mimeType").with(all(bytes64, "data"))},
+		"fileData":            {kind: message, of: all(text, "displayName", "mimeType", "fileUri")},
 		"functionCall":        {kind: message, of: all(text, "id", "name").with(all(structure, "args"))},
 		"functionResponse":    {kind: message, of: all(text, "id", "name", "scheduling").with(all(boolean, "willContinue"), all(structure, "response"), fields{"parts": {kind: structure, list: true}})},
 		"executableCode":      {kind: message, of: all(text, "id", "language", "code")},
@@ -33,7 +33,8 @@ var (
 	}
 
 	geminiPart = geminiData.with(
-		all(boolean, "thought"), all(bytes64, "thoughtSignature"), all(structure, "partMetadata", "mediaResolution"),
+		all(boolean, "thought"), all(bytes64, "thoughtSignature"), all(text, "mediaProcessing"),
+		all(structure, "partMetadata", "mediaResolution", "audioTranscription", "speechMetadata"),
 		fields{"videoMetadata": {kind: message, of: all(text, "startOffset", "endOffset").with(all(number, "fps"))}},
 	)
 
@@ -96,6 +97,12 @@ var (
 		"content":            {kind: message, of: geminiContent},
 		"embedContentConfig": {kind: structure},
 	}.with(all(text, "taskType", "title"), all(integer, "outputDimensionality"))
+
+	// geminiCount is what countTokens takes: contents, or all of a request.
+	geminiCount = fields{
+		"contents":               {kind: message, list: true, of: geminiContent},
+		"generateContentRequest": {kind: message, of: geminiRequest.with(all(text, "model"))},
+	}
 
 	geminiBatchEmbed = fields{"requests": {kind: message, list: true, of: geminiEmbed}}
 

@@ -41,6 +41,8 @@ func (c *call) gemini(model, method string) *answer {
 			return refused
 		}
 		return c.generateContent(model, method == "streamGenerateContent" && !c.scenario.JSONForStream)
+	case strings.HasPrefix(model, "gemini-") && !embeds && method == "countTokens":
+		return c.countTokens()
 	case embeds && method == "embedContent":
 		return c.embedContent(model)
 	case embeds && method == "batchEmbedContents":

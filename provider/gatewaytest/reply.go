@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // question is what a request asks of a model, whoever makes the model.
@@ -22,18 +24,33 @@ type question struct {
 
 	maxTokens int // 0: no limit
 	stop      []string
+
+	json   bool   // the answer is to be a JSON object
+	schema object // that it fits; empty: any
 }
 
-// tool is a function that a model may call.
+// format reads a format that an answer is to have, in OpenAI's words for it.
+func (q *question) format(format object) {
+	q.json = str(format, "type") == "json_object" || str(format, "type") == "json_schema"
+	q.schema = child(format, "schema")
+	if of := child(format, "json_schema"); len(of) > 0 {
+		q.schema = child(of, "schema")
+	}
+}
+
+// tool is a function that a model may call, or a tool that takes a text.
 type tool struct {
-	name   string
-	schema object // of its arguments
+	name      string
+	namespace string // that it is in; empty: none
+	schema    object // of its arguments
+	custom    bool   // it takes a text
 }
 
-// toolCall is a call of a tool. Its arguments are a JSON object.
+// toolCall is a call of a tool. Its arguments are a JSON object, or a text where it is custom.
 type toolCall struct {
-	id, name  string
-	arguments []byte
+	id, name, namespace string
+	arguments           []byte
+	custom              bool
 }
 
 // finish is why a model came to an end, in OpenAI's words.
@@ -51,8 +68,9 @@ type reply struct {
 	calls  []toolCall
 	finish finish
 
-	promptTokens int // a token for every four bytes
-	tokens       int // of the reply: one for each piece
+	stopped      string // the stop word that ended it; empty: none
+	promptTokens int    // a token for every four bytes
+	tokens       int    // of the reply: one for each piece
 }
 
 func (r *reply) text() string { return strings.Join(r.pieces, "") }
@@ -69,12 +87,12 @@ func (c *call) reply(q question) *reply {
 		return r
 	}
 	r.pieces = c.pieces(q)
-	if end := firstStop(r.text(), q.stop); end >= 0 {
-		r.pieces = truncate(r.pieces, end)
+	if word, end := firstStop(r.text(), q.stop); end >= 0 {
+		r.pieces, r.stopped = truncate(r.pieces, end), word
 	}
 	if q.maxTokens > 0 && len(r.pieces) > q.maxTokens {
 		r.pieces = r.pieces[:q.maxTokens]
-		r.finish = finishLength
+		r.finish, r.stopped = finishLength, ""
 	}
 	r.tokens = len(r.pieces)
 	return r
@@ -86,6 +104,14 @@ func (c *call) pieces(q question) []string {
 		return c.scenario.Text
 	case c.scenario.NumbersAsText:
 		return []string{"The answer is ", "4", "2", ", or 4", "2", "."}
+	case c.scenario.SplitCharacters:
+		return []string{"The answer is ok 😀!", " It is 🎉"}
+	case q.json:
+		schema := q.schema
+		if len(schema) == 0 {
+			schema = object{"type": "object", "properties": object{"answer": object{"type": "string"}}}
+		}
+		return pieces(string(encode(fill(schema, schema, excerpt(q.prompt+q.result)))), argumentBytes)
 	case q.raw || isCode(q.prompt):
 		return tokens(completion(q.prompt))
 	case q.result != "":
@@ -96,6 +122,20 @@ func (c *call) pieces(q question) []string {
 
 // tokens cuts a text behind its spaces.
 func tokens(s string) []string { return strings.SplitAfter(s, " ") }
+
+// pieces cuts a text into pieces of so many bytes, never within a character.
+func pieces(s string, size int) []string {
+	var all []string
+	for len(s) > 0 {
+		n := min(size, len(s))
+		for n < len(s) && !utf8.RuneStart(s[n]) {
+			n++
+		}
+		all = append(all, s[:n])
+		s = s[n:]
+	}
+	return all
+}
 
 // excerpt is the first words of a text.
 func excerpt(s string) string {
@@ -130,15 +170,15 @@ func completion(prompt string) string {
 	return "return result"
 }
 
-// firstStop is where the first stop word is in s, or -1.
-func firstStop(s string, stop []string) int {
-	first := -1
+// firstStop is the first stop word in s and where it is, or -1.
+func firstStop(s string, stop []string) (first string, at int) {
+	at = -1
 	for _, word := range stop {
-		if i := strings.Index(s, word); word != "" && i >= 0 && (first < 0 || i < first) {
-			first = i
+		if i := strings.Index(s, word); word != "" && i >= 0 && (at < 0 || i < at) {
+			first, at = word, i
 		}
 	}
-	return first
+	return first, at
 }
 
 // truncate cuts pieces after n bytes.
@@ -182,37 +222,23 @@ func (c *call) toolCalls(q question) []toolCall {
 		calls[i] = toolCall{
 			id:        fmt.Sprintf("call_gatewaytest%08d%02d", c.number, i),
 			name:      chosen.name,
-			arguments: encode(arguments(chosen.schema, file)),
+			namespace: chosen.namespace,
+			arguments: chosen.arguments(file),
+			custom:    chosen.custom,
 		}
 	}
 	return calls
 }
 
-// arguments fills in what a schema requires, or all that it knows if it requires nothing. Texts
-// become value.
-func arguments(schema object, value string) object {
-	properties := child(schema, "properties")
-	required := words(schema["required"])
-	filled := object{}
-	for name := range properties {
-		if len(required) > 0 && !slices.Contains(required, name) {
-			continue
-		}
-		kinds := words(child(properties, name)["type"])
-		switch strings.ToLower(strings.Join(kinds[:min(len(kinds), 1)], "")) {
-		case "integer", "number":
-			filled[name] = json.Number("1")
-		case "boolean":
-			filled[name] = true
-		case "array":
-			filled[name] = []any{}
-		case "object":
-			filled[name] = object{}
-		default:
-			filled[name] = value
-		}
+// arguments is what a tool is called with for a file.
+func (t tool) arguments(file string) []byte {
+	switch {
+	case t.custom && t.name == "apply_patch":
+		return []byte("*** Begin Patch\n*** Add File: " + file + "\n+hello\n*** End Patch\n")
+	case t.custom:
+		return []byte(file)
 	}
-	return filled
+	return encode(fillObject(t.schema, t.schema, file, 0))
 }
 
 // pieceText is a piece of text as JSON: a number if the scenario wants that and it is one.
@@ -221,4 +247,35 @@ func (c *call) pieceText(piece string) any {
 		return n
 	}
 	return piece
+}
+
+// wire is pieces of text as the values of a stream. Characters beyond 16 bits are cut in two if the
+// scenario wants that: each half is the end of one piece and the begin of the next.
+func (c *call) wire(pieces []string) []any {
+	var values []any
+	for _, piece := range pieces {
+		if !c.scenario.SplitCharacters {
+			values = append(values, c.pieceText(piece))
+			continue
+		}
+		begin := `"`
+		for {
+			at := strings.IndexFunc(piece, func(r rune) bool { return r > 0xFFFF })
+			if at < 0 {
+				values = append(values, json.RawMessage(begin+quoted(piece)+`"`))
+				break
+			}
+			character, size := utf8.DecodeRuneInString(piece[at:])
+			high, low := utf16.EncodeRune(character)
+			values = append(values, json.RawMessage(fmt.Sprintf(`%s%s\u%04x"`, begin, quoted(piece[:at]), high)))
+			begin, piece = fmt.Sprintf(`"\u%04x`, low), piece[at+size:]
+		}
+	}
+	return values
+}
+
+// quoted is a text within a JSON text.
+func quoted(s string) string {
+	b := encode(s)
+	return string(b[1 : len(b)-1])
 }

@@ -3,105 +3,140 @@ package gatewaytest
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
-// responseFields are the fields of a request to /responses that Continue and OpenAI's SDKs send.
-var responseFields = all(text,
-	"model", "instructions", "previous_response_id", "service_tier", "truncation", "user", "safety_identifier",
-	"prompt_cache_key", "prompt_cache_retention",
-).with(
-	all(number, "temperature", "top_p"),
-	all(integer, "max_output_tokens", "max_tool_calls", "top_logprobs"),
-	all(boolean, "stream", "store", "background", "parallel_tool_calls"),
-	all(structure, "metadata", "reasoning", "text", "stream_options", "prompt"),
-	all(anything, "input", "tool_choice", "conversation"),
-	fields{"include": {kind: text, list: true}, "tools": {kind: structure, list: true}},
-)
+// movedParameters are those of chats that /responses names in its errors, by the new name.
+var movedParameters = map[string]string{"messages": "input", "response_format": "text.format"}
 
-// responses answers a request to /responses with one message of text.
-func (c *call) responses(model string) *answer {
-	q := question{model: model, size: len(encode(c.body["input"])), maxTokens: integerOf(c.body, "max_output_tokens")}
-	switch input := c.body["input"].(type) {
-	case string:
-		q.prompt = input
-	case []any:
-		for _, item := range objects(c.body, "input") {
-			if str(item, "role") == "user" {
-				q.prompt = contentText(item["content"])
+// minOutputTokens is the least that max_output_tokens may be.
+const minOutputTokens = 16
+
+// checkResponses checks a request to /responses.
+func checkResponses(body object) *answer {
+	if found := violations(body, responseFields, ""); len(found) > 0 {
+		if now, moved := movedParameters[found[0].name]; moved && found[0].unknown && found[0].at == "" {
+			return invalid("Unsupported parameter: '"+found[0].name+"'. In the Responses API, this parameter has moved to '"+now+"'.",
+				found[0].name, "unsupported_parameter")
+		}
+		return openAIViolation(found[0])
+	}
+	if tokens := integerOf(body, "max_output_tokens"); body["max_output_tokens"] != nil && tokens < minOutputTokens {
+		return invalid(fmt.Sprintf("Invalid 'max_output_tokens': integer below minimum value. Expected a value >= %d, but got %d instead.", minOutputTokens, tokens),
+			"max_output_tokens", "integer_below_min_value")
+	}
+	for _, check := range []func(object) *answer{checkStreamOptions, checkItems, checkResponseTools} {
+		if refused := check(body); refused != nil {
+			return refused
+		}
+	}
+	return checkFormat(child(child(body, "text"), "format"), "text.format", "input messages", "text.format", string(encode(body["input"])))
+}
+
+// checkItems checks the input, and that what tools have said belongs to their calls.
+func checkItems(body object) *answer {
+	list, isList := body["input"].([]any)
+	switch {
+	case body["input"] == nil:
+		return invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+	case isList && len(list) == 0:
+		return invalid("Invalid 'input': empty array. Expected an array with minimum length 1, but got an empty array instead.", "input", "empty_array")
+	}
+	called := make(map[string]bool) // whether a call has its result
+	for i, item := range objects(body, "input") {
+		id, at := str(item, "call_id"), fmt.Sprintf("input[%d]", i)
+		switch kind := str(item, "type"); kind {
+		case "":
+			if item["id"] == nil && (item["role"] == nil || item["content"] == nil) {
+				return invalid("Missing required parameter: '"+at+".content'.", at+".content", "missing_required_parameter")
+			}
+		case "function_call", "custom_tool_call":
+			called[kind+id] = false
+		case "function_call_output", "custom_tool_call_output":
+			call := strings.TrimSuffix(kind, "_output")
+			_, ok := called[call+id]
+			if !ok && body["previous_response_id"] == nil && body["conversation"] == nil {
+				return invalid("No tool call found for "+strings.ReplaceAll(call, "_", " ")+" output with call_id "+id+".", "input", "")
+			}
+			called[call+id] = true
+		}
+	}
+	for _, item := range objects(body, "input") {
+		kind, id := str(item, "type"), str(item, "call_id")
+		if done, ok := called[kind+id]; ok && !done {
+			return invalid("No tool output found for "+strings.ReplaceAll(kind, "_", " ")+" "+id+".", "input", "")
+		}
+	}
+	return nil
+}
+
+// checkResponseTools checks the names and schemas of tools.
+func checkResponseTools(body object) *answer {
+	var check func(o object, at string) *answer
+	check = func(o object, at string) *answer {
+		for i, t := range objects(o, "tools") {
+			here := fmt.Sprintf("%stools[%d]", at, i)
+			switch str(t, "type") {
+			case "function", "custom":
+				if refused := checkFunction(t, here); refused != nil {
+					return refused
+				}
+			case "namespace":
+				if refused := check(t, here+"."); refused != nil {
+					return refused
+				}
 			}
 		}
-	default:
-		return invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+		return nil
 	}
-	a := &responsesAnswer{call: c, reply: c.reply(q), model: model}
+	return check(body, "")
+}
+
+// responseQuestion reads a request to /responses.
+func (c *call) responseQuestion(model string) question {
+	q := question{model: model, size: len(encode(c.body["input"])), maxTokens: integerOf(c.body, "max_output_tokens"), single: c.body["parallel_tool_calls"] == false}
+	q.prompt, _ = c.body["input"].(string)
+	for _, item := range objects(c.body, "input") {
+		switch {
+		case str(item, "role") == "user":
+			q.prompt, q.result = contentText(item["content"]), ""
+		case strings.HasSuffix(str(item, "type"), "_call_output"):
+			q.prompt, q.result = "", contentText(item["output"])
+		}
+	}
+	q.format(child(child(c.body, "text"), "format"))
+	q.tools = responseQuestionTools(c.body, "")
+	choice, _ := c.body["tool_choice"].(object)
+	switch kind := str(choice, "type"); {
+	case c.body["tool_choice"] == "none":
+		q.tools = nil
+	case c.body["tool_choice"] == "required" && len(q.tools) > 0, kind == "allowed_tools" && str(choice, "mode") == "required" && len(q.tools) > 0:
+		q.forced = q.tools[0].name
+	case kind == "function", kind == "custom":
+		q.forced = str(choice, "name")
+	}
+	return q
+}
+
+// responseQuestionTools are the tools that a client runs, those of namespaces too.
+func responseQuestionTools(o object, namespace string) []tool {
+	var tools []tool
+	for _, t := range objects(o, "tools") {
+		switch str(t, "type") {
+		case "function", "custom":
+			tools = append(tools, tool{name: str(t, "name"), namespace: namespace, schema: child(t, "parameters"), custom: str(t, "type") == "custom"})
+		case "namespace":
+			tools = append(tools, responseQuestionTools(t, str(t, "name"))...)
+		}
+	}
+	return tools
+}
+
+// responses answers a request to /responses, which is checked.
+func (c *call) responses(model string) *answer {
+	a := &responsesAnswer{call: c, reply: c.reply(c.responseQuestion(model)), model: model}
 	if c.stream() {
 		return a.events()
 	}
-	return jsonAnswer(http.StatusOK, a.response("completed", true))
-}
-
-// responsesAnswer is a model's answer in the format of /responses.
-type responsesAnswer struct {
-	*call
-	reply *reply
-	model string
-}
-
-func (a *responsesAnswer) itemID() string { return fmt.Sprintf("msg_gatewaytest%08d", a.number) }
-
-func (a *responsesAnswer) response(status string, whole bool) object {
-	response := object{
-		"id": fmt.Sprintf("resp_gatewaytest%08d", a.number), "object": "response", "created_at": a.created, "status": status,
-		"model": a.model, "output": []any{}, "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": object{},
-		"parallel_tool_calls": true, "temperature": 1, "top_p": 1, "tool_choice": "auto", "tools": []any{}, "usage": nil,
-	}
-	if whole {
-		response["output"] = []any{a.item("completed", a.reply.text())}
-		response["usage"] = object{
-			"input_tokens": a.reply.promptTokens, "input_tokens_details": object{"cached_tokens": 0},
-			"output_tokens": a.reply.tokens, "output_tokens_details": object{"reasoning_tokens": 0},
-			"total_tokens": a.reply.promptTokens + a.reply.tokens,
-		}
-	}
-	return response
-}
-
-func (a *responsesAnswer) item(status, text string) object {
-	item := object{"id": a.itemID(), "type": "message", "status": status, "role": "assistant", "content": []any{}}
-	if text != "" {
-		item["content"] = []any{part(text)}
-	}
-	return item
-}
-
-func part(text string) object {
-	return object{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
-}
-
-func (a *responsesAnswer) events() *answer {
-	s := stream()
-	add := func(kind string, fields object) {
-		fields["type"], fields["sequence_number"] = kind, len(s.frames)
-		s.addNamed(kind, fields)
-	}
-	inPart := func(name string, value any) object {
-		return object{"item_id": a.itemID(), "output_index": 0, "content_index": 0, name: value}
-	}
-	text := a.reply.text()
-	add("response.created", object{"response": a.response("in_progress", false)})
-	add("response.in_progress", object{"response": a.response("in_progress", false)})
-	add("response.output_item.added", object{"output_index": 0, "item": a.item("in_progress", "")})
-	add("response.content_part.added", inPart("part", part("")))
-	for _, piece := range a.reply.pieces {
-		delta := inPart("delta", piece)
-		delta["logprobs"] = []any{}
-		add("response.output_text.delta", delta)
-	}
-	done := inPart("text", text)
-	done["logprobs"] = []any{}
-	add("response.output_text.done", done)
-	add("response.content_part.done", inPart("part", part(text)))
-	add("response.output_item.done", object{"output_index": 0, "item": a.item("completed", text)})
-	add("response.completed", object{"response": a.response("completed", true)})
-	return s
+	return jsonAnswer(http.StatusOK, a.response(true))
 }

@@ -32,6 +32,7 @@ var upstreams = map[string]func(*call) *answer{
 	"azure-openai":     (*call).azureOpenAI,
 	"google-ai-studio": (*call).googleAIStudio,
 	"openai":           (*call).openAI,
+	"anthropic":        (*call).anthropic,
 	"compat":           (*call).compat,
 }
 
@@ -76,10 +77,19 @@ func (s *Server) answer(c *call) *answer {
 	return a
 }
 
+// credentials are the headers of the request's provider.
+func (c *call) credentials() map[string]string {
+	headers := c.config.ProviderHeaders[c.provider]
+	if c.route == "anthropic" {
+		return anthropicHeaders(headers)
+	}
+	return headers
+}
+
 // authorized reports whether the request has the headers of its provider, but for those that the
 // caller has looked at itself.
 func (c *call) authorized(but ...string) bool {
-	for name, value := range c.config.ProviderHeaders[c.provider] {
+	for name, value := range c.credentials() {
 		if c.request.Header.Get(name) != value && !slices.Contains(but, http.CanonicalHeaderKey(name)) {
 			return false
 		}
@@ -89,7 +99,7 @@ func (c *call) authorized(but ...string) bool {
 
 // configured returns the value that the provider's header of that canonical name must have.
 func (c *call) configured(header string) (value string, ok bool) {
-	for name, value := range c.config.ProviderHeaders[c.provider] {
+	for name, value := range c.credentials() {
 		if http.CanonicalHeaderKey(name) == header {
 			return value, true
 		}

@@ -50,6 +50,25 @@ type Scenario struct {
 	// object, and a delta at the end in which id, type and name are null.
 	OddToolCalls bool
 
+	// ToolCallIDsDiffer streams tool calls with another id in each delta, of which the first alone
+	// counts, as some models of Workers AI do. It is for streams of chats.
+	ToolCallIDsDiffer bool
+
+	// EmptyFinishReason has the finish_reason "" where it should be null, in streams of chats.
+	EmptyFinishReason bool
+
+	// SplitCharacters cuts characters beyond 16 bits in two in streams: a piece ends with the first
+	// half of the surrogate pair, and the next begins with the other. Without Text, it makes the
+	// answer contain some.
+	SplitCharacters bool
+
+	// NoLastBlankLine leaves out the blank line behind the last event of a stream.
+	NoLastBlankLine bool
+
+	// ContentType is sent in place of the answer's own. NoContentType sends none.
+	ContentType   string
+	NoContentType bool
+
 	reply *answer // in place of the usual answer; nil: none
 }
 

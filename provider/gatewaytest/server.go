@@ -105,7 +105,7 @@ func (c Config) withDefaults() Config {
 			"azure-openai":     {"api-key": "gatewaytest-azure-openai-key"},
 			"google-ai-studio": {"x-goog-api-key": "gatewaytest-google-ai-studio-key"},
 			"openai":           {"Authorization": "Bearer gatewaytest-openai-key"},
-			"anthropic":        {"Authorization": "Bearer gatewaytest-anthropic-key"},
+			"anthropic":        {"Authorization": "Bearer sk-ant-gatewaytest-key"},
 			"groq":             {"Authorization": "Bearer gatewaytest-groq-key"},
 		}
 	}

@@ -43,7 +43,11 @@ func newPost(ctx context.Context, s *Server, path, provider, body string) *http.
 	r.Header.Set("Accept-Encoding", "identity")
 	r.Header.Set("Cf-Aig-Authorization", "Bearer "+s.Config.Token)
 	r.Header.Set("Cf-Aig-Metadata", `{"user":"dev@example.com"}`)
-	for name, value := range s.Config.ProviderHeaders[provider] {
+	headers := s.Config.ProviderHeaders[provider]
+	if strings.HasPrefix(path, "anthropic/") {
+		headers = anthropicHeaders(headers)
+	}
+	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
 	return r

@@ -69,6 +69,8 @@ func (c *call) workersAIResponses(model string) *answer {
 		return noSuchModel(model)
 	case c.body["stream"] == true:
 		return badInput("Error: streaming is not supported by this endpoint")
+	case c.body["input"] == nil:
+		return badInput("Error: required properties at '/' are 'input'")
 	}
 	return c.responses(model)
 }
@@ -116,8 +118,8 @@ func (c *call) runModel(model string) *answer {
 		return jsonAnswer(http.StatusOK, object{"success": true, "errors": []any{}, "messages": []any{}, "result": result})
 	}
 	s := stream()
-	for i, piece := range r.pieces {
-		frame := object{"response": c.pieceText(piece), "p": "abcdefg"[:1+i%7]} // p is padding
+	for i, piece := range c.wire(r.pieces) {
+		frame := object{"response": piece, "p": "abcdefg"[:1+i%7]} // p is padding
 		if c.scenario.UsageOnEveryFrame {
 			frame["usage"] = nativeUsage(r, i+1)
 		}
