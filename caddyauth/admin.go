@@ -73,6 +73,7 @@ func forget(w http.ResponseWriter, email string) error {
 		c := value.(pooled).Cache
 		if email != "" {
 			c.APIKeys.Invalidate(email)
+			c.APIKeys.Invalidate(strings.ToLower(email)) // which the user may be found by
 			c.Settings.Invalidate(email)
 			c.Providers.InvalidateAll()
 			return true

@@ -46,6 +46,7 @@ func TestTheAdminEndpointForgetsAUserAtOnce(t *testing.T) {
 		"one of an odd name":      {odd, "/continue_auth/cache/a%2Fb%20c@example.com"},
 		"all":                     {testEmail, "/continue_auth/cache"},
 		"one who is still absent": {"new@example.com", "/continue_auth/cache/new@example.com"},
+		"one in capitals":         {testEmail, "/continue_auth/cache/DEV@example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL, options: longCache, users: users})

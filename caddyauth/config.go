@@ -75,9 +75,11 @@ type Cache struct {
 	Snapshot bool `json:"snapshot,omitempty"`
 }
 
-// FailedAttempts limits guessing. An address past the limit gets status 429 wherever the keystore
-// would have to be asked for it; users who are known go on, from that address too. IPv6
-// addresses count by their /64.
+// FailedAttempts limits guessing, with status 429. An address past the limit gets it wherever the
+// keystore would have to be asked for it, and for every wrong key; the right keys of users who are known
+// go on. An address past the limit for one name gets it for that name, whatever the key; other addresses
+// go on. The same sign-in that fails again within ten seconds counts once. IPv6 addresses count by
+// their /64.
 type FailedAttempts struct {
 	// How many sign-ins may fail within the window. Default: 100.
 	Count Value `json:"count,omitempty"`

@@ -92,6 +92,9 @@ func (f *failedAttempts) waits(a attempt) (name, address time.Duration) {
 func (f *failedAttempts) judge(a attempt, right bool) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if right && f.addresses[a.address] < f.count {
+		return 0
+	}
 	left := f.turn()
 	if f.addresses[a.address] >= f.count {
 		if f.names[hashOfName(a)] >= f.count {
