@@ -122,6 +122,8 @@ func harmless(name string) bool {
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, body *requestBody, s *keystore.Settings, rec *record) error {
 	request.User, request.AskUsage = u.email, h.AskUsage
+	var anew rewritten
+	request.Memory = anew.memory
 	call, err := h.providers.For(request.Provider).Call(request)
 	if err != nil {
 		return err
@@ -129,6 +131,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if s.Body != nil && (request.Endpoint == openai.Chat || request.Endpoint == openai.Completions) {
 		call.Body = openai.Merge(call.Body, s.Body)
 	}
+	body = anew.instead(body, call.Body)
 	query := s.Query
 	if query.Has(call.WithoutQuery) {
 		query = maps.Clone(query)

@@ -9,6 +9,10 @@ import (
 // object builds a JSON object, member by member.
 type object struct{ b []byte }
 
+// objectBehind makes an object in the memory behind b, to which it is then appended: where there is enough, nothing
+// is copied. Until then, nothing else may be appended to b.
+func objectBehind(b []byte) object { return object{b: b[len(b):]} }
+
 // name begins a member, whose value is to be appended to b.
 func (o *object) name(name string) {
 	if len(o.b) == 0 {

@@ -29,12 +29,12 @@ var keywords = map[string]holds{
 
 // schema is a JSON schema in the keywords that Gemini knows, as it came if it has no others.
 func schema(value gjson.Result) string {
-	r := openai.NewReader([]byte(value.Raw))
+	r := openai.NewRereader([]byte(value.Raw))
 	if inKeywords(&r) {
 		return value.Raw
 	}
 	w := schemaWriter{root: value, budget: len(value.Raw) + spareSchema}
-	return string(w.append(nil, value, 0))
+	return string(w.append(make([]byte, 0, len(value.Raw)), value, 0))
 }
 
 // schemaWriter writes a schema in Gemini's keywords.
@@ -114,7 +114,7 @@ func (w *schemaWriter) append(b []byte, value gjson.Result, depth int) []byte {
 	if !value.IsObject() || depth > maxSchemaDepth { // not an object: true or false
 		return append(b, value.Raw...)
 	}
-	o := object{}
+	o := objectBehind(b)
 	s := readSense(value)
 	if s.merges {
 		defer w.forget(len(w.open))
@@ -221,7 +221,7 @@ func withNull(array, element string) string {
 func (w *schemaWriter) appendKeyword(b []byte, of holds, value gjson.Result, depth int) []byte {
 	switch {
 	case of == namedSchemas && value.IsObject():
-		var all object
+		all := objectBehind(b)
 		w.schemas(&all, value, depth)
 		return append(b, all.end()...)
 	case of == schemas && value.IsArray():

@@ -56,6 +56,7 @@ func declare(f fields) ([]byte, error) {
 	var err error
 	switch tools, functions := f["tools"], f["functions"]; {
 	case tools.IsArray() && !isNone(tools):
+		b = make([]byte, 0, len(tools.Raw))
 		err = each("tools", []byte(tools.Raw), func(at string, r *openai.Reader) error {
 			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
@@ -85,7 +86,8 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
 		return b, openai.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
 	}
-	var o object
+	b = separate(b)
+	o := objectBehind(b)
 	o.string("name", name)
 	switch description := function.Get("description"); description.Type {
 	case gjson.Null:
@@ -103,7 +105,7 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 	default:
 		return b, openai.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
 	}
-	return append(separate(b), o.end()...), nil
+	return append(b, o.end()...), nil
 }
 
 // takesNothing reports whether a schema in Gemini's keywords is that of an object without properties, which Gemini

@@ -49,7 +49,7 @@ type Request struct {
 
 	model, stop, messages, options span // the values of these members in Body
 
-	numbered bool // whether a string has an escape sequence by number
+	numbered bool // whether a string may have an escape sequence by number
 
 	asked bool // for token counts that the client did not want
 

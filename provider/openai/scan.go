@@ -38,7 +38,8 @@ type scanner struct {
 	// checked says that b is known to be valid JSON: then only the ends of long strings are looked for.
 	checked bool
 
-	// unicode says that a string has an escape sequence by number, such as \u00e9. It is not set where checked is.
+	// unicode says that a string may have an escape sequence by number, such as \u00e9: one behind a backslash that is
+	// escaped itself is taken for one. It is not set where checked is.
 	unicode bool
 }
 

@@ -15,6 +15,25 @@ type variant struct {
 	server *server
 	model  string
 	served *atomic.Int64 // by the upstream
+
+	// answers is the format of upstream's answers where the path does not tell: bare Caddy's path is the client's.
+	answers *dialect
+}
+
+// bare reports whether it is Caddy without us.
+func (v variant) bare() bool { return v.answers != nil }
+
+// sends is the format of upstream's answers if they are to reach the client as they are, else nil.
+func (v variant) sends() *dialect {
+	switch {
+	case v.answers != nil:
+		return v.answers
+	case v.model == passing:
+		return &openAI
+	case v.model == edge:
+		return &workersAI
+	}
+	return nil
 }
 
 // plan is what clients do for a while.

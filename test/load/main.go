@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,13 +27,19 @@ func main() {
 	quick := flag.Bool("quick", false, "see only whether answers are right: a short round and a short soak")
 	soak := flag.Duration("soak", 0, "soak for that long instead of measuring")
 	profile := flag.String("profile", "", "a folder for CPU profiles of the server, one for each measurement of the first round")
+	some := flag.String("rows", "", "measure only the rows of the table whose titles match this regular expression")
 	flag.Parse()
+	pattern, err := regexp.Compile(*some)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "-rows:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{rounds: *rounds, quick: *quick, length: 2 * time.Second, streams: 2000, profile: *profile}
+	b := &bench{rounds: *rounds, quick: *quick, length: 2 * time.Second, streams: 2000, profile: *profile, rows: rowsOf(pattern)}
 	if b.quick {
 		b.rounds, b.length, b.streams = 1, 300*time.Millisecond, 200
 	}
-	err := b.run(ctx, *soak)
+	err = b.run(ctx, *soak)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,6 +57,7 @@ type bench struct {
 	length  time.Duration // of what is measured once in a round, and not by turns
 	streams int           // that are open at once
 	profile string
+	rows    []row // of the table, that are wanted
 
 	folder      string
 	program     string // the server's
@@ -86,7 +95,7 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 	}
 	fmt.Println(b.machine())
 	fmt.Println()
-	b.got.print(os.Stdout)
+	b.got.print(os.Stdout, b.rows)
 	if b.quick {
 		return b.soak(ctx, 6*time.Second)
 	}
@@ -110,6 +119,9 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(needed(b.rows, b.variants(), "flood")) == 0 {
+		return nil
+	}
 	return b.flood(ctx)
 }
 
@@ -117,18 +129,27 @@ func (b *bench) measure(ctx context.Context) error {
 // little faster or slower for as long as it lives. The servers take turns at each measurement, so that what
 // else the machine does meets them alike.
 func (b *bench) round(ctx context.Context, round int, site string) error {
-	variants := b.variants()
+	variants := b.asked()
+	var bare *server
 	for i := range variants {
-		if err := b.serve(ctx, &variants[i], variants[i].name, site); err != nil {
+		v := &variants[i]
+		if v.bare() && bare != nil {
+			v.server = bare
+			continue
+		}
+		if err := b.serve(ctx, v, v.name, site); err != nil {
 			return err
 		}
-		defer variants[i].server.stop()
+		defer v.server.stop()
+		if v.bare() {
+			bare = v.server
+		}
 	}
 	if err := b.warm(ctx, variants); err != nil {
 		return err
 	}
 	for _, m := range b.measurements() {
-		if err := b.inTurn(ctx, m, variants, round); err != nil {
+		if err := b.inTurn(ctx, m, needed(b.rows, variants, m.figures...), round); err != nil {
 			return fmt.Errorf("%s, %w", m.name, err)
 		}
 	}
@@ -139,14 +160,42 @@ func (b *bench) round(ctx context.Context, round int, site string) error {
 }
 
 // variants are what is set against each other: the base, and us with what passes and with what is translated,
-// each with a server of its own. What the one leaves in memory is not the other's.
+// each of ours with a server of its own: what the one leaves in memory is not the other's. The base is one server
+// that is sent the requests of each, and whose upstream answers as their providers do.
 func (b *bench) variants() []variant {
-	return []variant{{"bare", nil, passing, &b.up.served}, {"ours", nil, passing, &b.up.served}, {"gemini", nil, translated, &b.up.served}}
+	return []variant{
+		{name: "bare", model: passing, served: &b.up.served, answers: &openAI},
+		{name: "ours", model: passing, served: &b.up.served},
+		{name: "bare, Workers AI", model: edge, served: &b.up.served, answers: &workersAI},
+		{name: "workers", model: edge, served: &b.up.served},
+		{name: "bare, Gemini", model: translated, served: &b.up.served, answers: &google},
+		{name: "gemini", model: translated, served: &b.up.served},
+	}
+}
+
+// asked are the variants that rows want anything of, behind the base, which sets the pace.
+func (b *bench) asked() []variant {
+	all := b.variants()
+	return append(all[:1:1], needed(b.rows, all[1:], "")...)
+}
+
+// needed are the variants that rows want a figure of, whose name begins with one of those given.
+func needed(rows []row, variants []variant, figures ...string) []variant {
+	var wanted []variant
+	for _, v := range variants {
+		if slices.ContainsFunc(rows, func(r row) bool {
+			return (r.ours == v.name || r.base == v.name) &&
+				slices.ContainsFunc(figures, func(figure string) bool { return strings.HasPrefix(r.name, figure) })
+		}) {
+			wanted = append(wanted, v)
+		}
+	}
+	return wanted
 }
 
 // serve starts a variant's server, with that site unless it is the base.
 func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err error) {
-	if v.name == "bare" {
+	if v.bare() {
 		site = bareSite(b.up.address)
 	}
 	v.server, err = b.start(ctx, name, site)
@@ -156,8 +205,8 @@ func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err e
 // warm has each server do what it does only once, and sets the pace by the base, which comes first: in each
 // round anew, as what else the machine does changes.
 func (b *bench) warm(ctx context.Context, variants []variant) error {
-	b.up.script.Store(&script{})
 	for i, v := range variants {
+		b.up.script.Store(&script{answers: v.answers})
 		r, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length/2)
 		if err != nil {
 			return fmt.Errorf("warming %s: %w", v.name, err)

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +12,7 @@ import (
 
 func TestNeighboursTakeTurnsInBeingTheFirst(t *testing.T) {
 	var order []string
-	m := measurement{"any", 3, time.Second, func(_ context.Context, v variant, _ time.Duration) error {
+	m := measurement{name: "any", turns: 3, length: time.Second, do: func(_ context.Context, v variant, _ time.Duration) error {
 		order = append(order, v.name)
 		return nil
 	}}
@@ -45,5 +48,70 @@ func TestCADDYNamesTheProgram(t *testing.T) {
 	t.Setenv("CADDY", "/a/caddy")
 	if got, err := program(t.Context(), t.TempDir()); got != "/a/caddy" || err != nil {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestOnlyWhatRowsNeedIsMeasured(t *testing.T) {
+	b := &bench{up: &upstream{}}
+	for name, test := range map[string]struct{ titles, figure, want string }{
+		"a row of one provider":                {"4 KB, Workers AI", "rate 4 KB", "bare, Workers AI|workers"},
+		"another size of it":                   {"4 KB, Workers AI", "rate 200 KB", ""},
+		"a row that is set against ours":       {"all chunks at once, Gemini", "streams at once", "ours|gemini"},
+		"all rows":                             {"", "open ", "bare|ours|bare, Gemini|gemini"},
+		"the flood, where it is not asked for": {"requests/s", "flood", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, v := range needed(rowsOf(regexp.MustCompile(test.titles)), b.variants(), test.figure) {
+				got = append(got, v.name)
+			}
+			if all := strings.Join(got, "|"); all != test.want {
+				t.Errorf("%q, want %q", all, test.want)
+			}
+		})
+	}
+}
+
+func TestEachRowIsMeasured(t *testing.T) {
+	b := &bench{up: &upstream{}}
+	names := map[string]bool{"": true}
+	for _, v := range b.variants() {
+		names[v.name] = true
+	}
+	figures := []string{"open ", "flood", "peak"}
+	for _, m := range b.measurements() {
+		figures = append(figures, m.figures...)
+	}
+	for _, r := range rows {
+		if !names[r.ours] || !names[r.base] {
+			t.Errorf("%s: %q or %q is no variant", r.title, r.ours, r.base)
+		}
+		if !slices.ContainsFunc(figures, func(figure string) bool { return strings.HasPrefix(r.name, figure) }) {
+			t.Errorf("%s: no measurement gives %q", r.title, r.name)
+		}
+	}
+}
+
+func TestUpstreamAnswersAsThePathAsks(t *testing.T) {
+	for path, want := range map[string]*dialect{
+		"/v1/a/g/compat/chat/completions":                               &openAI,
+		"/v1/a/g/workers-ai/v1/chat/completions":                        &workersAI,
+		"/v1/a/g/google-ai-studio/v1beta/models/gemini:generateContent": &google,
+	} {
+		if got := dialectOf([]byte("POST " + path + " HTTP/1.1")); got != want {
+			t.Errorf("%s is answered with %s", path, got.whole)
+		}
+	}
+	for _, d := range []*dialect{&openAI, &workersAI, &google} {
+		event := string(d.appendEvent(nil, 42))
+		if stamp, n := stampOf([]byte(event)); stamp != 42 || n != 1 || len(event) != len(d.event) {
+			t.Errorf("%s has stamp %d", event, stamp)
+		}
+		for event := range strings.SplitSeq(strings.ReplaceAll(event+d.last, "\r", ""), "\n\n") {
+			data := strings.TrimPrefix(strings.TrimSpace(event), "data: ")
+			if data != "" && data != "[DONE]" && !json.Valid([]byte(data)) {
+				t.Errorf("%s is no JSON", data)
+			}
+		}
 	}
 }

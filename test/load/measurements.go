@@ -17,21 +17,28 @@ type measurement struct {
 	turns  int // of a round
 	length time.Duration
 	do     doing
+
+	figures []string // what the names of the figures begin with that it gives
 }
 
 func (b *bench) measurements() []measurement {
 	const second = time.Second // wrk takes no less
 	return []measurement{
-		{"throughput 4 KB", 14, second, b.throughput("4 KB", 4<<10)},
-		{"throughput 200 KB", 10, second, b.throughput("200 KB", 200<<10)},
-		{"throughput 1 MB", 3, second, b.throughput("1 MB", 1<<20)},
-		{"latency one", 8, second / 4, b.latency("one", 1)},
-		{"latency paced", 90, second / 4, b.latency("paced", connections)},
-		{"32 paced streams", 36, second / 2, b.pacedStreams(32)},
-		{"128 paced streams", 28, second / 2, b.pacedStreams(128)},
-		{"streams one by one", 8, second / 4, b.streamThroughput("one by one")},
-		{"streams at once", 6, second / 4, b.streamThroughput("at once")},
+		{"throughput 4 KB", 14, second, b.throughput("4 KB", 4<<10), throughputs("4 KB")},
+		{"throughput 200 KB", 10, second, b.throughput("200 KB", 200<<10), throughputs("200 KB")},
+		{"throughput 1 MB", 6, second, b.throughput("1 MB", 1<<20), throughputs("1 MB")},
+		{"latency one", 8, second / 4, b.latency("one", 1), []string{"one "}},
+		{"latency paced", 90, second / 4, b.latency("paced", connections), []string{"paced "}},
+		{"32 paced streams", 36, second / 2, b.pacedStreams(32), []string{"32 streams "}},
+		{"128 paced streams", 28, second / 2, b.pacedStreams(128), []string{"128 streams "}},
+		{"streams one by one", 8, second / 4, b.streamThroughput("one by one"), []string{"streams one by one", "cpu streams one by one"}},
+		{"streams at once", 6, second / 4, b.streamThroughput("at once"), []string{"streams at once", "cpu streams at once"}},
 	}
+}
+
+// throughputs are the figures that throughput gives.
+func throughputs(name string) []string {
+	return []string{"rate " + name, "cpu " + name, "full p50 " + name, "full p99 " + name}
 }
 
 // doing is the part of a measurement that runs in a turn.
@@ -41,7 +48,7 @@ type doing = func(ctx context.Context, v variant, length time.Duration) error
 // is answered, what each takes of the processor, and how long they wait for each other.
 func (b *bench) throughput(name string, size int) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
-		b.up.script.Store(&script{})
+		b.up.script.Store(&script{answers: v.answers})
 		h, err := b.hammer(ctx, v, chat(v.model, size, false, wrks), length)
 		if err != nil {
 			return err
@@ -58,7 +65,7 @@ func (b *bench) throughput(name string, size int) doing {
 // half of the rate that it can do.
 func (b *bench) latency(name string, connections int) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
-		b.up.script.Store(&script{})
+		b.up.script.Store(&script{answers: v.answers})
 		p := plan{connections: connections, size: 4 << 10}
 		if connections > 1 {
 			p.rate = b.pace
@@ -77,7 +84,7 @@ func (b *bench) latency(name string, connections int) doing {
 func (b *bench) pacedStreams(streams int) doing {
 	const events, pause = 20, 10 * time.Millisecond
 	return func(ctx context.Context, v variant, length time.Duration) error {
-		b.up.script.Store(&script{next: func(_, event int) int64 {
+		b.up.script.Store(&script{answers: v.answers, next: func(_, event int) int64 {
 			switch event {
 			case 0:
 			case events:
@@ -143,9 +150,9 @@ func (b *bench) streamThroughput(name string) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
 		p := plan{connections: connections, size: 4 << 10, streamed: true, done: complete(events)}
 		if name == "one by one" {
-			p.each = b.oneByOne(events)
+			p.each = b.oneByOne(v, events)
 		} else {
-			b.up.script.Store(&script{next: func(_, event int) int64 { return endAt(event, events) }})
+			b.up.script.Store(&script{answers: v.answers, next: func(_, event int) int64 { return endAt(event, events) }})
 			p.each = func(w *worker, piece []byte) {
 				_, n := stampOf(piece)
 				w.events += n
@@ -164,12 +171,12 @@ func (b *bench) streamThroughput(name string) doing {
 }
 
 // oneByOne has the upstream wait for the client after each event, and returns the client's part.
-func (b *bench) oneByOne(events int) func(w *worker, piece []byte) {
+func (b *bench) oneByOne(v variant, events int) func(w *worker, piece []byte) {
 	came := make([]chan struct{}, connections)
 	for i := range came {
 		came[i] = make(chan struct{}, 1)
 	}
-	b.up.script.Store(&script{next: func(connection, event int) int64 {
+	b.up.script.Store(&script{answers: v.answers, next: func(connection, event int) int64 {
 		if event > 0 {
 			select {
 			case <-came[connection]:
@@ -180,6 +187,7 @@ func (b *bench) oneByOne(events int) func(w *worker, piece []byte) {
 		return endAt(event, events)
 	}})
 	buffers := make([][]byte, connections)
+	sent := v.sends()
 	return func(w *worker, piece []byte) {
 		stamp, n := stampOf(piece)
 		if n == 0 {
@@ -188,8 +196,8 @@ func (b *bench) oneByOne(events int) func(w *worker, piece []byte) {
 		if int(stamp) != w.events || n != 1 || !bytes.HasSuffix(piece, []byte("\n\n")) {
 			w.wrong = fmt.Errorf("a chunk has come that is not event %d alone: %q", w.events, piece)
 		}
-		if !strings.HasPrefix(w.model, "google") {
-			if buffers[w.number] = openAI.appendEvent(buffers[w.number][:0], stamp); !bytes.Equal(piece, buffers[w.number]) {
+		if sent != nil {
+			if buffers[w.number] = sent.appendEvent(buffers[w.number][:0], stamp); !bytes.Equal(piece, buffers[w.number]) {
 				w.wrong = fmt.Errorf("a chunk has not come as it was sent: %q", piece)
 			}
 		}

@@ -14,7 +14,11 @@ const late = 250 * time.Millisecond
 // openStreams holds as many streams open at once as are wanted, through servers that have just
 // started, and measures what each takes of the server's memory. Each stream gets an event a second.
 func (b *bench) openStreams(ctx context.Context, round int, site string) error {
-	for _, v := range rotated(b.variants(), round) {
+	variants := needed(b.rows, b.variants(), "open ")
+	if len(variants) == 0 {
+		return nil
+	}
+	for _, v := range rotated(variants, round) {
 		if err := b.serve(ctx, &v, v.name+"-open", site); err != nil {
 			return err
 		}
@@ -48,12 +52,12 @@ type crowd struct {
 }
 
 func (b *bench) hold(ctx context.Context, v variant) error {
-	b.up.script.Store(&script{})
+	b.up.script.Store(&script{answers: v.answers})
 	if _, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length); err != nil { // what is made once does not count
 		return err
 	}
 	c := &crowd{variant: v, opened: make(chan struct{}), goOn: make(chan struct{}), release: make(chan struct{})}
-	b.up.script.Store(&script{next: c.next})
+	b.up.script.Store(&script{next: c.next, answers: v.answers})
 	live, err := v.server.live(ctx)
 	if err != nil {
 		return err

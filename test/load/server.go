@@ -22,6 +22,7 @@ const (
 	knownUser    = "dev@example.com"
 	passing      = "groq/llama-3.3-70b-versatile"
 	translated   = "google-ai-studio/gemini-2.5-flash"
+	edge         = "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 	startsWithin = 20 * time.Second
 )
 
@@ -90,6 +91,7 @@ func userEntry() string {
 func providerEntries() map[string]string {
 	return map[string]string{
 		"groq":             `{"headers":{"Authorization":"Bearer a-key-of-groq"}}`,
+		"workers-ai":       `{"headers":{"Authorization":"Bearer a-key-of-workers-ai"}}`,
 		"google-ai-studio": `{"headers":{"x-goog-api-key":"a-key-of-google"}}`,
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -45,8 +47,13 @@ func ratio(title, name, ours, base, unit string) row {
 	return row{title: title, name: name, ours: ours, base: base, unit: unit}
 }
 
+// added is what is more than of the base with the same answers.
 func added(title, name, ours, unit string) row {
-	return row{title: title, name: name, ours: ours, base: "bare", unit: unit, added: true}
+	base := "bare"
+	if ours == "gemini" {
+		base = "bare, Gemini"
+	}
+	return row{title: title, name: name, ours: ours, base: base, unit: unit, added: true}
 }
 
 func alone(title, name, ours string) row {
@@ -59,13 +66,19 @@ func (r row) atMostOf(goal float64) row  { r.goal, r.hasGoal, r.atMost = goal, t
 var rows = []row{
 	ratio("requests/s, 4 KB", "rate 4 KB", "ours", "bare", "").atLeastOf(0.95),
 	ratio("requests/s, 200 KB", "rate 200 KB", "ours", "bare", "").atLeastOf(0.90),
-	ratio("requests/s, 1 MB", "rate 1 MB", "ours", "bare", ""),
-	ratio("requests/s, 4 KB, Gemini", "rate 4 KB", "gemini", "bare", ""),
-	ratio("requests/s, 200 KB, Gemini", "rate 200 KB", "gemini", "bare", ""),
-	ratio("requests/s, 1 MB, Gemini", "rate 1 MB", "gemini", "bare", ""),
+	ratio("requests/s, 1 MB", "rate 1 MB", "ours", "bare", "").atLeastOf(0.80),
+	ratio("requests/s, 4 KB, Workers AI", "rate 4 KB", "workers", "bare, Workers AI", "").atLeastOf(0.93),
+	ratio("requests/s, 200 KB, Workers AI", "rate 200 KB", "workers", "bare, Workers AI", "").atLeastOf(0.90),
+	ratio("requests/s, 4 KB, Gemini", "rate 4 KB", "gemini", "bare, Gemini", "").atLeastOf(0.80),
+	ratio("requests/s, 200 KB, Gemini", "rate 200 KB", "gemini", "bare, Gemini", "").atLeastOf(0.55),
+	ratio("requests/s, 1 MB, Gemini", "rate 1 MB", "gemini", "bare, Gemini", ""),
 	ratio("server's CPU a request, 4 KB", "cpu 4 KB", "ours", "bare", "µs"),
 	ratio("server's CPU a request, 200 KB", "cpu 200 KB", "ours", "bare", "µs"),
 	ratio("server's CPU a request, 1 MB", "cpu 1 MB", "ours", "bare", "µs"),
+	ratio("server's CPU a request, 4 KB, Workers AI", "cpu 4 KB", "workers", "bare, Workers AI", "µs"),
+	ratio("server's CPU a request, 200 KB, Workers AI", "cpu 200 KB", "workers", "bare, Workers AI", "µs"),
+	ratio("server's CPU a request, 4 KB, Gemini", "cpu 4 KB", "gemini", "bare, Gemini", "µs"),
+	ratio("server's CPU a request, 200 KB, Gemini", "cpu 200 KB", "gemini", "bare, Gemini", "µs"),
 	added("latency p50, 1 connection", "one p50", "ours", "µs"),
 	added("latency p99, 1 connection", "one p99", "ours", "µs"),
 	added("latency p50, 1 connection, Gemini", "one p50", "gemini", "µs"),
@@ -91,10 +104,13 @@ var rows = []row{
 	added("chunks that arrived alone", "128 streams single", "ours", "%"),
 	added("chunks that arrived alone, Gemini", "128 streams single", "gemini", "%"),
 	ratio("streams/s, chunk by chunk", "streams one by one", "ours", "bare", ""),
+	ratio("streams/s, chunk by chunk, Workers AI", "streams one by one", "workers", "bare, Workers AI", "").atLeastOf(0.93),
 	ratio("streams/s, chunk by chunk, Gemini to pass-through", "streams one by one", "gemini", "ours", "").atLeastOf(0.85),
 	ratio("server's CPU a stream, chunk by chunk", "cpu streams one by one", "ours", "bare", "µs"),
+	ratio("server's CPU a stream, chunk by chunk, Workers AI", "cpu streams one by one", "workers", "bare, Workers AI", "µs"),
 	ratio("server's CPU a stream, chunk by chunk, Gemini to pass-through", "cpu streams one by one", "gemini", "ours", "µs"),
 	ratio("streams/s, all chunks at once", "streams at once", "ours", "bare", ""),
+	ratio("streams/s, all chunks at once, Workers AI", "streams at once", "workers", "bare, Workers AI", "").atLeastOf(0.93),
 	ratio("streams/s, all chunks at once, Gemini to pass-through", "streams at once", "gemini", "ours", "").atLeastOf(0.85),
 	added("memory an open stream", "open memory", "ours", "KB").atMostOf(16),
 	added("memory an open stream, Gemini", "open memory", "gemini", "KB").atMostOf(16),
@@ -105,6 +121,7 @@ var rows = []row{
 	added("a chunk's delay p99, open streams", "open p99", "ours", "µs"),
 	added("a chunk's delay p99, open streams, Gemini", "open p99", "gemini", "µs"),
 	ratio("peak memory, all of the above but open streams", "peak", "ours", "bare", "MB"),
+	ratio("peak memory, all of the above but open streams, Workers AI", "peak", "workers", "bare", "MB"),
 	ratio("peak memory, all of the above but open streams, Gemini", "peak", "gemini", "bare", "MB"),
 	alone("made-up keys refused/s", "flood rate", "ours"),
 	alone("calls of the keystore in that flood", "flood calls", "ours"),
@@ -112,8 +129,17 @@ var rows = []row{
 	{title: "a known user's p99 in that flood, to before", name: "flood during p99", ours: "ours", base: "ours", baseName: "flood before p99", unit: "µs"},
 }
 
-// print writes the table in Markdown.
-func (m measures) print(out io.Writer) {
+// rowsOf are the rows whose titles match. The peak of memory is that of all measurements: where some are left out,
+// there is none.
+func rowsOf(titles *regexp.Regexp) []row {
+	if titles.String() == "" {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.name == "peak" || !titles.MatchString(r.title) })
+}
+
+// print writes a table of rows in Markdown.
+func (m measures) print(out io.Writer, rows []row) {
 	cells := [][]string{{"", "base", "with us", "ratio or added", "half of the turns", "95 % interval", "goal", "met"}, nil}
 	for _, r := range rows {
 		cells = append(cells, m.cells(r))

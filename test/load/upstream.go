@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -12,7 +13,7 @@ import (
 	"time"
 )
 
-// upstream answers like OpenAI, or like Gemini where the path is Google's, as fast as can be: it
+// upstream answers like OpenAI, or like Gemini or Workers AI where the path is theirs, as fast as can be: it
 // reads no more of a request than it must, and has its answers ready. That leaves the machine to the
 // servers that are measured.
 type upstream struct {
@@ -29,6 +30,9 @@ type script struct {
 	// the event. It waits until the event is due and returns its stamp; a negative one ends the stream,
 	// or has the answer be one object if it is the first. So is it without next.
 	next func(connection, event int) (stamp int64)
+
+	// answers is the format of the answers; nil: the path tells.
+	answers *dialect
 }
 
 func listen(ctx context.Context) (*upstream, error) {
@@ -57,15 +61,13 @@ func (u *upstream) serve(conn net.Conn) {
 	reader := bufio.NewReaderSize(conn, 64<<10)
 	var buffer []byte
 	for {
-		gemini, connection, err := request(reader)
+		dialect, connection, err := request(reader)
 		if err != nil {
 			return
 		}
-		dialect := &openAI
-		if gemini {
-			dialect = &google
-		}
-		next := u.script.Load().next
+		script := u.script.Load()
+		next := script.next
+		dialect = cmp.Or(script.answers, dialect)
 		count := &u.served
 		if connection == wrks {
 			next, count = nil, &u.hammered
@@ -84,15 +86,15 @@ func (u *upstream) serve(conn net.Conn) {
 
 // request reads a request: whose format its path asks for, and which connection of the client's it
 // came by, which its User-Agent says.
-func request(reader *bufio.Reader) (gemini bool, connection int, err error) {
+func request(reader *bufio.Reader) (asked *dialect, connection int, err error) {
 	length := 0
 	for first := true; ; first = false {
 		line, err := reader.ReadSlice('\n')
 		if err != nil {
-			return false, 0, err
+			return nil, 0, err
 		}
 		if first {
-			gemini = bytes.Contains(line, []byte("/google-ai-studio/"))
+			asked = dialectOf(line)
 			continue
 		}
 		if len(line) == 2 {
@@ -105,7 +107,18 @@ func request(reader *bufio.Reader) (gemini bool, connection int, err error) {
 		}
 	}
 	_, err = reader.Discard(length)
-	return gemini, connection, err
+	return asked, connection, err
+}
+
+// dialectOf is the dialect that a path asks for.
+func dialectOf(path []byte) *dialect {
+	switch {
+	case bytes.Contains(path, []byte("/google-ai-studio/")):
+		return &google
+	case bytes.Contains(path, []byte("/workers-ai/")):
+		return &workersAI
+	}
+	return &openAI
 }
 
 // dialect is an API's format.
@@ -130,6 +143,19 @@ var openAI = dialect{
 		`"delta":{"content":" ` + stampPlace + `"},"logprobs":null,"finish_reason":null}]}` + "\n\n",
 	last: `data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
 		`"delta":{},"logprobs":null,"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n",
+}
+
+// workersAI is OpenAI's format as Workers AI writes it. No chunk counts tokens, since no client asks for that.
+var workersAI = dialect{
+	whole: object(`{"id":"id-1760000000000","object":"chat.completion","created":1760000000,"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast","choices":[{"index":0,` +
+		`"message":{"role":"assistant","content":"` + answerText + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
+		`"usage":{"prompt_tokens":1000,"completion_tokens":120,"total_tokens":1120}}`),
+	event: workersChunk(`[{"index":0,"delta":{"content":" ` + stampPlace + `"},"logprobs":null,"finish_reason":null}]`),
+	last:  workersChunk(`[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]`) + "data: [DONE]\n\n",
+}
+
+func workersChunk(choices string) string {
+	return `data: {"id":"id-1760000000000","object":"chat.completion.chunk","created":1760000000,"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast","choices":` + choices + "}\n\n"
 }
 
 var google = dialect{
