@@ -95,6 +95,23 @@ var (
 	EdgeText = Respond(http.StatusForbidden, "error code: 1010", "Content-Type", "text/plain; charset=UTF-8")
 )
 
+// Answers that are errors, although their status is 200.
+var (
+	ErrorWithOK          = Respond(http.StatusOK, `{"error":{"message":"Provider returned error","code":429},"user_id":"u"}`)
+	ErrorBesideNoChoices = Respond(http.StatusOK, `{"choices":null,"error":{"message":"Provider returned error","code":429}}`)
+	CloudflareErrorOK    = CloudflareError(http.StatusOK, 3040, "Capacity temporarily exceeded, please try again.")
+	PageWithOK           = Respond(http.StatusOK, "<!DOCTYPE html>\n<html><body>Bad gateway</body></html>\n", "Content-Type", "text/html; charset=UTF-8")
+	NothingWithOK        = Respond(http.StatusOK, "")
+)
+
+// Errors within a stream, of which Stream makes frames: a line of JSON alone, an event with an error
+// of the provider's, and one with Cloudflare's envelope.
+const (
+	ErrorLine       = `{"error":{"message":"Provider returned error","code":429}}` + "\n"
+	ErrorEvent      = `data: {"error":{"message":"Provider returned error","code":429}}` + "\n\n"
+	CloudflareEvent = `data: {"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded, please try again."}]}` + "\n\n"
+)
+
 // GatewayError answers with an error of the AI Gateway itself, in its long form.
 func GatewayError(status, code int, message string) Scenario {
 	return Scenario{reply: gatewayFailure(status, code, message)}

@@ -225,3 +225,18 @@ func TestGeminiStreamsAnArrayWithoutEvents(t *testing.T) {
 		}
 	}
 }
+
+func TestGeminiCountsTokens(t *testing.T) {
+	s := start(t)
+	count := "google-ai-studio/v1beta/models/gemini-2.5-flash:countTokens"
+	for body, want := range map[string]string{
+		`{"contents":[{"parts":[{"text":"Hello there"}]}]}`:                                                        `"totalTokens":`,
+		`{"generateContentRequest":{"model":"models/gemini-2.5-flash","contents":[{"parts":[{"text":"Hello"}]}]}}`: `"totalTokens":`,
+		`{"contents":[]}`:         "contents is not specified",
+		`{"contents":[],"foo":1}`: `Unknown name \"foo\"`,
+	} {
+		if res := post(t, s, count, body); !strings.Contains(res.body, want) {
+			t.Error(body, res)
+		}
+	}
+}

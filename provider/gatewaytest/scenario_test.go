@@ -190,3 +190,79 @@ func TestTheTextIsTheScenarios(t *testing.T) {
 		t.Error("limit:", res.body)
 	}
 }
+
+func TestTheLastBlankLineIsLeftOut(t *testing.T) {
+	s := start(t)
+	s.Always(Scenario{NoLastBlankLine: true})
+	for range 2 { // the answer of a scenario may be sent more than once
+		if res := post(t, s, chatPath, chatStream); !strings.HasSuffix(res.body, "}\n\ndata: [DONE]\n") {
+			t.Errorf("%q", res.body)
+		}
+	}
+	if res := post(t, s, chatPath, chatBody); strings.HasSuffix(res.body, "\n") {
+		t.Errorf("%q", res.body)
+	}
+}
+
+func TestToolCallIDsDiffer(t *testing.T) {
+	s := start(t)
+	s.Next(Scenario{ToolCallIDsDiffer: true})
+	body := strings.Replace(chatStream, `"hello there"`, `"USETOOL a.go"`, 1)
+	res := post(t, s, chatPath, strings.Replace(body, `"stream"`, `"tools":[{"type":"function","function":{"name":"read","parameters":{"properties":{"path":{}}}}}],"stream"`, 1))
+	if !strings.Contains(res.body, `"id":"call_gatewaytest0000000100","index":0`) || !strings.Contains(res.body, `"id":"call_gatewaytest0000000100-1","index":0`) ||
+		!strings.Contains(res.body, `"id":"call_gatewaytest0000000100-2","index":0`) {
+		t.Error(res)
+	}
+}
+
+func TestFinishReasonsAreEmpty(t *testing.T) {
+	s := start(t)
+	s.Next(Scenario{EmptyFinishReason: true})
+	if res := post(t, s, chatPath, chatStream); strings.Contains(res.body, `"finish_reason":null`) || strings.Count(res.body, `"finish_reason":"stop"`) != 1 ||
+		!strings.Contains(res.body, `"finish_reason":""`) {
+		t.Error(res)
+	}
+}
+
+func TestCharactersAreSplit(t *testing.T) {
+	s := start(t)
+	s.Always(Scenario{SplitCharacters: true})
+	gemini := strings.Replace(geminiFlash, ":generateContent", ":streamGenerateContent?alt=sse", 1)
+	for _, test := range []struct{ path, body string }{
+		{chatPath, chatStream},
+		{"workers-ai/" + llama, `{"prompt":"x","stream":true}`},
+		{gemini, `{"contents":[{"parts":[{"text":"x"}]}]}`},
+		{responsesPath, `{"model":"gpt-5","input":"x","stream":true}`},
+		{messagesPath, `{"model":"claude-sonnet-4-5","max_tokens":99,"stream":true,"messages":[{"role":"user","content":"x"}]}`},
+	} {
+		res := postAnthropic(t, s, test.path, test.body)
+		first, rest, _ := strings.Cut(res.body, `ok \ud83d"`)
+		if res.status != 200 || first == res.body || !strings.Contains(rest, `"\ude00!"`) || !strings.Contains(rest, `\ud83c"`) || !strings.Contains(rest, `"\udf89"`) {
+			t.Errorf("%s: %s", test.path, res.body)
+		}
+	}
+	if res := post(t, s, chatPath, chatBody); !strings.Contains(res.body, "ok 😀! It is 🎉") {
+		t.Error(res)
+	}
+}
+
+func TestContentTypesAreWhatTheScenarioSays(t *testing.T) {
+	s := start(t)
+	s.Next(Scenario{ContentType: "text/plain"}, Scenario{NoContentType: true}, Scenario{})
+	for _, want := range []string{"text/plain", "", "text/event-stream"} {
+		res := post(t, s, chatPath, chatStream)
+		if got := res.header.Get("Content-Type"); got != want || !strings.HasPrefix(res.body, "data: {") {
+			t.Errorf("%q, want %q: %s", got, want, res.body)
+		}
+	}
+}
+
+func TestErrorsComeWithStatus200(t *testing.T) {
+	s := start(t)
+	s.Next(ErrorWithOK, ErrorBesideNoChoices, CloudflareErrorOK, PageWithOK, NothingWithOK, Stream(ErrorLine, ErrorEvent, CloudflareEvent))
+	for _, want := range []string{`"code":429},"user_id"`, `"choices":null`, `"success":false`, "<html>", "", "{\"error\":"} {
+		if res := post(t, s, chatPath, chatBody); res.status != 200 || !strings.Contains(res.body, want) || want == "" && res.body != "" {
+			t.Error(res)
+		}
+	}
+}

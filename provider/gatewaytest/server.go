@@ -12,7 +12,8 @@
 // 400 and kept for Complaints.
 //
 // Tools are called where a request has some and the user's last message contains "USETOOL". Files
-// that the message names become arguments, each of a call of its own.
+// that the message names become arguments, each of a call of its own. An answer that is to be JSON
+// fits the schema that the request has.
 package gatewaytest
 
 import (
