@@ -61,7 +61,7 @@ func ParseSettings(value []byte) (*Settings, error) {
 		}
 		text = strings.Trim(text, headerSpace)
 		if !httpguts.ValidHeaderFieldValue(text) {
-			return nil, fmt.Errorf("headers.%s: must not have a line break or another control character inside", name)
+			return nil, fmt.Errorf("headers.%s: not valid in HTTP: a value must not have a line break or another control character inside", name)
 		}
 		s.Header.Set(name, text)
 	}

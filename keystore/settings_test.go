@@ -59,7 +59,7 @@ func TestTheBodyOfSettings(t *testing.T) {
 }
 
 func TestBrokenSettings(t *testing.T) {
-	const lineBreak = "must not have a line break or another control character inside"
+	const lineBreak = "not valid in HTTP: a value must not have a line break or another control character inside"
 	for record, want := range map[string]string{
 		`[]`:                            "must be a JSON object",
 		`{"headers":{`:                  "must be valid JSON",
