@@ -92,7 +92,7 @@ func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	for i := range floods {
 		sending.Go(func() {
-			for j := 0; j < flood/floods || answers.unavailable.Load() == 0; j++ { // until the queue is full
+			for j := 0; j < flood/floods || answers.unavailable.Load() == 0 && j < 2*flood/floods; j++ { // until the queue is full
 				n := j*floods + i
 				all.Go(func() {
 					if status := signIn(ctx, h, n); ctx.Err() == nil { // not those that stop finds in the queue
