@@ -11,13 +11,13 @@ import (
 type Asker int
 
 const (
-	// Nobody: the store is asked only for a record that is known to be there.
+	// Nobody lets the store be asked only for a record that is known to be there.
 	Nobody Asker = iota
 
-	// Stranger: the store may be asked.
+	// Stranger lets the store be asked.
 	Stranger
 
-	// Vouched: the store may be asked, by somebody who has shown the key of the record that is known.
+	// Vouched lets the store be asked by somebody who has shown the key of the record that is known.
 	// While the store is slow, that record is used after a moment.
 	Vouched
 )

@@ -139,7 +139,7 @@ func checkToolTurns(body object) *answer {
 	for i, m := range objects(body, "messages") {
 		if id := str(m, "tool_call_id"); str(m, "role") == "tool" {
 			if !open[id] {
-				return invalid("Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+				return invalid("Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.",
 					fmt.Sprintf("messages.[%d].role", i), "")
 			}
 			delete(open, id)

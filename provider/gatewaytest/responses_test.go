@@ -156,7 +156,7 @@ func TestChatsRefuseWhatOpenAIRefuses(t *testing.T) {
 		"an unknown member of a part":    {`"messages":[{"role":"user","content":[{"type":"text","text":"x","foo":1}]}]`, "Unknown parameter: 'messages[0].content[0].foo'"},
 		"an image in a system message":   {`"messages":[{"role":"system","content":[{"type":"image_url","image_url":{"url":"x"}}]}]`, "Invalid value: 'image_url'"},
 		"an image's URL as a text":       {`"messages":[{"role":"user","content":[{"type":"image_url","image_url":"x"}]}]`, "Invalid type for 'messages[0].content[0].image_url'"},
-		"a result without its call":      {`"messages":[` + user + `,{"role":"tool","tool_call_id":"c1","content":"x"}]`, "must be a response to a preceeding message"},
+		"a result without its call":      {`"messages":[` + user + `,{"role":"tool","tool_call_id":"c1","content":"x"}]`, "must be a response to a preceding message"},
 		"a call without its result":      {`"messages":[` + user + `,` + call + `,` + user + `]`, "did not have response messages: c1"},
 		"a call at the end":              {`"messages":[` + user + `,` + call + `]`, "did not have response messages: c1"},
 		"a result twice":                 {`"messages":[` + user + `,` + call + `,{"role":"tool","tool_call_id":"c1","content":"x"},{"role":"tool","tool_call_id":"c1","content":"x"}]`, "must be a response"},

@@ -59,7 +59,7 @@ func (p *ObjectPassage) Close() ([]byte, *Error) {
 // Begun reports whether the client has got something of the answer.
 func (p *ObjectPassage) Begun() bool { return p.passed }
 
-// Form of an upstream's body, by its first byte that is no white space.
+// Content is the form of an upstream's body, by its first byte that is no white space.
 type Content int
 
 // The forms that a body may have.
