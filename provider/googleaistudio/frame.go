@@ -62,7 +62,7 @@ func (f *frame) read(message []byte) bool {
 			f.usage, f.counts = readUsage(&r)
 		case "promptFeedback":
 			f.feedback = r.Raw()
-		case "error", "errors", "success", "message":
+		case "error", "errors", "success", "message", "detail":
 			f.reports = true
 		}
 	})
