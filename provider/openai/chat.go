@@ -17,10 +17,7 @@ type ChatDecoder struct{ frame chatFrame }
 
 // Decode reads a message and says it on a.
 func (d *ChatDecoder) Decode(message []byte, a *Answer) error {
-	answers, err := d.DecodeIfChat(message, a)
-	if err == nil && !answers {
-		return nil // it says nothing
-	}
+	_, err := d.DecodeIfChat(message, a)
 	return err
 }
 

@@ -56,9 +56,6 @@ func (p *ObjectPassage) Close() ([]byte, *Error) {
 	return held, nil
 }
 
-// Begun reports whether the client has got something of the answer.
-func (p *ObjectPassage) Begun() bool { return p.passed }
-
 // Content is the form of an upstream's body, by its first byte that is no white space.
 type Content int
 

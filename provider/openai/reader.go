@@ -178,7 +178,7 @@ func (r *Reader) name() []byte {
 		r.fail(errNotJSON)
 		return nil
 	}
-	name := r.text(nil)
+	name := r.text()
 	if !r.s.next(':') {
 		r.fail(errNotJSON)
 		return nil
@@ -188,8 +188,8 @@ func (r *Reader) name() []byte {
 	return name
 }
 
-// text is the text of the string that follows: a part of the JSON, or in buf where it has escapes.
-func (r *Reader) text(buf []byte) []byte {
+// text is the text of the string that follows: a part of the JSON, unless it has escapes.
+func (r *Reader) text() []byte {
 	start := r.s.i
 	if r.s.plain() {
 		return r.s.b[start+1 : r.s.i-1]
@@ -202,7 +202,7 @@ func (r *Reader) text(buf []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	return AppendUnquoted(buf, raw)
+	return AppendUnquoted(nil, raw)
 }
 
 // fail ends the reading: nothing that is asked for after it is there.

@@ -1,12 +1,10 @@
 package openai
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -149,7 +147,10 @@ func FuzzReader(f *testing.F) {
 		if (r.Close() == nil) != valid {
 			t.Fatalf("%q: error %v, encoding/json says %v", b, r.Close(), valid)
 		}
-		half := bytes.ContainsFunc(b, func(c rune) bool { return c == utf8.RuneError }) && bytes.IndexByte(b, 0xED) >= 0
+		half := false // in raw bytes, which a Reader takes for the half of a pair that an escape has left
+		for i := range b {
+			half = half || isSurrogate(string(b[i:min(i+surrogateLength, len(b))]))
+		}
 		if !half && json.Unmarshal(b, &want) == nil && !reflect.DeepEqual(got, want) { // 1e999 is JSON, but no number
 			t.Fatalf("%q: reads %#v, want %#v", b, got, want)
 		}
