@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // MarshalLogObject writes the fields of Caddy's access log. Those that are not known are left out.
@@ -27,7 +27,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	if rec.firstByte > 0 {
 		log.AddDuration("time_to_first_byte", rec.firstByte)
 	}
-	if rec.usage != (openai.Usage{}) {
+	if rec.usage != (hub.Usage{}) {
 		log.AddInt64("prompt_tokens", rec.usage.Prompt)
 		log.AddInt64("completion_tokens", rec.usage.Completion)
 		log.AddInt64("cached_tokens", rec.usage.Cached)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -139,7 +140,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	rec := newRecord(r)
 	defer rec.end(r.Context()) // also of an answer that breaks off in a panic
 	err := h.serve(w, r, next, rec)
-	var refused *openai.Error
+	var refused *hub.Error
 	if errors.As(err, &refused) {
 		rec.refuse(refused)
 		writeError(w, rec.id[:], refused)
@@ -151,7 +152,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// serve is the way of a request. Its errors are *openai.Error where the client is to be told.
+// serve is the way of a request. Its errors are *hub.Error where the client is to be told.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
 	if err != nil {
@@ -189,7 +190,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 }
 
 // writeError answers with e. What a retry cannot mend says so, to spare the upstream and the user.
-func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
+func writeError(w http.ResponseWriter, id []string, e *hub.Error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
@@ -203,7 +204,7 @@ func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
 		header.Set("X-Should-Retry", "false")
 	}
 	header["X-Request-Id"] = id
-	body := e.AppendJSON(nil)
+	body := openai.Format{}.AppendError(nil, e)
 	header.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // a client that has gone cannot be told

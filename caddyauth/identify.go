@@ -11,7 +11,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // user is who a request is from.
@@ -22,7 +22,7 @@ type user struct {
 
 // invalidKey is the one answer to all faults of credentials, so that nobody learns from it who
 // has an account. Continue's IDE adds a hint on API keys where it reads "Invalid API key".
-var invalidKey = &openai.Error{
+var invalidKey = &hub.Error{
 	Status: http.StatusUnauthorized, Code: "invalid_api_key", Final: true,
 	Message: "Invalid API key. Check the API key and the email in your client's configuration, or ask whoever gave you the key.",
 }
@@ -198,8 +198,8 @@ func credentials(header http.Header, emailHeader string) (email, key string, ok 
 	return email, key, email != "" && key != ""
 }
 
-func tooManyFailedAttempts(wait time.Duration) *openai.Error {
-	return &openai.Error{
+func tooManyFailedAttempts(wait time.Duration) *hub.Error {
+	return &hub.Error{
 		Status: http.StatusTooManyRequests, Code: "too_many_failed_attempts",
 		RetryAfter: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
 		Message:    "Wait before you try again: too many sign-ins from your address have failed.",
@@ -209,7 +209,7 @@ func tooManyFailedAttempts(wait time.Duration) *openai.Error {
 // keystoreUnavailable is for when nothing is known and the keystore cannot be asked. The reason is
 // in the log, where the cache has put it.
 func keystoreUnavailable(err error) error {
-	e := &openai.Error{
+	e := &hub.Error{
 		Status: http.StatusServiceUnavailable, Code: "keystore_unavailable", RetryAfter: "5",
 		Message: "Try again in a moment: API keys cannot be checked right now.",
 	}

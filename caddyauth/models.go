@@ -12,6 +12,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -90,13 +91,13 @@ func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 // findModel decides about one model as inference would. Where the operator lists a provider's
 // models, others are not found.
 func (h *Handler) findModel(ctx context.Context, u user, name string) error {
-	request := &openai.Request{Name: name}
+	request := &hub.Request{Name: name}
 	settings, err := h.authorize(ctx, u, request)
 	if err != nil {
 		return err
 	}
 	if settings.Models != nil && !slices.Contains(settings.Models, request.Model) {
-		return openai.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
+		return hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // permit decides whether a user may use the model of that name, "<provider>/<model>", and splits the
@@ -21,7 +21,7 @@ func permit(u *keystore.APIKey, providers *provider.Providers, name string) (pro
 		return "", "", err
 	}
 	if !u.Allows(name) {
-		return "", "", &openai.Error{
+		return "", "", &hub.Error{
 			Status: http.StatusForbidden, Code: "model_not_allowed", Param: "model", Final: true,
 			Message: "Choose another model: your API key does not allow this one. GET /v1/models lists those it allows.",
 		}
@@ -44,7 +44,7 @@ func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName s
 
 // authorize decides whether the user may use the model that request names, splits its name, and
 // returns the settings of its provider.
-func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request) (*keystore.Settings, error) {
+func (h *Handler) authorize(ctx context.Context, u user, request *hub.Request) (*keystore.Settings, error) {
 	var err error
 	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, request.Name); err != nil {
 		return nil, err
@@ -59,10 +59,10 @@ func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.
 	case err == nil:
 		return settings, nil
 	case err == cache.ErrAbsent:
-		return nil, openai.ModelNotFound("Choose another model: this provider is not served here. GET /v1/models lists those that are.")
+		return nil, hub.ModelNotFound("Choose another model: this provider is not served here. GET /v1/models lists those that are.")
 	case errors.As(err, new(*cache.BrokenRecordError)):
 		h.logger.Error("settings of a provider are broken", zap.String("provider", name), zap.Error(err))
-		return nil, &openai.Error{
+		return nil, &hub.Error{
 			Status: http.StatusInternalServerError, Code: "provider_misconfigured", Final: true,
 			Message: "Tell whoever runs this server: the settings of this model's provider are broken.",
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -35,7 +37,7 @@ type response struct {
 	http.ResponseWriter
 
 	carried *handoff
-	call    *openai.Call
+	call    *hub.Call
 	rec     *record
 
 	status     int // of the upstream; 0 before its header
@@ -43,11 +45,11 @@ type response struct {
 	begun      bool // the client has the header
 	events     bool // the upstream's answer is a stream of events
 	looked     bool // and its first byte has shown it
-	translator openai.Translator
+	translator hub.Translator
 	scanner    provider.UsageScanner // of an answer that passes
 	body       bytes.Buffer          // of an error, or of what is undecided
 	passage    openai.Passage        // of a stream that passes
-	object     openai.ObjectPassage  // of an object that passes
+	object     hub.ObjectPassage     // of an object that passes
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -79,16 +81,16 @@ func isEvents(header http.Header) bool {
 // decide takes more of an answer that is not known to be one.
 func (w *response) decide(p []byte) error {
 	w.body.Write(p)
-	switch openai.ContentOf(w.body.Bytes()) {
-	case openai.Unknown:
+	switch hub.ContentOf(w.body.Bytes()) {
+	case hub.Unknown:
 		if w.body.Len() > maxErrorBody {
 			w.mode = failing
 		}
 		return nil
-	case openai.Other:
+	case hub.Other:
 		w.mode = failing
 		return nil
-	case openai.Events:
+	case hub.Events:
 		w.events = true
 	}
 	w.looked = true
@@ -175,7 +177,7 @@ func (c client) Write(p []byte) (int, error) {
 }
 
 // errorMember is in each message that reports an error in an answer that passes.
-var errorMember = openai.NewNeedle(`"e`, `rror`)
+var errorMember = jsontext.NewNeedle(`"e`, `rror`)
 
 // errorEvent is how the event begins that ends a stream with an error.
 var errorEvent = []byte(`data: {"error":`)
@@ -216,9 +218,9 @@ func (w *response) passOn(p []byte) error {
 // isObject looks at the first byte of what has been called events. Where it is JSON, a translator makes
 // events of it.
 func (w *response) isObject(p []byte) bool {
-	content := openai.ContentOf(p)
-	w.looked = content != openai.Unknown
-	if content != openai.JSON || w.call.Translate == nil {
+	content := hub.ContentOf(p)
+	w.looked = content != hub.Unknown
+	if content != hub.JSON || w.call.Translate == nil {
 		return false
 	}
 	if w.translator = w.call.Translate(client{w}, false); w.translator == nil {
@@ -230,7 +232,7 @@ func (w *response) isObject(p []byte) bool {
 }
 
 // send sends the client what passes, and the error that the provider reports behind it.
-func (w *response) send(p []byte, reported *openai.Error) error {
+func (w *response) send(p []byte, reported *hub.Error) error {
 	if errorMember.In(p) {
 		p = w.carried.mask(p)
 	}
@@ -261,7 +263,7 @@ func (w *response) FlushError() error {
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // close ends the answer once the upstream's has ended. What the client has to be told instead of
-// it is returned as *openai.Error.
+// it is returned as *hub.Error.
 func (w *response) close() error {
 	w.WriteHeader(http.StatusOK) // where nothing has come at all
 	switch w.mode {
@@ -280,10 +282,10 @@ func (w *response) close() error {
 	case translating:
 		return w.told(w.translator.Close())
 	case failing:
-		return w.told(openai.UpstreamError(w.status, w.Header(), w.body.Bytes()))
+		return w.told(hub.UpstreamError(w.status, w.Header(), w.body.Bytes()))
 	case misconfigured:
 		clear(w.Header()) // of an answer that has nothing to do with the request
-		return &openai.Error{
+		return &hub.Error{
 			Status: http.StatusInternalServerError, Code: "misconfigured", Final: true,
 			Message: "Tell whoever runs this server: its reverse_proxy lacks a line, which the log names.",
 		}
@@ -294,7 +296,7 @@ func (w *response) close() error {
 // abort ends the answer after the upstream's was cut off. A stream says so in its last event; an
 // object that has begun can only break off too.
 func (w *response) abort() error {
-	cut := openai.UpstreamBroken("Try again: the provider's answer was cut off.")
+	cut := hub.UpstreamBroken("Try again: the provider's answer was cut off.")
 	switch {
 	case w.mode == translating:
 		return w.told(w.translator.Abort(cut))
@@ -311,7 +313,7 @@ func (w *response) abort() error {
 }
 
 // endStream ends a stream that has passed, with e or what is wrong with it.
-func (w *response) endStream(e *openai.Error) error {
+func (w *response) endStream(e *hub.Error) error {
 	rest, incomplete := w.passage.Close()
 	if e == nil && incomplete != nil {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
@@ -338,13 +340,13 @@ func (w *response) complete() bool { return w.mode == passing && w.passage.Compl
 // told is err as the client is to be told of it: without the secrets that a provider may have put into it,
 // and without the headers that describe the upstream's body. A stream that has begun ends with it.
 func (w *response) told(err error) error {
-	var e *openai.Error
+	var e *hub.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	if w.begun {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
-		_, err := w.ResponseWriter.Write(w.clean(e).AppendFrame(nil))
+		_, err := w.ResponseWriter.Write(openai.Format{}.AppendErrorFrame(nil, w.clean(e)))
 		return err
 	}
 	for _, name := range describing {
@@ -360,7 +362,7 @@ var describing = []string{
 }
 
 // clean is e without the secrets that a provider may have put into it.
-func (w *response) clean(e *openai.Error) *openai.Error {
+func (w *response) clean(e *hub.Error) *hub.Error {
 	clean := *e
 	clean.Message = w.carried.redact(e.Message)
 	return &clean

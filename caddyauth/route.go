@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // destination is what a request's method and path ask for.
 type destination struct {
-	endpoint openai.Endpoint
+	endpoint hub.Endpoint
 
 	// models says that it is about models rather than for one; model is the one asked about, or
 	// empty for the list.
@@ -30,13 +30,13 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	methods := []string{http.MethodPost}
 	switch path {
 	case "/chat/completions":
-		to.endpoint = openai.Chat
+		to.endpoint = hub.Chat
 	case "/completions":
-		to.endpoint = openai.Completions
+		to.endpoint = hub.Completions
 	case "/responses":
-		to.endpoint = openai.Responses
+		to.endpoint = hub.Responses
 	case "/embeddings":
-		to.endpoint = openai.Embeddings
+		to.endpoint = hub.Embeddings
 	case "/":
 		// Claude Code sends it before anything else, without credentials.
 		if r.Method != http.MethodHead {
@@ -56,7 +56,7 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	}
 	if !slices.Contains(methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		return to, &openai.Error{
+		return to, &hub.Error{
 			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Final: true,
 			Message: "Send " + methods[0] + " requests to this path.",
 		}
@@ -64,7 +64,7 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	return to, nil
 }
 
-var notFound = &openai.Error{
+var notFound = &hub.Error{
 	Status: http.StatusNotFound, Code: "not_found", Final: true,
 	Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings and /v1/models here.",
 }

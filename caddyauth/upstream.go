@@ -15,7 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // handoff is what a request carries from the handler to the transport, in its context: neither in
@@ -120,7 +121,7 @@ func harmless(name string) bool {
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
-func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, body *requestBody, s *keystore.Settings, rec *record) error {
+func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *hub.Request, body *requestBody, s *keystore.Settings, rec *record) error {
 	request.User, request.AskUsage = u.email, h.AskUsage
 	var anew rewritten
 	request.Memory = anew.memory
@@ -128,8 +129,8 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	if s.Body != nil && (request.Endpoint == openai.Chat || request.Endpoint == openai.Completions) {
-		call.Body = openai.Merge(call.Body, s.Body)
+	if s.Body != nil && (request.Endpoint == hub.Chat || request.Endpoint == hub.Completions) {
+		call.Body = jsontext.Merge(call.Body, s.Body)
 	}
 	body = anew.instead(body, call.Body)
 	query := s.Query
@@ -152,7 +153,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 }
 
 // upstreamRequest is r as it leaves, but for what carried holds.
-func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *openai.Call) *http.Request {
+func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.Call) *http.Request {
 	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
 	out.URL = &url.URL{
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
@@ -219,9 +220,9 @@ func mayPass(name, emailHeader string) bool {
 // metadata is the value of cf-aig-metadata: the user first, since the gateway takes five entries
 // and ignores those beyond (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
 func metadata(u user) string {
-	b := openai.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
+	b := jsontext.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
 	for _, entry := range u.Metadata {
-		b = openai.AppendString(append(b, ','), entry.Name)
+		b = jsontext.AppendString(append(b, ','), entry.Name)
 		b = append(append(b, ':'), entry.Value...)
 	}
 	return ascii(string(append(b, '}')))

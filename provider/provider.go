@@ -10,19 +10,19 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/azureopenai"
 	"github.com/continue-auth/caddy-continue-auth/provider/compat"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/workersai"
 )
 
 // Provider turns OpenAI's requests into those of one AI provider.
 type Provider interface {
-	// Accepts returns an *openai.Error if the provider has no model of such a name, as far as the
+	// Accepts returns an *hub.Error if the provider has no model of such a name, as far as the
 	// name alone tells.
 	Accepts(model string) error
 
 	// Call returns what goes upstream for r, whose Model is accepted. It may edit r.Body in place.
-	// Its errors are *openai.Error.
-	Call(r *openai.Request) (*openai.Call, error)
+	// Its errors are *hub.Error.
+	Call(r *hub.Request) (*hub.Call, error)
 }
 
 // Providers are the AI providers, with what they remember of their users.
@@ -55,10 +55,10 @@ func (p *Providers) For(name string) Provider {
 func Split(name string) (provider, model string, err error) {
 	provider, model, ok := strings.Cut(name, "/")
 	if !ok {
-		return "", "", openai.ModelNotFound("Name the model as \"<provider>/<model>\", for example \"workers-ai/@cf/meta/llama-3.1-8b-instruct\".")
+		return "", "", hub.ModelNotFound("Name the model as \"<provider>/<model>\", for example \"workers-ai/@cf/meta/llama-3.1-8b-instruct\".")
 	}
 	if !validProvider(provider) || !validModel(model) {
-		return "", "", openai.ModelNotFound("Check the model's name: it has empty parts or characters that no model has.")
+		return "", "", hub.ModelNotFound("Check the model's name: it has empty parts or characters that no model has.")
 	}
 	return provider, model, nil
 }

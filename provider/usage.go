@@ -6,6 +6,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -39,7 +41,7 @@ const (
 
 var (
 	usageKey    = []byte(`"usage`)
-	usageNeedle = openai.NewNeedle(`"`, `usage`)
+	usageNeedle = jsontext.NewNeedle(`"`, `usage`)
 	geminiEnd   = []byte(`Metadata`)
 )
 
@@ -180,14 +182,14 @@ func (s *UsageScanner) keep(found []byte) {
 }
 
 // Usage returns what has been counted so far; ok is false where nothing has.
-func (s *UsageScanner) Usage() (u openai.Usage, ok bool) {
+func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
 	if len(s.last) == 0 {
-		return openai.Usage{}, false
+		return hub.Usage{}, false
 	}
 	if bytes.Contains(s.last, []byte(`TokenCount"`)) {
 		u = googleaistudio.ParseUsage(s.last)
 	} else {
 		u = openai.ParseUsage(gjson.ParseBytes(s.last))
 	}
-	return u, u != (openai.Usage{})
+	return u, u != (hub.Usage{})
 }

@@ -5,6 +5,9 @@ import (
 	"slices"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // Passage is a stream of events on its way from a provider that speaks OpenAI's format: it passes byte
@@ -26,9 +29,9 @@ type Passage struct {
 }
 
 var (
-	errorMember   = NewNeedle(`"e`, `rror"`)
+	errorMember   = jsontext.NewNeedle(`"e`, `rror"`)
 	choicesMember = []byte(`"choices"`)
-	finishReason  = NewNeedle(`"`, `finish_reason"`)
+	finishReason  = jsontext.NewNeedle(`"`, `finish_reason"`)
 	responseEvent = []byte(`"type":"response.`)
 )
 
@@ -38,7 +41,7 @@ var responseEnds = [][]byte{[]byte(`"type":"response.completed"`), []byte(`"type
 
 // Pass returns what the client is to get of the next piece, which may be the piece itself. An error that
 // the provider reports in it, in whatever shape, is returned, and what comes behind it dropped.
-func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
+func (p *Passage) Pass(piece []byte) ([]byte, *hub.Error) {
 	if p.reported {
 		return nil, nil
 	}
@@ -47,7 +50,7 @@ func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 		p.line = nil
 	}
 	whole := bytes.LastIndexByte(piece, '\n') + 1
-	if torn := piece[whole:]; len(torn) > maxObject {
+	if torn := piece[whole:]; len(torn) > maxLine {
 		whole = len(piece)
 	} else if len(torn) > 0 {
 		p.line = bytes.Clone(torn)
@@ -56,7 +59,7 @@ func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 }
 
 // passLines passes lines that have their ends.
-func (p *Passage) passLines(lines []byte) ([]byte, *Error) {
+func (p *Passage) passLines(lines []byte) ([]byte, *hub.Error) {
 	var kept []byte // what passes, once that is not all of lines
 	from := 0       // where in lines begins what passes and is not in kept
 	for at := 0; at < len(lines); {
@@ -84,15 +87,15 @@ func (p *Passage) passLines(lines []byte) ([]byte, *Error) {
 }
 
 // hold keeps a line of JSON that stands alone. It returns all of them with the line that ends them.
-func (p *Passage) hold(line []byte) ([]byte, *Error) {
+func (p *Passage) hold(line []byte) ([]byte, *hub.Error) {
 	content := bytes.TrimRight(line, "\r\n")
-	if _, data := fieldData(content); len(content) > 0 && !data && len(p.bare) < maxErrorLines {
+	if _, data := hub.FieldData(content); len(content) > 0 && !data && len(p.bare) < maxErrorLines {
 		p.bare = append(p.bare, line...)
 		return nil, nil
 	}
 	held := p.bare
 	p.bare = nil
-	if e := reportedIn(held); e != nil {
+	if e := hub.ReportedIn(held); e != nil {
 		p.reported = true
 		return nil, e
 	}
@@ -107,9 +110,9 @@ func (p *Passage) hold(line []byte) ([]byte, *Error) {
 const maxErrorLines = 256 << 10
 
 // look notes what a line says of the answer, which passes unless it reports an error.
-func (p *Passage) look(line []byte) (e *Error) {
+func (p *Passage) look(line []byte) (e *hub.Error) {
 	content := bytes.TrimRight(line, "\r\n")
-	data, ok := fieldData(content)
+	data, ok := hub.FieldData(content)
 	data = bytes.TrimSpace(data)
 	switch {
 	case !ok:
@@ -125,14 +128,14 @@ func (p *Passage) look(line []byte) (e *Error) {
 }
 
 // lookAtChunk looks at an event of a chat.
-func (p *Passage) lookAtChunk(data []byte) *Error {
+func (p *Passage) lookAtChunk(data []byte) *hub.Error {
 	answers := bytes.Contains(data, choicesMember)
 	if !answers && string(data) == "[DONE]" {
 		p.ended = true
 		return nil
 	}
 	if !answers || errorMember.In(data) {
-		if e := reportedIn(data); e != nil {
+		if e := hub.ReportedIn(data); e != nil {
 			return e
 		}
 	}
@@ -143,19 +146,19 @@ func (p *Passage) lookAtChunk(data []byte) *Error {
 			break
 		}
 		rest = bytes.TrimLeft(rest[i+len(`"finish_reason"`):], ": ")
-		p.finished = isSaid(rest) && rest[1] != '"'
+		p.finished = jsontext.IsSaid(rest) && rest[1] != '"'
 	}
 	return nil
 }
 
 // lookAtResponse looks at an event of /responses. One that reports an error in the API's own form passes.
-func (p *Passage) lookAtResponse(data []byte) *Error {
+func (p *Passage) lookAtResponse(data []byte) *hub.Error {
 	if !bytes.Contains(data, responseEvent) {
-		if ValidObject(data) && gjson.GetBytes(data, "type").Str == "error" {
+		if jsontext.ValidObject(data) && gjson.GetBytes(data, "type").Str == "error" {
 			p.ended = true
 			return nil
 		}
-		return reportedIn(data)
+		return hub.ReportedIn(data)
 	}
 	p.begun = true
 	p.ended = p.ended || lastOfResponse(data)
@@ -170,7 +173,7 @@ func lastOfResponse(data []byte) bool {
 // Close returns what is held of a line that has not come to its end, and an error: one that is reported in
 // it, or that the answer is not whole. A provider may leave out the last event, but not the reason why it
 // finished.
-func (p *Passage) Close() ([]byte, *Error) {
+func (p *Passage) Close() ([]byte, *hub.Error) {
 	if p.reported {
 		return nil, nil
 	}
@@ -185,22 +188,9 @@ func (p *Passage) Close() ([]byte, *Error) {
 	p.torn = len(rest) > 0 && rest[len(rest)-1] != '\n'
 	broken := !p.came || (p.begun || len(torn) > 0) && !p.finished
 	if e == nil && broken && !p.Complete() {
-		e = errIncomplete
+		e = hub.ErrIncomplete
 	}
 	return rest, e
-}
-
-// reportedIn returns the error that the data of an event reports.
-func reportedIn(data []byte) *Error {
-	data = bytes.TrimSpace(data)
-	m := gjson.ParseBytes(data)
-	if m.IsArray() { // Google's, where JSON stands alone
-		m = m.Get("0")
-	}
-	if !ValidObject([]byte(m.Raw)) {
-		return nil
-	}
-	return Reported(m)
 }
 
 // Complete reports whether the stream has come to its end, whatever the connection does then.
@@ -208,12 +198,12 @@ func (p *Passage) Complete() bool { return p.ended || p.reported }
 
 // AppendFrame appends the event that ends the stream with e, behind what it broke off in. A blank line
 // too many would be an empty event to some clients.
-func (p *Passage) AppendFrame(b []byte, e *Error) []byte {
+func (p *Passage) AppendFrame(b []byte, e *hub.Error) []byte {
 	switch {
 	case p.torn:
 		b = append(b, "\n\n"...)
 	case p.open:
 		b = append(b, '\n')
 	}
-	return e.AppendFrame(b)
+	return Format{}.AppendErrorFrame(b, e)
 }

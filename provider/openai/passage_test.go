@@ -4,10 +4,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // passed sends pieces through a Passage, as far as an error that the provider reports.
-func passed(pieces ...string) (came []string, reported, atEnd *Error) {
+func passed(pieces ...string) (came []string, reported, atEnd *hub.Error) {
 	var p Passage
 	for _, piece := range pieces {
 		out, e := p.Pass([]byte(piece))
@@ -164,7 +166,7 @@ func TestTheErrorThatEndsAStreamIsAnEventOfItsOwn(t *testing.T) {
 		var p Passage
 		_, _ = p.Pass([]byte(came))
 		_, _ = p.Close()
-		if got := string(p.AppendFrame(nil, errIncomplete)); got != want+incomplete {
+		if got := string(p.AppendFrame(nil, hub.ErrIncomplete)); got != want+incomplete {
 			t.Errorf("behind %q: %q", came, got)
 		}
 	}
@@ -181,7 +183,7 @@ func FuzzPassage(f *testing.F) {
 		at = max(0, min(at, len(stream)))
 		pieces := []string{stream[:at], stream[at:]}
 		came, reported, atEnd := passed(pieces...)
-		if atEnd != errIncomplete && atEnd != nil { // in a line that has no end
+		if atEnd != hub.ErrIncomplete && atEnd != nil { // in a line that has no end
 			reported = atEnd
 		}
 		if all := strings.Join(came, ""); !strings.HasPrefix(stream, all) || reported == nil && all != stream {
