@@ -204,7 +204,7 @@ func writeError(w http.ResponseWriter, id []string, e *hub.Error) {
 		header.Set("X-Should-Retry", "false")
 	}
 	header["X-Request-Id"] = id
-	body := openai.Format{}.AppendError(nil, e)
+	body := openai.Format{}.AppendError(nil, e, id[0])
 	header.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // a client that has gone cannot be told

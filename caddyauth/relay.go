@@ -17,7 +17,7 @@ import (
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *hub.Call, rec *record) error {
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
-		passage: openai.Passage{Responses: rec.endpoint == hub.Responses},
+		passage: hub.Passage{Format: openai.FormatOf(rec.endpoint)},
 	}
 	defer func() { carried.end(answer.status != 0) }()
 	cut, err := serveNext(answer, out, next)

@@ -48,7 +48,7 @@ type response struct {
 	translator hub.Translator
 	scanner    provider.UsageScanner // of an answer that passes
 	body       bytes.Buffer          // of an error, or of what is undecided
-	passage    openai.Passage        // of a stream that passes
+	passage    hub.Passage           // of a stream that passes
 	object     hub.ObjectPassage     // of an object that passes
 }
 

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/azureopenai"
 	"github.com/continue-auth/caddy-continue-auth/provider/compat"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
@@ -33,10 +34,27 @@ type Providers struct {
 // New makes the providers, which remember nothing yet.
 func New() *Providers {
 	return &Providers{named: map[string]Provider{
+		"anthropic":        anthropic.Provider{},
 		"workers-ai":       workersai.Provider{},
 		"azure-openai":     azureopenai.Provider{},
 		"google-ai-studio": googleaistudio.Provider{Signatures: googleaistudio.NewSignatures()},
 	}}
+}
+
+// Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place.
+// Its errors are *hub.Error.
+func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
+	only := ""
+	switch r.Endpoint {
+	case hub.Messages, hub.MessageTokens:
+		only = "anthropic"
+	case hub.Gemini, hub.GeminiTokens:
+		only = "google-ai-studio"
+	}
+	if only != "" && r.Provider != only {
+		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
+	}
+	return p.For(r.Provider).Call(r)
 }
 
 // For returns the provider of that name: one that needs more than the gateway's OpenAI-compatible

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
@@ -12,7 +13,7 @@ import (
 )
 
 // UsageScanner finds the token counts in a provider's answer as it passes, of whatever shape: one
-// object or events, OpenAI's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
+// object or events, OpenAI's or Anthropic's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
 // fails. Of several counts, as in streams that count on every chunk, the last is the one.
 //
 // It looks for the name alone, without regard to depth: within text, whose quotes are escaped, it
@@ -27,6 +28,7 @@ type UsageScanner struct {
 	escaped bool
 
 	found, last []byte
+	anthropic   anthropic.Usage
 }
 
 type scanState int
@@ -173,23 +175,34 @@ func (s *UsageScanner) seekOn(before byte) {
 	s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, before
 }
 
-// keep takes an object that counts something: some streams end with zeros.
+// keep takes an object that counts something: some streams end with zeros. Anthropic's objects complete
+// each other, and of all others the last one counts.
 func (s *UsageScanner) keep(found []byte) {
 	s.found = found
-	if bytes.ContainsAny(found, "123456789") && bytes.Contains(found, []byte("oken")) {
+	switch {
+	case !bytes.ContainsAny(found, "123456789") || !bytes.Contains(found, []byte("oken")):
+	case isAnthropics(found):
+		s.anthropic.Read(found)
+	default:
 		s.found, s.last = s.last, s.found
 	}
 }
 
+// isAnthropics tells Anthropic's counts by what all of them have and what OpenAI's responses have beside.
+func isAnthropics(found []byte) bool {
+	return bytes.Contains(found, []byte(`"output_tokens"`)) && !bytes.Contains(found, []byte(`"total_tokens"`))
+}
+
 // Usage returns what has been counted so far; ok is false where nothing has.
 func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
-	if len(s.last) == 0 {
-		return hub.Usage{}, false
-	}
-	if bytes.Contains(s.last, []byte(`TokenCount"`)) {
+	switch {
+	case s.anthropic != anthropic.Usage{}:
+		u = s.anthropic.Counts()
+	case len(s.last) == 0:
+	case bytes.Contains(s.last, []byte(`TokenCount"`)):
 		u = googleaistudio.ParseUsage(s.last)
-	} else {
+	default:
 		u = openai.ParseUsage(gjson.ParseBytes(s.last))
 	}
-	return u, u != (hub.Usage{})
+	return u, u != hub.Usage{}
 }

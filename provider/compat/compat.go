@@ -40,7 +40,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 		}, nil
 	case hub.Responses:
 		if r.Provider != "openai" {
-			return nil, hub.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
+			return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
 		}
 		r.SetModel(r.Model)
 		return &hub.Call{Path: "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil

@@ -33,7 +33,9 @@ func (Provider) Accepts(model string) error {
 func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 	switch r.Endpoint {
 	case hub.Responses:
-		return nil, hub.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
+		return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
+	case hub.Gemini, hub.GeminiTokens:
+		return native(r), nil
 	case hub.Embeddings:
 		call, err = embeddings(r)
 	default: // hub.Chat, hub.Completions

@@ -204,7 +204,7 @@ func TestModels(t *testing.T) {
 func TestResponsesAreNotServed(t *testing.T) {
 	_, err := Provider{}.Call(parse(t, hub.Responses, "gemini-2.5-flash", `"input":"hi"`))
 	var e *hub.Error
-	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "`useResponsesApi: false`") {
+	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "chat completions") {
 		t.Errorf("error %#v", err)
 	}
 }

@@ -2,7 +2,7 @@ package hub
 
 // Form is the shape in which a client wants its answer.
 type Form struct {
-	Format Format
+	Format ChatFormat
 
 	// TextOnly says that the client's format has no place for anything but text, as text completions have.
 	TextOnly bool
@@ -32,8 +32,9 @@ type Form struct {
 
 // Form returns the form of r's answer. stop are the words that are left to us.
 func (r *Request) Form(stop []string) Form {
+	format, _ := r.Format.(ChatFormat) // others are for one provider, which passes their answers
 	return Form{
-		Format:    r.Format,
+		Format:    format,
 		TextOnly:  r.Endpoint == Completions,
 		Stream:    r.Stream,
 		Usage:     r.IncludeUsage || !r.Stream,

@@ -7,7 +7,10 @@
 // (https://platform.openai.com/docs/api-reference/chat/create), because most providers take that as it is.
 package hub
 
-import "io"
+import (
+	"io"
+	"net/http"
+)
 
 // Endpoint is the kind of request.
 type Endpoint int
@@ -16,8 +19,12 @@ type Endpoint int
 const (
 	Chat        Endpoint = iota
 	Completions          // a prompt as it is, to be continued
-	Responses            // OpenAI's Responses API, which only OpenAI's own format has
+	Responses            // OpenAI's Responses API
 	Embeddings
+	Messages      // Anthropic's Messages API
+	MessageTokens // how many tokens a request to it would take
+	Gemini        // Gemini's generateContent and streamGenerateContent
+	GeminiTokens  // its countTokens
 )
 
 // Call is what goes to the AI Gateway for a Request.
@@ -30,6 +37,21 @@ type Call struct {
 	Query, WithoutQuery string
 
 	Body []byte
+
+	// Header are headers that go upstream where the client sends none of that name.
+	Header http.Header
+
+	// MayPass reports whether a header of that canonical name, beside those that all requests have, passes from
+	// the client to upstream. Nil: none does.
+	MayPass func(name string) bool
+
+	// Settings returns the operator's headers as they go with this request. It may return its argument,
+	// which it must not change. Nil: they go as they are.
+	Settings func(http.Header) http.Header
+
+	// OwnError reports whether the body of an upstream's error is in the client's own format, and passes
+	// unless it is about the operator's credentials. Nil: none is.
+	OwnError func(body []byte) bool
 
 	// Translate makes the translator for an answer with status 2xx. sse says that the answer is a stream of
 	// events. The answer passes unchanged where Translate is nil or returns nil.

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"errors"
+	"net/url"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -32,8 +33,11 @@ type Request struct {
 	// AskUsage is the operator's wish to know the token counts of streams whose clients do not ask.
 	AskUsage bool
 
-	// Format writes the answer.
+	// Format is the client's.
 	Format Format
+
+	// Query is the client's. A provider sends on what it knows of it.
+	Query url.Values
 
 	// Body is the JSON as it came. Whoever turns the request into a Call may edit it in place.
 	Body []byte

@@ -1,15 +1,25 @@
 package hub
 
-// Format is how a client wants to be answered.
+// Format is a client's format: how errors are written in it, and how a stream in it passes.
 type Format interface {
-	// NewWriter makes the writer of one answer.
-	NewWriter(Form, *Head) Writer
-
-	// AppendError appends the body of an answer that is this error.
-	AppendError(b []byte, e *Error) []byte
+	// AppendError appends the body of an answer that is this error. requestID is ours.
+	AppendError(b []byte, e *Error, requestID string) []byte
 
 	// AppendErrorFrame appends the event that ends a stream with this error.
 	AppendErrorFrame(b []byte, e *Error) []byte
+
+	// Look looks at the data of an event that passes, and notes in p how far the answer is. An error that
+	// it returns ends the stream in place of the event. An error in the format's own shape passes, and is
+	// noted in p.
+	Look(data []byte, p *Progress) *Error
+}
+
+// ChatFormat is a Format that any provider's answer can be translated into.
+type ChatFormat interface {
+	Format
+
+	// NewWriter makes the writer of one answer.
+	NewWriter(Form, *Head) Writer
 }
 
 // Writer writes one answer. Each method appends what the client gets to b.

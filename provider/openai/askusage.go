@@ -21,12 +21,12 @@ type usageRemover struct {
 	line     []byte // the beginning of one
 	out      []byte
 	dropping bool // the end of the event whose data has been dropped
-	passage  Passage
+	passage  hub.Passage
 	usage    hub.Usage
 }
 
 func (*usageRemover) Stream() bool { return true }
-func (t *usageRemover) Done() bool { return t.passage.reported }
+func (t *usageRemover) Done() bool { return t.passage.Reported() }
 
 func (t *usageRemover) Usage() (hub.Usage, bool) { return t.usage, t.usage != hub.Usage{} }
 

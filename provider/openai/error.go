@@ -36,7 +36,7 @@ func errorType(status int) string {
 }
 
 // AppendError appends the body of an answer that is this error.
-func (Format) AppendError(b []byte, e *hub.Error) []byte {
+func (Format) AppendError(b []byte, e *hub.Error, _ string) []byte {
 	return appendError(b, e, errorType(e.Status))
 }
 

@@ -18,8 +18,16 @@ func ParseRequest(endpoint hub.Endpoint, body []byte) (*hub.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Format = Format{}
+	r.Format = FormatOf(endpoint)
 	return r, nil
+}
+
+// FormatOf returns the format of the answers of an endpoint.
+func FormatOf(endpoint hub.Endpoint) hub.Format {
+	if endpoint == hub.Responses {
+		return ResponsesFormat{}
+	}
+	return Format{}
 }
 
 // Format writes answers as OpenAI's clients read them: chats, or text completions where the form has
@@ -41,7 +49,7 @@ func TranslateOdd(form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
 	return func(dst io.Writer, sse bool) hub.Translator {
 		if sse == form.Stream && len(form.Stop) == 0 {
 			if form.Asked {
-				return &usageRemover{dst: dst}
+				return &usageRemover{dst: dst, passage: hub.Passage{Format: Format{}}}
 			}
 			return nil
 		}

@@ -1,7 +1,10 @@
 package openai
 
 import (
+	"bytes"
 	"io"
+	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -9,6 +12,55 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
+
+// ResponsesFormat is the format of /responses.
+type ResponsesFormat struct{}
+
+// AppendError appends the body of an answer that is this error. Codex tries five times at the code
+// server_is_overloaded, and 30 times at any other with status 503.
+func (ResponsesFormat) AppendError(b []byte, e *hub.Error, _ string) []byte {
+	if e.Status == http.StatusServiceUnavailable {
+		overloaded := *e
+		overloaded.Code = "server_is_overloaded"
+		e = &overloaded
+	}
+	return appendError(b, e, errorType(e.Status))
+}
+
+// AppendErrorFrame appends the event that ends a stream with this error
+// (https://platform.openai.com/docs/api-reference/responses-streaming/error).
+func (ResponsesFormat) AppendErrorFrame(b []byte, e *hub.Error) []byte {
+	b = append(b, "event: error\ndata: {\"type\":\"error\",\"code\":"...)
+	b = appendNullable(b, e.Code)
+	b = jsontext.AppendString(append(b, `,"message":`...), e.Message)
+	b = appendNullable(append(b, `,"param":`...), e.Param)
+	return append(b, `,"sequence_number":0}`+"\n\n"...)
+}
+
+var responseEvent = []byte(`"type":"response.`)
+
+// responseEnds are the types of the events that end a stream of /responses, where no [DONE] comes
+// (https://platform.openai.com/docs/api-reference/responses-streaming).
+var responseEnds = [][]byte{[]byte(`"type":"response.completed"`), []byte(`"type":"response.incomplete"`), []byte(`"type":"response.failed"`)}
+
+// Look looks at an event of /responses. An error in the API's own form passes.
+func (ResponsesFormat) Look(data []byte, p *hub.Progress) *hub.Error {
+	if !bytes.Contains(data, responseEvent) {
+		if jsontext.ValidObject(data) && gjson.GetBytes(data, "type").Str == "error" {
+			p.Ended, p.Failed = true, true
+			return nil
+		}
+		return hub.ReportedIn(data)
+	}
+	p.Begun = true
+	p.Ended = p.Ended || lastOfResponse(data)
+	return nil
+}
+
+// lastOfResponse reports whether an event ends a stream of /responses.
+func lastOfResponse(data []byte) bool {
+	return slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(data, end) })
+}
 
 // TranslateResponse returns the Translate of a Call to /responses: everything passes through, but for
 // an object in the place of events, which becomes the events that say the same, and for events in the place

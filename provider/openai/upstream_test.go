@@ -89,7 +89,7 @@ func wantWords(t *testing.T, e *hub.Error, says string) {
 		t.Errorf("the message is %q, want the words %q", e.Message, says)
 	}
 	for _, word := range never {
-		if strings.Contains(string(Format{}.AppendError(nil, e)), word) {
+		if strings.Contains(string(Format{}.AppendError(nil, e, "")), word) {
 			t.Errorf("the message %q has %s", e.Message, word)
 		}
 	}
@@ -200,7 +200,7 @@ func FuzzBucket(f *testing.F) {
 				t.Fatalf("%s reports nothing", body)
 			}
 			wantReadable(t, e, body)
-			if e.From != hub.Gateway || strings.Contains(string(Format{}.AppendError(nil, e)), "bucket-canary-7f3a") {
+			if e.From != hub.Gateway || strings.Contains(string(Format{}.AppendError(nil, e, "")), "bucket-canary-7f3a") {
 				t.Errorf("%d %s became %+v", status, body, *e)
 			}
 		}
@@ -209,7 +209,7 @@ func FuzzBucket(f *testing.F) {
 
 func wantReadable(t *testing.T, e *hub.Error, body []byte) {
 	t.Helper()
-	if e.Status < 400 || e.Status > 599 || e.Message == "" || !json.Valid(Format{}.AppendError(nil, e)) || e.From == hub.Proxy {
+	if e.Status < 400 || e.Status > 599 || e.Message == "" || !json.Valid(Format{}.AppendError(nil, e, "")) || e.From == hub.Proxy {
 		t.Errorf("%q became %+v", body, *e)
 	}
 	if kind := errorType(e.Status); kind == "server_error" || kind == "rate_limit_exceeded" {
