@@ -63,6 +63,7 @@ func TestSettingsThatFailTheLoad(t *testing.T) {
 		"a gateway that leaves its place":      {"gateway", `"gw?x"`, "gateway: must consist of letters, digits, - and _"},
 		"an email header that is none":         {"email_header", `"X Email"`, "email_header: must be the name of a header"},
 		"an email header that is too long":     {"email_header", `"` + strings.Repeat("x", maxHeaderName+1) + `"`, "email_header: must be the name of a header"},
+		"an email header that has another key": {"email_header", `"x-goog-api-key"`, "email_header: must not be X-Goog-Api-Key"},
 		"an email header that has the key":     {"email_header", `"authorization"`, "email_header: must not be Authorization"},
 		"a client header that is none":         {"client_headers", `["X Trace"]`, "client_headers: must be the name of a header"},
 		"a size that is none":                  {"max_body_size", `"big"`, "max_body_size: must be a size"},

@@ -54,6 +54,11 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 		to.models, to.model = true, model
 		methods = []string{http.MethodGet, http.MethodHead}
 	}
+	if path == "/responses" && r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Upgrade", "HTTP/1.1")
+		w.Header().Set("Connection", "Upgrade")
+		return to, noWebSocket
+	}
 	if !slices.Contains(methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return to, &openai.Error{
@@ -62,6 +67,15 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 		}
 	}
 	return to, nil
+}
+
+// noWebSocket is for Codex, which first tries a WebSocket. At status 426 it goes on with POST at once, at any
+// other it tries four times more. It gets it before its key is looked at: a wrong key would be refused
+// there too, and count for one more failed sign-in, which the POST behind it is going to be anyway.
+// RFC 9110, section 15.5.22, has the headers.
+var noWebSocket = &openai.Error{
+	Status: http.StatusUpgradeRequired, Code: "upgrade_required", Final: true,
+	Message: "Send a POST request to this path: WebSockets are not served here.",
 }
 
 var notFound = &openai.Error{

@@ -33,6 +33,9 @@ type handoff struct {
 	// transport, and each header costs reverse_proxy more than all that we do with it.
 	metadata string
 
+	// session tells the gateway which requests belong together; "" where the client does not say.
+	session string
+
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
@@ -142,6 +145,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		query:         query,
 		authorization: h.settings.authorization,
 		metadata:      metadata(u),
+		session:       rec.session,
 		body:          body,
 		streamed:      request.Stream,
 	}

@@ -28,7 +28,7 @@ func (Provider) Call(r *openai.Request) (*openai.Call, error) {
 		return &openai.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	case openai.Completions:
 		r.AskForUsage()
-		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
+		body, rest, err := r.ChatFromCompletion(r.Provider+"/"+r.Model, stopWords)
 		if err != nil {
 			return nil, err
 		}
