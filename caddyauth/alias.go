@@ -50,7 +50,7 @@ func parseAlias(name, model string) error {
 		err = known().For(providerName).Accepts(example)
 	}
 	if err != nil {
-		return fmt.Errorf("%q is no model: %v", model, err)
+		return fmt.Errorf("%q is no model: %s", model, strings.TrimSuffix(err.Error(), "."))
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (h *Handler) unmarshalAlias(d *caddyfile.Dispenser) error {
 		return d.Errf("alias: expected a name and a model, such as fast groq/llama-3.3-70b-versatile")
 	}
 	added := Alias{strings.TrimSpace(name), strings.TrimSpace(model)}
-	if !strings.Contains(name+model, "{") {
+	if !hasPlaceholder(name) && !hasPlaceholder(model) {
 		if err := parseAlias(added.Name, added.Model); err != nil {
 			return d.Errf("alias: %v", err)
 		}
@@ -75,6 +75,10 @@ func (h *Handler) unmarshalAlias(d *caddyfile.Dispenser) error {
 	}
 	h.Aliases = append(h.Aliases, added)
 	return nil
+}
+
+func hasPlaceholder(text string) bool {
+	return strings.Contains(text, "{") && strings.Contains(text, "}")
 }
 
 // aliases returns the aliases with the placeholders replaced.

@@ -57,7 +57,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 		return nil, keystoreUnavailable(err)
 	}
 	names := slices.Clone(h.settings.names.listed)
-	served := make(map[string]bool)
+	served := make(map[string]*keystore.Settings)
 	providers = slices.Sorted(slices.Values(providers))
 	for i, found := range h.allSettings(ctx, providers) {
 		provider, settings, err := providers[i], found.settings, found.err
@@ -72,7 +72,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 		case err != nil:
 			return nil, keystoreUnavailable(err)
 		}
-		served[provider] = true
+		served[provider] = settings
 		if strings.Contains(provider, "/") {
 			continue // no name leads to it
 		}
@@ -83,8 +83,9 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 	return h.usable(u, names, served), nil
 }
 
-// usable are those of the names that a request of the user would be let in with, each once.
-func (h *Handler) usable(u user, names []string, served map[string]bool) []model {
+// usable are those of the names that a request of the user would be let in with, each once. served are the
+// settings of the providers that have any.
+func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []model {
 	var models []model
 	seen := make(map[string]bool)
 	for _, name := range names {
@@ -92,12 +93,20 @@ func (h *Handler) usable(u user, names []string, served map[string]bool) []model
 			continue
 		}
 		seen[name] = true
-		provider, _, err := permit(u.APIKey, h.providers, h.settings.names.full(name))
-		if err == nil && served[provider] {
+		provider, ofProvider, err := permit(u.APIKey, h.providers, h.settings.names.full(name))
+		settings := served[provider]
+		if err == nil && settings != nil && h.lists(name, settings, ofProvider) {
 			models = append(models, model{name, provider})
 		}
 	}
 	return models
+}
+
+// lists reports whether the operator lists a model: by an alias of that name, or in the settings of the
+// provider that the name leads to. Where those have no list, every model counts as listed.
+func (h *Handler) lists(name string, settings *keystore.Settings, model string) bool {
+	_, alias := h.settings.names.exact[name]
+	return alias || settings.Models == nil || slices.Contains(settings.Models, model)
 }
 
 // found is the settings of a provider, or why there are none.
@@ -127,8 +136,7 @@ func (h *Handler) findModel(ctx context.Context, u user, name string) (model, er
 	if err != nil {
 		return model{}, err
 	}
-	_, alias := h.settings.names.exact[name]
-	if !alias && settings.Models != nil && !slices.Contains(settings.Models, request.Model) {
+	if !h.lists(name, settings, request.Model) {
 		return model{}, openai.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
 	}
 	return model{name, request.Provider}, nil
