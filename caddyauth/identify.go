@@ -31,7 +31,7 @@ var invalidKey = &hub.Error{
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		nobody := attempt{address: clientAddress(r), key: email + " " + strings.Join(r.Header["Authorization"], " ")}
+		nobody := attempt{address: clientAddress(r), key: email + " " + failedKeys(r.Header)}
 		return user{}, refusal(h.attempts.judge(nobody, false))
 	}
 	rec.email, rec.named = email, r.Header.Get(h.settings.emailHeader) != ""
@@ -170,32 +170,6 @@ func (c claim) ask() (verdict, error) {
 // answered reports whether a look-up that ended with err has said what there is of the user.
 func answered(err error) bool {
 	return err == nil || err == cache.ErrAbsent || errors.As(err, new(*cache.BrokenRecordError))
-}
-
-// credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
-// `Authorization: Bearer <email>:<key>` alone. A key may hold colons: beside the header, what stands
-// before one is an email only if it is the header's, in letters of any size. Another email is so part of a
-// key, and a wrong one.
-func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
-	emails, authorizations := header[emailHeader], header["Authorization"]
-	if len(authorizations) != 1 || len(emails) > 1 {
-		return "", "", false
-	}
-	scheme, token, _ := strings.Cut(authorizations[0], " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", "", false
-	}
-	first, rest, colon := strings.Cut(token, ":")
-	switch {
-	case len(emails) == 0 || emails[0] == "":
-		email, key = first, rest
-	case colon && strings.EqualFold(first, emails[0]):
-		email, key = emails[0], rest
-	default:
-		email, key = emails[0], token
-	}
-	return email, key, email != "" && key != ""
 }
 
 func tooManyFailedAttempts(wait time.Duration) *hub.Error {

@@ -42,12 +42,16 @@ func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName s
 	return names
 }
 
-// authorize decides whether the user may use the model that request names, splits its name, and
-// returns the settings of its provider.
+// authorize decides whether the user may use the model that request means by its name, which may be an
+// alias. It splits the model's full name, and returns the settings of its provider.
 func (h *Handler) authorize(ctx context.Context, u user, request *hub.Request) (*keystore.Settings, error) {
+	full := h.settings.names.full(request.Name)
 	var err error
-	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, request.Name); err != nil {
+	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, full); err != nil {
 		return nil, err
+	}
+	if full != request.Name && request.Body != nil {
+		request.SetModel(full) // the answer names the model as the client did: request.Name stays
 	}
 	return h.providerSettings(ctx, request.Provider)
 }

@@ -31,6 +31,11 @@ type record struct {
 	signedIn bool
 	lookup   cache.Source
 
+	client  string // the program, by its User-Agent
+	format  string // of the request; "" where it is not for a model
+	wire    hub.Format
+	session string // a hash of the user and the client's session
+
 	endpoint hub.Endpoint
 	provider string // once it is known to be served here
 	model    string // without the provider's name
@@ -63,7 +68,7 @@ const (
 
 // newRecord begins the record of a request, where Caddy's placeholders find it.
 func newRecord(r *http.Request) *record {
-	rec := &record{began: time.Now(), id: [1]string{requestID(r)}}
+	rec := &record{began: time.Now(), id: [1]string{requestID(r)}, client: clientOf(r.UserAgent())}
 	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can name it
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(rec.placeholder)

@@ -8,16 +8,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
+// relay has next answer the request and makes what comes an answer in the client's format. Errors that the
 // client is to be told of are *hub.Error.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *hub.Call, rec *record) error {
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
-		passage: hub.Passage{Format: openai.FormatOf(rec.endpoint)},
+		passage: hub.Passage{Format: rec.wire}, scanner: provider.UsageScanner{Messages: rec.endpoint == hub.Messages},
 	}
 	defer func() { carried.end(answer.status != 0) }()
 	cut, err := serveNext(answer, out, next)

@@ -11,7 +11,6 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // mode is what a response does with what is written to it.
@@ -282,7 +281,7 @@ func (w *response) close() error {
 	case translating:
 		return w.told(w.translator.Close())
 	case failing:
-		return w.told(hub.UpstreamError(w.status, w.Header(), w.body.Bytes()))
+		return w.fail()
 	case misconfigured:
 		clear(w.Header()) // of an answer that has nothing to do with the request
 		return &hub.Error{
@@ -291,6 +290,25 @@ func (w *response) close() error {
 		}
 	}
 	return nil
+}
+
+// fail ends an answer that is an error. One in the client's own format passes, because clients go by its
+// wording, unless it is about the operator's credentials.
+func (w *response) fail() error {
+	e := hub.UpstreamError(w.status, w.Header(), w.body.Bytes())
+	if w.call.OwnError == nil || w.status < 400 || e.Code == "upstream_auth_failed" || e.Code == "upstream_misconfigured" {
+		return w.told(e)
+	}
+	body := w.call.OwnError(w.body.Bytes())
+	if body == nil {
+		return w.told(e)
+	}
+	w.rec.refuse(e)
+	body = w.carried.mask(body)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.begin(w.status)
+	_, err := w.ResponseWriter.Write(body)
+	return err
 }
 
 // abort ends the answer after the upstream's was cut off. A stream says so in its last event; an
@@ -315,6 +333,9 @@ func (w *response) abort() error {
 // endStream ends a stream that has passed, with e or what is wrong with it.
 func (w *response) endStream(e *hub.Error) error {
 	rest, incomplete := w.passage.Close()
+	if w.passage.Failed() {
+		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
+	}
 	if e == nil && incomplete != nil {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
 		e = incomplete
@@ -346,7 +367,7 @@ func (w *response) told(err error) error {
 	}
 	if w.begun {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
-		_, err := w.ResponseWriter.Write(openai.Format{}.AppendErrorFrame(nil, w.clean(e)))
+		_, err := w.ResponseWriter.Write(w.rec.wire.AppendErrorFrame(nil, w.clean(e)))
 		return err
 	}
 	for _, name := range describing {

@@ -34,6 +34,9 @@ type handoff struct {
 	// transport, and each header costs reverse_proxy more than all that we do with it.
 	metadata string
 
+	// session tells the gateway which requests belong together; "" where the client does not say.
+	session string
+
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
 
@@ -122,10 +125,10 @@ func harmless(name string) bool {
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *hub.Request, body *requestBody, s *keystore.Settings, rec *record) error {
-	request.User, request.AskUsage = u.email, h.AskUsage
+	request.User, request.AskUsage, request.Query = u.email, h.AskUsage, clientQuery(r)
 	var anew rewritten
 	request.Memory = anew.memory
-	call, err := h.providers.For(request.Provider).Call(request)
+	call, err := h.providers.Call(request)
 	if err != nil {
 		return err
 	}
@@ -138,11 +141,16 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		query = maps.Clone(query)
 		query.Del(call.WithoutQuery)
 	}
+	header := s.Header
+	if call.Settings != nil {
+		header = call.Settings(header)
+	}
 	carried := &handoff{
-		header:        s.Header,
+		header:        header,
 		query:         query,
 		authorization: h.settings.authorization,
 		metadata:      metadata(u),
+		session:       rec.session,
 		body:          body,
 		streamed:      request.Stream,
 	}
@@ -152,6 +160,14 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.relay(w, out, next, carried, call, rec)
 }
 
+// clientQuery is the query of a request, which few have.
+func clientQuery(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
+}
+
 // upstreamRequest is r as it leaves, but for what carried holds.
 func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.Call) *http.Request {
 	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
@@ -159,7 +175,7 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.C
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
-	out.Header = h.upstreamHeader(r.Header)
+	out.Header = h.upstreamHeader(r.Header, call)
 	out.Trailer = nil
 	out.TransferEncoding = nil
 	out.ContentLength = int64(len(carried.body.content))
@@ -168,7 +184,8 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.C
 	return out
 }
 
-func (h *Handler) upstreamHeader(client http.Header) http.Header {
+// upstreamHeader is what of the client's headers goes upstream.
+func (h *Handler) upstreamHeader(client http.Header, call *hub.Call) http.Header {
 	header := make(http.Header, 8)
 	for _, name := range passedHeaders {
 		if values, ok := client[name]; ok {
@@ -177,6 +194,18 @@ func (h *Handler) upstreamHeader(client http.Header) http.Header {
 	}
 	for _, name := range h.settings.clientHeaders {
 		if values, ok := client[name]; ok && mayPass(name, h.settings.emailHeader) {
+			header[name] = values
+		}
+	}
+	if call.MayPass != nil {
+		for name, values := range client {
+			if call.MayPass(name) {
+				header[name] = values
+			}
+		}
+	}
+	for name, values := range call.Header {
+		if _, sent := header[name]; !sent {
 			header[name] = values
 		}
 	}

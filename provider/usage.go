@@ -19,6 +19,9 @@ import (
 // It looks for the name alone, without regard to depth: within text, whose quotes are escaped, it
 // cannot stand, and what the model makes up as arguments of a call comes before the counts.
 type UsageScanner struct {
+	// Messages says that the answer is one of Anthropic's.
+	Messages bool
+
 	state   scanState
 	matched int  // of usageKey, or of what follows it in Gemini's name
 	before  byte // the last byte of what has passed
@@ -176,27 +179,22 @@ func (s *UsageScanner) seekOn(before byte) {
 }
 
 // keep takes an object that counts something: some streams end with zeros. Anthropic's objects complete
-// each other, and of all others the last one counts.
+// each other; of all others the last one counts.
 func (s *UsageScanner) keep(found []byte) {
 	s.found = found
 	switch {
 	case !bytes.ContainsAny(found, "123456789") || !bytes.Contains(found, []byte("oken")):
-	case isAnthropics(found):
+	case s.Messages:
 		s.anthropic.Read(found)
 	default:
 		s.found, s.last = s.last, s.found
 	}
 }
 
-// isAnthropics tells Anthropic's counts by what all of them have and what OpenAI's responses have beside.
-func isAnthropics(found []byte) bool {
-	return bytes.Contains(found, []byte(`"output_tokens"`)) && !bytes.Contains(found, []byte(`"total_tokens"`))
-}
-
 // Usage returns what has been counted so far; ok is false where nothing has.
 func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
 	switch {
-	case s.anthropic != anthropic.Usage{}:
+	case s.Messages:
 		u = s.anthropic.Counts()
 	case len(s.last) == 0:
 	case bytes.Contains(s.last, []byte(`TokenCount"`)):

@@ -44,7 +44,7 @@ func (p Provider) Call(r *hub.Request) (*hub.Call, error) {
 		Header:   http.Header{"Anthropic-Version": {Version}},
 		MayPass:  func(name string) bool { return strings.HasPrefix(name, "Anthropic-") },
 		Settings: settings,
-		OwnError: isError,
+		OwnError: ownError,
 	}
 	if beta, ok := r.Query["beta"]; ok {
 		call.Query = url.Values{"beta": beta}.Encode()
@@ -66,6 +66,14 @@ func settings(header http.Header) http.Header {
 	delete(header, "Authorization")
 	header["X-Api-Key"] = []string{key}
 	return header
+}
+
+// ownError returns a body that is an error of Anthropic's.
+func ownError(body []byte) []byte {
+	if !isError(body) {
+		return nil
+	}
+	return body
 }
 
 // isError reports whether a body is an error of Anthropic's.

@@ -29,7 +29,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 		return &hub.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	case hub.Completions:
 		r.AskForUsage()
-		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
+		body, rest, err := r.ChatFromCompletion(r.Provider+"/"+r.Model, stopWords)
 		if err != nil {
 			return nil, err
 		}

@@ -24,7 +24,7 @@ func ParseRequest(endpoint hub.Endpoint, name string, stream bool, body []byte) 
 
 // native sends a request in Gemini's own format as it is.
 func native(r *hub.Request) *hub.Call {
-	call := &hub.Call{Path: "google-ai-studio/v1beta/models/" + r.Model, Body: r.Body, WithoutQuery: "alt", OwnError: isError}
+	call := &hub.Call{Path: "google-ai-studio/v1beta/models/" + r.Model, Body: r.Body, WithoutQuery: "alt", OwnError: ownError}
 	switch {
 	case r.Endpoint == hub.GeminiTokens:
 		call.Path += ":countTokens"
@@ -39,11 +39,14 @@ func native(r *hub.Request) *hub.Call {
 	return call
 }
 
-// isError reports whether a body is an error of Google's.
-func isError(body []byte) bool {
+// ownError returns a body that is an error of Google's, without the ids of the operator's projects.
+func ownError(body []byte) []byte {
 	if !jsontext.ValidObject(body) {
-		return false
+		return nil
 	}
 	e := gjson.GetBytes(body, "error")
-	return e.Get("code").Type == gjson.Number && e.Get("message").Type == gjson.String && e.Get("status").Type == gjson.String
+	if e.Get("code").Type != gjson.Number || e.Get("message").Type != gjson.String || e.Get("status").Type != gjson.String {
+		return nil
+	}
+	return hub.WithoutIDs(body)
 }

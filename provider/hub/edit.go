@@ -12,8 +12,11 @@ import (
 
 // SetModel puts model in the place of the client's in r.Body. It writes where ParseRequest read,
 // so that what was checked is what is replaced, and in place where model is no longer than what
-// it replaces.
+// it replaces. Where the URL names the model and not the body, it does nothing.
 func (r *Request) SetModel(model string) {
+	if r.model == (span{}) {
+		return
+	}
 	quoted := jsontext.AppendString(make([]byte, 0, len(model)+2), model)
 	at := r.model
 	if at.start+len(quoted) > at.end {

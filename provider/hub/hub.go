@@ -49,9 +49,9 @@ type Call struct {
 	// which it must not change. Nil: they go as they are.
 	Settings func(http.Header) http.Header
 
-	// OwnError reports whether the body of an upstream's error is in the client's own format, and passes
-	// unless it is about the operator's credentials. Nil: none is.
-	OwnError func(body []byte) bool
+	// OwnError returns what passes of the body of an upstream's error, if that is in the client's own format, else
+	// nil. It is not asked about errors that concern the operator's credentials. Nil: no error passes.
+	OwnError func(body []byte) []byte
 
 	// Translate makes the translator for an answer with status 2xx. sse says that the answer is a stream of
 	// events. The answer passes unchanged where Translate is nil or returns nil.

@@ -120,6 +120,9 @@ func (e *Error) complete() *Error {
 // Google's projects.
 var operatorsID = regexp.MustCompile(`\b[0-9a-fA-F]{32}\b|\bproject(s/|_number:)[0-9]+`)
 
+// WithoutIDs returns text in which ids of the operator's accounts are replaced.
+func WithoutIDs(text []byte) []byte { return operatorsID.ReplaceAll(text, []byte("[redacted]")) }
+
 // advice is the message for a status about which the upstream says no more.
 func advice(status int) string {
 	switch {
