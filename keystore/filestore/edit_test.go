@@ -24,12 +24,12 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// to is an edit that makes any value that one.
+// to returns an edit that replaces every value by value.
 func to(value string) func(string, []byte) ([]byte, error) {
 	return func(string, []byte) ([]byte, error) { return []byte(value), nil }
 }
 
-// edit makes the value of a name that one.
+// edit sets the value of name.
 func (s *store) edit(name, value string) {
 	s.t.Helper()
 	if err := s.Edit(s.t.Context(), keystore.APIKeys, []string{name}, to(value)); err != nil {
@@ -37,7 +37,7 @@ func (s *store) edit(name, value string) {
 	}
 }
 
-// wantFiles lists what is in the folder of the keys.
+// wantFiles compares the files in the folder of the keys.
 func (s *store) wantFiles(want ...string) {
 	s.t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(s.keys))
@@ -53,7 +53,8 @@ func (s *store) wantFiles(want ...string) {
 	}
 }
 
-// wantRefused edits the key a, which is to fail for a reason and leave the file as it is.
+// wantRefused edits the key a. The edit must fail for the given reason and leave the file
+// unchanged.
 func (s *store) wantRefused(reason string) {
 	s.t.Helper()
 	before := read(s.t, s.keys)
@@ -66,7 +67,7 @@ func (s *store) wantRefused(reason string) {
 	}
 }
 
-func TestAnEditMakesAFileThatPeopleCanRead(t *testing.T) {
+func TestAnEditWritesAReadableFile(t *testing.T) {
 	s := open(t, "[]\n")
 	s.edit("dev@example.com", `{"status":"Enabled"}`)
 	s.edit("ops@example.com", `{"status":"Enabled"}`)
@@ -83,9 +84,9 @@ func TestAnEditMakesAFileThatPeopleCanRead(t *testing.T) {
 	s.wantLogs()
 }
 
-func TestAnEditStartsFromWhatIsOnTheDisk(t *testing.T) {
+func TestAnEditReadsTheFileAnew(t *testing.T) {
 	s := open(t, entryA("1"))
-	// A look-up cannot see this change: the time and the size are as they were.
+	// A look-up cannot see this change, because the time and the size are the same.
 	write(t, s.keys, entryA("2"))
 	setTime(t, s.keys, s.apiKeys.modified)
 	s.want("1")
@@ -127,7 +128,7 @@ func TestABrokenFileIsNeverEdited(t *testing.T) {
 	s.want("1")
 }
 
-func TestAFileThatIsNotThereIsNotEdited(t *testing.T) {
+func TestAMissingFileIsNotEdited(t *testing.T) {
 	s := open(t, "[]")
 	if err := os.Remove(s.keys); err != nil {
 		t.Fatal(err)
@@ -146,7 +147,7 @@ func TestAFileThatIsNotThereIsNotEdited(t *testing.T) {
 	}
 }
 
-func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
+func TestInvalidValuesAreNotWritten(t *testing.T) {
 	s := open(t, entryA("1"))
 	before := read(t, s.keys)
 	err := s.Edit(t.Context(), keystore.APIKeys, []string{"a", ".."}, to("2"))
@@ -160,7 +161,7 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 	}
 }
 
-func TestAnEditLeavesBinaryValuesAlone(t *testing.T) {
+func TestAnEditKeepsOtherBinaryValues(t *testing.T) {
 	s := open(t, `[{"key":"a","value":"1"}, {"key":"binary","value":"/w==","base64":true}]`)
 	if err := s.Edit(t.Context(), keystore.APIKeys, []string{"binary", "a"}, func(name string, value []byte) ([]byte, error) {
 		if name == "binary" {
@@ -175,7 +176,7 @@ func TestAnEditLeavesBinaryValuesAlone(t *testing.T) {
 	}
 }
 
-func TestAnEditDoesNotLengthenTheLifeOfOthers(t *testing.T) {
+func TestAnEditDoesNotExtendOtherEntries(t *testing.T) {
 	s := open(t, "[]")
 	hourAgo := time.Now().Add(-time.Hour)
 	write(t, s.keys, `[{"key":"a","value":"1","expiration_ttl":7200},{"key":"b","value":"2","expiration_ttl":60}]`)
@@ -191,7 +192,7 @@ func TestAnEditDoesNotLengthenTheLifeOfOthers(t *testing.T) {
 	}
 }
 
-func TestAnEditedFileIsItsOwnersAlone(t *testing.T) {
+func TestOnlyTheOwnerMayReadAnEditedFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no permission bits")
 	}
@@ -207,7 +208,7 @@ func TestAnEditedFileIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestAFileThatItsGroupMayReadStaysSo(t *testing.T) {
+func TestTheGroupMayStillReadAnEditedFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no permission bits")
 	}
@@ -223,7 +224,7 @@ func TestAFileThatItsGroupMayReadStaysSo(t *testing.T) {
 	}
 }
 
-func TestOfALinkTheFileIsEdited(t *testing.T) {
+func TestAnEditFollowsASymbolicLink(t *testing.T) {
 	s := open(t, entryA("1"))
 	folder := t.TempDir()
 	link := filepath.Join(folder, "link.json")
@@ -247,7 +248,7 @@ func TestOfALinkTheFileIsEdited(t *testing.T) {
 	}
 }
 
-func TestWhatACrashHasLeftDoesNotMatter(t *testing.T) {
+func TestAnEditRemovesTheTemporaryFileOfACrash(t *testing.T) {
 	s := open(t, entryA("1"))
 	write(t, beside(s.keys, "tmp"), `[{"key":"a","value":"half`)
 	write(t, beside(s.keys, "lock"), "")
@@ -257,7 +258,7 @@ func TestWhatACrashHasLeftDoesNotMatter(t *testing.T) {
 	s.wantFiles(".keys.json.lock", "keys.json", "providers.json")
 }
 
-func TestAnEditThatCannotWriteChangesNothing(t *testing.T) {
+func TestAnEditThatFailsChangesNothing(t *testing.T) {
 	s := open(t, entryA("1"))
 	taken := beside(s.keys, "tmp")
 	if err := os.MkdirAll(filepath.Join(taken, "folder"), 0o700); err != nil {
@@ -276,7 +277,7 @@ func TestAnEditThatCannotWriteChangesNothing(t *testing.T) {
 	s.want("2")
 }
 
-func TestAFileInWhosePlaceNothingCanGoStays(t *testing.T) {
+func TestAFileThatCannotBeReplacedStays(t *testing.T) {
 	folder := t.TempDir()
 	inside := filepath.Join(folder, "keys.json", "inside")
 	if err := os.MkdirAll(inside, 0o700); err != nil {
@@ -297,11 +298,11 @@ func TestAFileInWhosePlaceNothingCanGoStays(t *testing.T) {
 	}
 }
 
-func TestAFileWithoutRoomForALockIsNotEdited(t *testing.T) {
+func TestAFileWithATooLongNameForALockIsNotEdited(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("other limits")
 	}
-	path := filepath.Join(t.TempDir(), strings.Repeat("k", 250)) // 255 are the most
+	path := filepath.Join(t.TempDir(), strings.Repeat("k", 250)) // the limit is 255
 	write(t, path, entryA("1"))
 	s, err := Open(path, path, nil)
 	if err != nil {
@@ -335,7 +336,7 @@ func TestAChangeByHandDuringAnEditIsNotOverwritten(t *testing.T) {
 	s.wantFiles(".keys.json.lock", "providers.json")
 }
 
-func TestAnEditWaitsForTheLockAsLongAsItsCaller(t *testing.T) {
+func TestAnEditWaitsForTheLockUntilItsContextIsDone(t *testing.T) {
 	s := open(t, entryA("1"))
 	unlock, err := lock(t.Context(), s.keys)
 	if err != nil {
@@ -356,7 +357,7 @@ func TestAnEditWaitsForTheLockAsLongAsItsCaller(t *testing.T) {
 	}
 	s.want("1")
 
-	// The two namespaces do not wait for each other.
+	// The namespaces have different locks.
 	if err := s.Edit(t.Context(), keystore.ProviderSettings, []string{"a"}, to("2")); err != nil {
 		t.Error(err)
 	}
@@ -374,7 +375,7 @@ func TestAnEditWaitsForTheLockAsLongAsItsCaller(t *testing.T) {
 	s.want("2")
 }
 
-func TestAPanicOfAnEditKeepsNoLock(t *testing.T) {
+func TestAPanicInAnEditReleasesTheLock(t *testing.T) {
 	s := open(t, entryA("1"))
 	func() {
 		defer func() { _ = recover() }()
@@ -383,7 +384,7 @@ func TestAPanicOfAnEditKeepsNoLock(t *testing.T) {
 	s.edit("a", "2")
 }
 
-func TestCreateMakesAFileThatIsNotThere(t *testing.T) {
+func TestCreateMakesAMissingFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for range 2 {
 		if err := Create("keys.json"); err != nil {
@@ -405,7 +406,7 @@ func TestCreateMakesAFileThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestCreateSaysWhereItCannot(t *testing.T) {
+func TestCreateNamesThePathThatItCannotMake(t *testing.T) {
 	folder := t.TempDir()
 	missing := filepath.Join(folder, "missing", "keys.json")
 	if err := Create(missing); err == nil || !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), missing+": .keys.json.lock: ") {
