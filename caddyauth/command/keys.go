@@ -70,7 +70,7 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 				continue
 			}
 			if strings.ContainsAny(pattern, " \t") {
-				return fmt.Errorf("--models %q: a model's name has no spaces; separate names with commas", pattern)
+				return fmt.Errorf("--models %q: a model's name has no spaces: put a comma between two names", pattern)
 			}
 			patterns = append(patterns, pattern)
 		}
@@ -170,7 +170,7 @@ func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON 
 		_, err = fmt.Fprintln(out, key)
 	}
 	if err != nil {
-		return fmt.Errorf("the key could not be shown and is lost: make another one with `keys rotate %s`: %w", email, err)
+		return fmt.Errorf("the key could not be shown and is lost: make another with `keys rotate %s`: %w", email, err)
 	}
 	return nil
 }
