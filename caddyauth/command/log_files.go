@@ -57,12 +57,16 @@ func (c *logConfig) takesAccess() bool {
 	})
 }
 
-// logBlock makes a log. Continue sends the user's key in the two headers as well, and Caddy would log it.
+// logBlock makes a log without the users' keys, which clients send where Caddy would log them.
 const logBlock = `	log {
 		output file access.log
 		format filter {
 			request>headers>Api-Key delete
 			request>headers>X-Api-Key delete
+			request>headers>X-Goog-Api-Key delete
+			request>uri query {
+				delete key
+			}
 		}
 	}`
 
