@@ -5,11 +5,27 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// documentedFilter is how docs/operating.md keeps users' keys out of an access log.
+func documentedFilter(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "\t\tformat filter {\n")
+	fields, _, closed := strings.Cut(rest, "\n\t\t}\n")
+	if !found || !closed {
+		t.Fatal("docs/operating.md has no filter for a log")
+	}
+	return "format filter {\n" + fields + "\n}"
+}
 
 // everything is what has been sent to an upstream, byte for byte.
 type everything struct {
