@@ -14,6 +14,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // serveModels answers GET and HEAD of /models with the models that the user may use, of those that the operator
@@ -30,7 +31,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 		}
 		body = format.appendModel(nil, model)
 	case format == codexList:
-		w.Header().Set("Etag", codexETag)
+		w.Header().Set("Etag", openai.CodexETag)
 		body = format.appendList(nil, nil)
 	default:
 		models, err := h.models(r.Context(), u)
@@ -48,7 +49,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 
 // models lists the aliases and the models that the operator lists, as far as the user may use them. A
 // provider whose settings are broken has none; that it is broken is in the log.
-func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
+func (h *Handler) models(ctx context.Context, u user) ([]hub.Model, error) {
 	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
 	case ctx.Err() != nil:
@@ -85,8 +86,8 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 
 // usable are those of the names that a request of the user would be let in with, each once. served are the
 // settings of the providers that have any.
-func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []model {
-	var models []model
+func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []hub.Model {
+	var models []hub.Model
 	seen := make(map[string]bool)
 	for _, name := range names {
 		if seen[name] {
@@ -96,7 +97,7 @@ func (h *Handler) usable(u user, names []string, served map[string]*keystore.Set
 		provider, ofProvider, err := permit(u.APIKey, h.providers, h.settings.names.full(name))
 		settings := served[provider]
 		if err == nil && settings != nil && h.lists(name, settings, ofProvider) {
-			models = append(models, model{name, provider})
+			models = append(models, hub.Model{Name: name, Provider: provider})
 		}
 	}
 	return models
@@ -130,14 +131,14 @@ func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 
 // findModel decides about one model as inference would. Where the operator lists a provider's models, others
 // are not found, unless they are aliases.
-func (h *Handler) findModel(ctx context.Context, u user, name string) (model, error) {
+func (h *Handler) findModel(ctx context.Context, u user, name string) (hub.Model, error) {
 	request := &hub.Request{Name: name}
 	settings, err := h.authorize(ctx, u, request)
 	if err != nil {
-		return model{}, err
+		return hub.Model{}, err
 	}
 	if !h.lists(name, settings, request.Model) {
-		return model{}, hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
+		return hub.Model{}, hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
 	}
-	return model{name, request.Provider}, nil
+	return hub.Model{Name: name, Provider: request.Provider}, nil
 }

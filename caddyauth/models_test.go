@@ -49,7 +49,7 @@ func TestTheProvidersOfAListOfModelsAreLookedUpTogether(t *testing.T) {
 		models, err := h.models(t.Context(), user{"dev@example.com", new(keystore.APIKey)})
 		var names []string
 		for _, model := range models {
-			names = append(names, model.name)
+			names = append(names, model.Name)
 		}
 		if err != nil || len(names) != 50 || !slices.IsSorted(names) {
 			t.Errorf("%d models, %v: %v", len(names), err, names)

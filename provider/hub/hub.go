@@ -27,6 +27,9 @@ const (
 	GeminiTokens  // its countTokens
 )
 
+// Model is a model as lists have it: the name that clients use, and the provider that serves it.
+type Model struct{ Name, Provider string }
+
 // Call is what goes to the AI Gateway for a Request.
 type Call struct {
 	// Path stands below /v1/{account}/{gateway}/. It has no leading slash and is not escaped.
