@@ -138,6 +138,6 @@ func madeUp(connection, n int) message {
 	if connection%2 == 0 {
 		name = fmt.Sprintf("made-up-%d-%d-%d@example.com", now(), connection, n)
 	}
-	return chat(passing, 256, false, connection, "Authorization: Bearer "+name+":a-made-up-key",
+	return chats.request(passing, 256, false, connection, "Authorization: Bearer "+name+":a-made-up-key",
 		fmt.Sprintf("X-Forwarded-For: 10.%d.%d.%d", connection, n>>8&255, n&255))
 }

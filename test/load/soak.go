@@ -217,7 +217,7 @@ func usersChat(number int) message {
 	if number%4 == 1 {
 		model = translated
 	}
-	return chat(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
+	return chats.request(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
 }
 
 // user sends requests until the soak ends.
