@@ -52,7 +52,7 @@ func (b *bench) flood(ctx context.Context) (err error) {
 	}
 	defer s.stop()
 	b.up.script.Store(&script{})
-	known := variant{name: "ours", server: s, model: passing, served: &b.up.served}
+	known := variant{name: "ours", api: &chats, server: s, model: passing, served: &b.up.served}
 	work := func(when string) error {
 		r, err := loop(ctx, known, plan{connections: 1, size: 4 << 10, rate: 200}, b.length)
 		if err != nil {
