@@ -161,6 +161,7 @@ func TestToolsAreChosen(t *testing.T) {
 		"not unasked":           {"hello a.py", "", 0},
 		"by the prompt":         {"USETOOL", "", 1},
 		"for each file":         {"USETOOL a.py b.py", "", 2},
+		"not what comes before": {"first.txt and more.txt; USETOOL a.py", "", 1},
 		"not in parallel":       {"USETOOL a.py b.py", `,"parallel_tool_calls":false`, 1},
 		"not if forbidden":      {"USETOOL", `,"tool_choice":"none"`, 0},
 		"if required":           {"hello", `,"tool_choice":"required"`, 1},
@@ -174,6 +175,16 @@ func TestToolsAreChosen(t *testing.T) {
 				t.Error(res)
 			}
 		})
+	}
+}
+
+func TestAShellReadsTheFile(t *testing.T) {
+	s := start(t)
+	for name, want := range map[string]string{"cmd": `{\"cmd\":\"cat a.py\"}`, "command": `{\"command\":\"cat a.py\"}`, "path": `{\"path\":\"a.py\"}`} {
+		body := `{"messages":[{"role":"user","content":"USETOOL a.py"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"` + name + `":{"type":"string"}}}}}]}`
+		if res := post(t, s, azureChat, body); !strings.Contains(res.body, want) {
+			t.Errorf("%s: %v", name, res)
+		}
 	}
 }
 

@@ -195,9 +195,14 @@ func truncate(pieces []string, n int) []string {
 }
 
 // toolCalls calls the tool that is forced, or that the prompt names, or the first, once for each
-// file in the prompt.
+// file in the prompt. Agents put long texts of their own before what the user says, so that only what
+// comes after "USETOOL" counts.
 func (c *call) toolCalls(q question) []toolCall {
-	named := strings.Fields(q.prompt)
+	asked := q.prompt
+	if at := strings.LastIndex(asked, useTool); at >= 0 {
+		asked = asked[at+len(useTool):]
+	}
+	named := strings.Fields(asked)
 	chosen := q.tools[0]
 	for _, t := range q.tools {
 		if t.name == q.forced || q.forced == "" && slices.Contains(named, t.name) {
@@ -230,7 +235,7 @@ func (c *call) toolCalls(q question) []toolCall {
 	return calls
 }
 
-// arguments is what a tool is called with for a file.
+// arguments is what a tool is called with for a file. A shell reads the file.
 func (t tool) arguments(file string) []byte {
 	switch {
 	case t.custom && t.name == "apply_patch":
@@ -238,7 +243,13 @@ func (t tool) arguments(file string) []byte {
 	case t.custom:
 		return []byte(file)
 	}
-	return encode(fillObject(t.schema, t.schema, file, 0))
+	filled := fillObject(t.schema, t.schema, file, 0)
+	for _, name := range []string{"cmd", "command"} {
+		if filled[name] == file {
+			filled[name] = "cat " + file
+		}
+	}
+	return encode(filled)
 }
 
 // pieceText is a piece of text as JSON: a number if the scenario wants that and it is one.

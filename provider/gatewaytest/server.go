@@ -11,9 +11,9 @@
 // the gateway would send, such as one with a user's own headers, is a complaint: it is answered with
 // 400 and kept for Complaints.
 //
-// Tools are called where a request has some and the user's last message contains "USETOOL". Files
-// that the message names become arguments, each of a call of its own. An answer that is to be JSON
-// fits the schema that the request has.
+// Tools are called where a request has some and the user's last message contains "USETOOL". The tool and
+// the files that the message names after that are called, each file with a call of its own. An answer
+// that is to be JSON fits the schema that the request has.
 package gatewaytest
 
 import (
