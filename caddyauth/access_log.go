@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // MarshalLogObject writes the fields of Caddy's access log. Those that are not known are left out.
@@ -20,6 +20,9 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	text("request_id", rec.id[0])
 	text("key_id", rec.keyID.String())
 	text("key_lookup", string(rec.lookup))
+	text("client", rec.client)
+	text("client_format", rec.format)
+	text("session_id", rec.session)
 	text("provider", rec.provider)
 	text("model", rec.model)
 	text("upstream_log_id", rec.logID)
@@ -27,7 +30,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	if rec.firstByte > 0 {
 		log.AddDuration("time_to_first_byte", rec.firstByte)
 	}
-	if rec.usage != (openai.Usage{}) {
+	if rec.usage != (hub.Usage{}) {
 		log.AddInt64("prompt_tokens", rec.usage.Prompt)
 		log.AddInt64("completion_tokens", rec.usage.Completion)
 		log.AddInt64("cached_tokens", rec.usage.Cached)
@@ -53,7 +56,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 // reason says what is wrong with the credentials, which the client is not told.
 func (rec *record) reason() string {
 	if rec.email == "" {
-		return "no credentials, or not of the form that is expected"
+		return "no credentials, not of the form that is expected, or several that differ"
 	}
 	return rec.key.Refusal(time.Now())
 }
@@ -74,6 +77,12 @@ func (rec *record) placeholder(name string) (value any, ok bool) {
 		return rec.keyID.String(), true
 	case "key_lookup":
 		return string(rec.lookup), true
+	case "client":
+		return rec.client, true
+	case "client_format":
+		return rec.format, true
+	case "session_id":
+		return rec.session, true
 	case "provider":
 		return rec.provider, true
 	case "model":

@@ -96,7 +96,7 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 		"a disabled user":                        {as("disabled@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "disabled", "claimed_user": "disabled@example.com"}},
 		"an expired user":                        {as("expired@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "expired"}},
 		"an unknown user":                        {as("nobody@example.com", "x"), chatBody(llama), map[string]string{"reason": "unknown user, or a record that is broken", "key_lookup": "absent", "claimed_user": "nobody@example.com"}},
-		"no credentials":                         {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, or not of the form that is expected", "claimed_user": ""}},
+		"no credentials":                         {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, not of the form that is expected, or several that differ", "claimed_user": ""}},
 		"a key for a name":                       {map[string]string{"Authorization": "Bearer " + testKey + ":" + testEmail}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
 		"a known user's wrong key in one header": {map[string]string{"Authorization": "Bearer " + testEmail + ":wrong"}, chatBody(llama), map[string]string{"claimed_user": testEmail}},
 		"a key that reads like an email and one": {map[string]string{"Authorization": "Bearer p@ss:word"}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},

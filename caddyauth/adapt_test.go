@@ -53,7 +53,7 @@ func TestAdapt(t *testing.T) {
 // FuzzCaddyfile: what is taken adapts to JSON that loads back to the same, and whose durations, sizes
 // and numbers the server takes too.
 func FuzzCaddyfile(f *testing.F) {
-	for _, name := range []string{"every_option", "file_keystore", "values_with_placeholders", "error_unknown_keystore", "error_no_value"} {
+	for _, name := range []string{"every_option", "file_keystore", "values_with_placeholders", "error_alias_twice", "error_alias_without_provider", "error_unknown_keystore", "error_no_value"} {
 		content, err := os.ReadFile("testdata/adapt/" + name + ".caddyfiletest")
 		if err != nil {
 			f.Fatal(err)

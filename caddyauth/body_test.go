@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
@@ -97,7 +97,7 @@ func TestABodyThatAHandlerBetweenHasReplacedIsNotHadAgain(t *testing.T) {
 	for body, again := range map[string]bool{"body": true, "another": false} {
 		carried := &handoff{streamed: true, body: newRequestBody(4)}
 		copy(carried.body.content, "body")
-		out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"})
+		out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &hub.Call{Path: "x"})
 		out.Body, out.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 		if err := carried.gather(out); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -34,6 +35,7 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	        max_entries     <n>
 //	        snapshot
 //	    }
+//	    alias           <name> <provider>/<model>   # repeatable
 //	    email_header    <name>
 //	    max_body_size   <size>
 //	    failed_attempts <n> <duration>
@@ -56,6 +58,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = h.unmarshalKeystore(d)
 		case "cache":
 			err = h.Cache.unmarshalCaddyfile(d)
+		case "alias":
+			err = h.unmarshalAlias(d)
 		case "email_header":
 			err = text(d, &h.EmailHeader)
 		case "max_body_size":
@@ -72,7 +76,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = d.Errf("unknown option %q of continue_auth", name)
 		}
 		return err
-	})
+	}, "alias")
 }
 
 func (h *Handler) unmarshalKeystore(d *caddyfile.Dispenser) error {
@@ -132,15 +136,15 @@ func on(d *caddyfile.Dispenser, option *bool) error {
 }
 
 // block calls option with the name of each option in the block that d is before. Each may stand
-// once, and nothing may stand between the block and its name.
-func block(d *caddyfile.Dispenser, option func(name string) error) error {
+// once, but for those that are repeatable. Nothing may stand between the block and its name.
+func block(d *caddyfile.Dispenser, option func(name string) error, repeatable ...string) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
-		if seen[name] {
+		if seen[name] && !slices.Contains(repeatable, name) {
 			return d.Errf("option %q stands here twice", name)
 		}
 		seen[name] = true

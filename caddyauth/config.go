@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ type settings struct {
 
 	authorization []string // of requests to the gateway, as a header's values
 
+	names         modelNames
 	emailHeader   string
 	clientHeaders []string
 	maxBodySize   int64
@@ -112,6 +114,7 @@ func (h *Handler) resolve() (s settings, err error) {
 		accountID:    r.segment("account_id", h.AccountID, "the id of your Cloudflare account"),
 		gateway:      r.segment("gateway", h.Gateway, "the name of your AI Gateway"),
 		gatewayToken: r.secret("gateway_token", h.GatewayToken, "a Cloudflare API token with the permission AI Gateway Run"),
+		names:        h.aliases(r),
 		emailHeader:  h.userHeader(r),
 		maxBodySize:  r.size("max_body_size", h.MaxBodySize, 20_000_000),
 		ages:         h.Cache.ages(r),
@@ -163,8 +166,8 @@ func (s *settings) validate() error {
 	switch {
 	case s.ages.RefreshAfter > s.ages.MaxAge:
 		return fmt.Errorf("cache.refresh_after: %s is longer than max_age, which is %s: no answer would be renewed in the background; set a shorter one, or a longer max_age", s.ages.RefreshAfter, s.ages.MaxAge)
-	case s.emailHeader == "Authorization":
-		return errors.New("email_header: must not be Authorization, where the key is")
+	case slices.Contains(keyHeaders, s.emailHeader):
+		return fmt.Errorf("email_header: must not be %s, where the key is", s.emailHeader)
 	case s.failedWindow == 0:
 		return errors.New("failed_attempts: the duration must be longer than 0")
 	}

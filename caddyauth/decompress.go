@@ -11,7 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // contentEncoding returns what a request's body is compressed with: gzip, zstd, or nothing. Anything else is
@@ -37,9 +37,9 @@ func contentEncoding(w http.ResponseWriter, r *http.Request) (string, error) {
 	return encoding, nil
 }
 
-func unsupportedEncoding(w http.ResponseWriter) *openai.Error {
+func unsupportedEncoding(w http.ResponseWriter) *hub.Error {
 	w.Header().Set("Accept-Encoding", "gzip, zstd")
-	return &openai.Error{
+	return &hub.Error{
 		Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding", Final: true,
 		Message: "Compress the request body with gzip or zstd, with one of them alone, or not at all.",
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // team is a keystore that knows user0 to user1999, whose key is "right". It answers once it may.
@@ -55,7 +55,7 @@ func (h *Handler) signInFrom(ctx context.Context, address, name, key string) int
 	r := asCaddy(httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/models", nil), address)
 	r.Header.Set("Authorization", "Bearer "+name+":"+key)
 	_, err := h.identify(r, new(record))
-	if e, ok := errors.AsType[*openai.Error](err); ok {
+	if e, ok := errors.AsType[*hub.Error](err); ok {
 		return e.Status
 	}
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func init() {
@@ -27,14 +27,18 @@ func init() {
 // one for Cloudflare AI Gateway, which the next handler, `reverse_proxy` with
 // `transport continue_auth`, sends there. It turns the answer back into OpenAI's.
 //
-// A user presents a key as `Authorization: Bearer <key>` with the email in a header of its own, or
-// as `Authorization: Bearer <email>:<key>`.
+// A user presents a key in `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`: as `<key>` with
+// the email in a header of its own, or as `<email>:<key>`. Where several of them are present, they must
+// agree. A key in the URL is not looked at.
 //
 // It sets these placeholders:
 //
 // Placeholder | Description
 // ------------|---------------
 // `{http.auth.user.id}` | The user's email, once the key has been found right
+// `{http.continue_auth.client}` | The program that sent the request, by its User-Agent: claude-code, codex, opencode, continue, gemini-cli, qwen-code, cline, zed, copilot or other
+// `{http.continue_auth.client_format}` | The format of the request: chat, completions, responses or embeddings
+// `{http.continue_auth.session_id}` | A hash of the user and the session that the client has named
 // `{http.continue_auth.provider}` | The AI provider
 // `{http.continue_auth.model}` | The model, without the provider's name
 // `{http.continue_auth.prompt_tokens}` | How many tokens the request took, once the answer has ended
@@ -62,6 +66,10 @@ type Handler struct {
 
 	// How long what the keystore says is believed.
 	Cache Cache `json:"cache,omitzero"`
+
+	// Other names for models. A name is looked for among the exact ones first, then among those that
+	// end in `*`, of which the longest counts. What an alias leads to is not looked for again.
+	Aliases []Alias `json:"alias,omitempty"`
 
 	// The request header that holds the user's email. Default: `X-User-Email`.
 	EmailHeader string `json:"email_header,omitempty"`
@@ -139,10 +147,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	rec := newRecord(r)
 	defer rec.end(r.Context()) // also of an answer that breaks off in a panic
 	err := h.serve(w, r, next, rec)
-	var refused *openai.Error
+	var refused *hub.Error
 	if errors.As(err, &refused) {
 		rec.refuse(refused)
-		writeError(w, rec.id[:], refused)
+		writeError(w, rec, refused)
+		return nil
+	}
+	var failed caddyhttp.HandlerError
+	if errors.As(err, &failed) && failed.StatusCode == statusClientGone {
+		w.WriteHeader(statusClientGone) // rather than Caddy, whose log of errors has the headers with the key
 		return nil
 	}
 	if err == nil && rec.outcome == "" {
@@ -151,9 +164,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// serve is the way of a request. Its errors are *openai.Error where the client is to be told.
+// serve is the way of a request. Its errors are *hub.Error where the client is to be told.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
+	rec.wire, rec.format = to.format, to.name
 	if err != nil {
 		return err
 	}
@@ -166,6 +180,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
+	rec.session = sessionOf(user.email, r.Header)
 	if to.models {
 		w.Header()["X-Request-Id"] = rec.id[:]
 		return h.serveModels(w, r, user, to.model)
@@ -175,7 +190,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return err
 	}
 	defer body.release()
-	request, err := openai.ParseRequest(to.endpoint, body.content)
+	request, err := to.parse(body.content)
 	if err != nil {
 		return err
 	}
@@ -189,7 +204,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 }
 
 // writeError answers with e. What a retry cannot mend says so, to spare the upstream and the user.
-func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
+func writeError(w http.ResponseWriter, rec *record, e *hub.Error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
@@ -202,8 +217,8 @@ func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
 	if e.Final {
 		header.Set("X-Should-Retry", "false")
 	}
-	header["X-Request-Id"] = id
-	body := e.AppendJSON(nil)
+	header["X-Request-Id"] = rec.id[:]
+	body := rec.wire.AppendError(nil, e, rec.id[0])
 	header.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // a client that has gone cannot be told
@@ -211,7 +226,10 @@ func writeError(w http.ResponseWriter, id []string, e *openai.Error) {
 
 // clientGone is the error for a client that has hung up: nobody is left to answer, and Caddy's
 // access log says so, with the status that its reverse_proxy uses too.
-func clientGone(ctx context.Context) error { return caddyhttp.Error(499, ctx.Err()) }
+func clientGone(ctx context.Context) error { return caddyhttp.Error(statusClientGone, ctx.Err()) }
+
+// statusClientGone is the status in the access log that nobody gets to see elsewhere.
+const statusClientGone = 499
 
 // Interface guards
 var (

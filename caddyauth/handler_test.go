@@ -12,7 +12,7 @@ func TestARequestPassesTheKeyCheckAndReachesTheGateway(t *testing.T) {
 	header := as(testEmail, testKey)
 	for name, value := range map[string]string{
 		"Accept": "application/json", "User-Agent": "OpenAI/JS 5.23.2", "Cookie": "a=b", "Api-Key": testKey, "X-Api-Key": testKey,
-		"X-Goog-Api-Key": "forged", "X-Forwarded-For": "10.0.0.9", "Cf-Aig-Metadata": `{"user":"forged"}`, "Cf-Aig-Authorization": "Bearer forged",
+		"X-Goog-Api-Key": testEmail + ":" + testKey, "X-Forwarded-For": "10.0.0.9", "Cf-Aig-Metadata": `{"user":"forged"}`, "Cf-Aig-Authorization": "Bearer forged",
 		"Cf-Aig-Cache-Key": "shared", "Forwarded": "for=10.0.0.9", "X-Stainless-Lang": "js",
 	} {
 		header[name] = value
@@ -105,6 +105,11 @@ func TestAllFaultsOfCredentialsHaveOneAnswer(t *testing.T) {
 		"a colon but no email":        {"Authorization": "Bearer :" + testKey},
 		"a wrong key, in capitals":    as("DEV@example.com", "wrong"),
 		"an unknown user in capitals": as("NOBODY@example.com", testKey),
+		"a wrong key in x-api-key":    {"X-Api-Key": testEmail + ":wrong"},
+		"a key in x-api-key alone":    {"X-Api-Key": testKey},
+		"two keys that differ":        {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "X-Api-Key": "wrong"},
+		"two users, each with a key":  {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Goog-Api-Key": "worker@example.com:plain-key"},
+		"a right key beside Basic":    {"Authorization": "Basic " + testKey, "Api-Key": testEmail + ":" + testKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: header, body: "{"})
@@ -141,6 +146,15 @@ func TestCredentialsThatOpenTheDoor(t *testing.T) {
 		"a plain key of the Worker":           as("worker@example.com", "plain-key"),
 		"a plain key of the Worker, in one":   {"Authorization": "Bearer worker@example.com:plain-key"},
 		"beside the header a key with colons": as(testEmail, testKey),
+		"x-api-key and the email":             {"X-Api-Key": testKey, "X-User-Email": testEmail},
+		"x-api-key alone":                     {"X-Api-Key": testEmail + ":" + testKey},
+		"api-key alone":                       {"Api-Key": testEmail + ":" + testKey},
+		"x-goog-api-key alone":                {"X-Goog-Api-Key": testEmail + ":" + testKey},
+		"two that are the same":               {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": testEmail + ":" + testKey},
+		"two, one of which has the email":     {"Authorization": "Bearer " + testKey, "X-Api-Key": testEmail + ":" + testKey},
+		"all, as Continue and others do":      {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "Api-Key": testKey, "X-Api-Key": testKey, "X-Goog-Api-Key": testEmail + ":" + testKey},
+		"x-api-key beside an empty bearer":    {"Authorization": "Bearer ", "X-Api-Key": testEmail + ":" + testKey},
+		"a bearer beside an empty x-api-key":  {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if res := p.do(request{path: "/v1/chat/completions", header: header, body: chatBody(llama)}); res.StatusCode != 200 {
@@ -191,15 +205,18 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"two models, one escaped":            {request{path: "/v1/chat/completions", body: `{"model":"` + llama + `","m\u006fdel":"groq/x"}`}, 400, "invalid_request_error", "model", "more than one"},
 		"a model that is no string":          {request{path: "/v1/chat/completions", body: `{"model":{}}`}, 400, "invalid_request_error", "model", "string"},
 		"a body too large":                   {request{path: "/v1/chat/completions", body: `{"x":"` + strings.Repeat("a", 2000) + `"}`}, 413, "request_too_large", "", "1.0 kB"},
-		"a model without provider":           {request{path: "/v1/chat/completions", body: chatBody("gpt-5-mini")}, 404, "model_not_found", "model", "<provider>/<model>"},
+		"a model without provider":           {request{path: "/v1/chat/completions", body: chatBody("qwen3-coder")}, 404, "model_not_found", "model", "<provider>/<model>"},
 		"a provider without settings":        {request{path: "/v1/chat/completions", body: chatBody("anthropic/claude")}, 404, "model_not_found", "model", "not served"},
+		"a family without settings":          {request{path: "/v1/chat/completions", body: chatBody("claude-opus-4-5")}, 404, "model_not_found", "model", "not served"},
+		"a family not on the allow-list":     {request{path: "/v1/chat/completions", header: few, body: chatBody("gpt-5")}, 403, "model_not_allowed", "model", ""},
+		"a model of an unknown author":       {request{path: "/v1/chat/completions", body: chatBody("@xx/meta/llama")}, 404, "model_not_found", "model", ""},
 		"a model that leaves its place":      {request{path: "/v1/chat/completions", body: chatBody("workers-ai/@cf/../../x")}, 404, "model_not_found", "model", ""},
 		"a model with a query":               {request{path: "/v1/chat/completions", body: chatBody("workers-ai/@cf/a?b")}, 404, "model_not_found", "model", ""},
 		"a model not on the allow-list":      {request{path: "/v1/chat/completions", header: few, body: chatBody("workers-ai/@cf/qwen/qwq")}, 403, "model_not_allowed", "model", ""},
 		"an empty allow-list":                {request{path: "/v1/chat/completions", header: as("none@example.com", "plain-key"), body: chatBody(llama)}, 403, "model_not_allowed", "model", ""},
 		"a provider whose settings broke":    {request{path: "/v1/chat/completions", body: chatBody("broken/x")}, 500, "provider_misconfigured", "", "settings"},
-		"Gemini's responses":                 {request{path: "/v1/responses", body: `{"model":"google-ai-studio/gemini-2.5-flash"}`}, 404, "model_not_found", "model", "useResponsesApi: false"},
-		"responses of a provider without":    {request{path: "/v1/responses", body: `{"model":"groq/llama"}`}, 404, "model_not_found", "model", "useResponsesApi: false"},
+		"Gemini's responses":                 {request{path: "/v1/responses", body: `{"model":"google-ai-studio/gemini-2.5-flash"}`}, 404, "model_not_found", "model", "chat completions"},
+		"responses of a provider without":    {request{path: "/v1/responses", body: `{"model":"groq/llama"}`}, 404, "model_not_found", "model", "chat completions"},
 		"one model not on the allow-list":    {request{method: "GET", path: "/v1/models/openai%2Fgpt-4o-mini", header: few}, 403, "model_not_allowed", "model", ""},
 		"one model that is not listed":       {request{method: "GET", path: "/v1/models/openai/gpt-9"}, 404, "model_not_found", "model", ""},
 		"one model of an unknown provider":   {request{method: "GET", path: "/v1/models/nobody/x"}, 404, "model_not_found", "model", ""},

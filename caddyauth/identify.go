@@ -11,7 +11,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // user is who a request is from.
@@ -22,7 +22,7 @@ type user struct {
 
 // invalidKey is the one answer to all faults of credentials, so that nobody learns from it who
 // has an account. Continue's IDE adds a hint on API keys where it reads "Invalid API key".
-var invalidKey = &openai.Error{
+var invalidKey = &hub.Error{
 	Status: http.StatusUnauthorized, Code: "invalid_api_key", Final: true,
 	Message: "Invalid API key. Check the API key and the email in your client's configuration, or ask whoever gave you the key.",
 }
@@ -31,7 +31,7 @@ var invalidKey = &openai.Error{
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		nobody := attempt{address: clientAddress(r), key: email + " " + strings.Join(r.Header["Authorization"], " ")}
+		nobody := attempt{address: clientAddress(r), key: email + " " + failedKeys(r.Header)}
 		return user{}, refusal(h.attempts.judge(nobody, false))
 	}
 	rec.email, rec.named = email, r.Header.Get(h.settings.emailHeader) != ""
@@ -172,34 +172,8 @@ func answered(err error) bool {
 	return err == nil || err == cache.ErrAbsent || errors.As(err, new(*cache.BrokenRecordError))
 }
 
-// credentials reads `Authorization: Bearer <key>` with the email in a header of its own, or
-// `Authorization: Bearer <email>:<key>` alone. A key may hold colons: beside the header, what stands
-// before one is an email only if it is the header's, in letters of any size. Another email is so part of a
-// key, and a wrong one.
-func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
-	emails, authorizations := header[emailHeader], header["Authorization"]
-	if len(authorizations) != 1 || len(emails) > 1 {
-		return "", "", false
-	}
-	scheme, token, _ := strings.Cut(authorizations[0], " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", "", false
-	}
-	first, rest, colon := strings.Cut(token, ":")
-	switch {
-	case len(emails) == 0 || emails[0] == "":
-		email, key = first, rest
-	case colon && strings.EqualFold(first, emails[0]):
-		email, key = emails[0], rest
-	default:
-		email, key = emails[0], token
-	}
-	return email, key, email != "" && key != ""
-}
-
-func tooManyFailedAttempts(wait time.Duration) *openai.Error {
-	return &openai.Error{
+func tooManyFailedAttempts(wait time.Duration) *hub.Error {
+	return &hub.Error{
 		Status: http.StatusTooManyRequests, Code: "too_many_failed_attempts",
 		RetryAfter: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
 		Message:    "Wait before you try again: too many sign-ins from your address have failed.",
@@ -209,7 +183,7 @@ func tooManyFailedAttempts(wait time.Duration) *openai.Error {
 // keystoreUnavailable is for when nothing is known and the keystore cannot be asked. The reason is
 // in the log, where the cache has put it.
 func keystoreUnavailable(err error) error {
-	e := &openai.Error{
+	e := &hub.Error{
 		Status: http.StatusServiceUnavailable, Code: "keystore_unavailable", RetryAfter: "5",
 		Message: "Try again in a moment: API keys cannot be checked right now.",
 	}

@@ -6,30 +6,38 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// serveModels answers GET and HEAD of /models with the models that the operator lists and the user may use, and
-// of /models/{model} with one of them. The length is in the header so that HEAD tells it too.
+// serveModels answers GET and HEAD of /models with the models that the user may use, of those that the operator
+// lists and the aliases, and of /models/{model} with one of them. The length is in the header so that
+// HEAD tells it too.
 func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, name string) error {
+	format := listFormatOf(r)
 	var body []byte
-	if name == "" {
-		names, err := h.models(r.Context(), u)
+	switch {
+	case name != "":
+		model, err := h.findModel(r.Context(), u, name)
 		if err != nil {
 			return err
 		}
-		body = openai.AppendModels(nil, names)
-	} else {
-		if err := h.findModel(r.Context(), u, name); err != nil {
+		body = format.appendModel(nil, model)
+	case format == codexList:
+		w.Header().Set("Etag", codexETag)
+		body = format.appendList(nil, nil)
+	default:
+		models, err := h.models(r.Context(), u)
+		if err != nil {
 			return err
 		}
-		body = openai.AppendModel(nil, name)
+		body = format.appendList(nil, models)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store") // the next user of a shared cache may have other models
@@ -38,9 +46,9 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 	return err
 }
 
-// models lists the names of all models that the operator lists and the user may use. A provider
-// whose settings are broken has none; that it is broken is in the log.
-func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
+// models lists the aliases and the models that the operator lists, as far as the user may use them. A
+// provider whose settings are broken has none; that it is broken is in the log.
+func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
 	case ctx.Err() != nil:
@@ -48,7 +56,8 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 	case err != nil:
 		return nil, keystoreUnavailable(err)
 	}
-	var names []string
+	names := slices.Clone(h.settings.names.listed)
+	served := make(map[string]*keystore.Settings)
 	providers = slices.Sorted(slices.Values(providers))
 	for i, found := range h.allSettings(ctx, providers) {
 		provider, settings, err := providers[i], found.settings, found.err
@@ -63,9 +72,41 @@ func (h *Handler) models(ctx context.Context, u user) ([]string, error) {
 		case err != nil:
 			return nil, keystoreUnavailable(err)
 		}
-		names = append(names, Permitted(u.APIKey, h.providers, provider, settings)...)
+		served[provider] = settings
+		if strings.Contains(provider, "/") {
+			continue // no name leads to it
+		}
+		for _, model := range settings.Models {
+			names = append(names, provider+"/"+model)
+		}
 	}
-	return names, nil
+	return h.usable(u, names, served), nil
+}
+
+// usable are those of the names that a request of the user would be let in with, each once. served are the
+// settings of the providers that have any.
+func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []model {
+	var models []model
+	seen := make(map[string]bool)
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		provider, ofProvider, err := permit(u.APIKey, h.providers, h.settings.names.full(name))
+		settings := served[provider]
+		if err == nil && settings != nil && h.lists(name, settings, ofProvider) {
+			models = append(models, model{name, provider})
+		}
+	}
+	return models
+}
+
+// lists reports whether the operator lists a model: by an alias of that name, or in the settings of the
+// provider that the name leads to. Where those have no list, every model counts as listed.
+func (h *Handler) lists(name string, settings *keystore.Settings, model string) bool {
+	_, alias := h.settings.names.exact[name]
+	return alias || settings.Models == nil || slices.Contains(settings.Models, model)
 }
 
 // found is the settings of a provider, or why there are none.
@@ -87,16 +128,16 @@ func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 	return all
 }
 
-// findModel decides about one model as inference would. Where the operator lists a provider's
-// models, others are not found.
-func (h *Handler) findModel(ctx context.Context, u user, name string) error {
-	request := &openai.Request{Name: name}
+// findModel decides about one model as inference would. Where the operator lists a provider's models, others
+// are not found, unless they are aliases.
+func (h *Handler) findModel(ctx context.Context, u user, name string) (model, error) {
+	request := &hub.Request{Name: name}
 	settings, err := h.authorize(ctx, u, request)
 	if err != nil {
-		return err
+		return model{}, err
 	}
-	if settings.Models != nil && !slices.Contains(settings.Models, request.Model) {
-		return openai.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
+	if !h.lists(name, settings, request.Model) {
+		return model{}, hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
 	}
-	return nil
+	return model{name, request.Provider}, nil
 }

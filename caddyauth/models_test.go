@@ -46,7 +46,11 @@ func TestTheProvidersOfAListOfModelsAreLookedUpTogether(t *testing.T) {
 		m := new(market)
 		h := &Handler{cache: cache.New(m, cache.Options{MaxEntries: 100}), providers: providers}
 		began := time.Now()
-		names, err := h.models(t.Context(), user{"dev@example.com", new(keystore.APIKey)})
+		models, err := h.models(t.Context(), user{"dev@example.com", new(keystore.APIKey)})
+		var names []string
+		for _, model := range models {
+			names = append(names, model.name)
+		}
 		if err != nil || len(names) != 50 || !slices.IsSorted(names) {
 			t.Errorf("%d models, %v: %v", len(names), err, names)
 		}

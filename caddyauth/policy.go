@@ -10,7 +10,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // permit decides whether a user may use the model of that name, "<provider>/<model>", and splits the
@@ -21,7 +21,7 @@ func permit(u *keystore.APIKey, providers *provider.Providers, name string) (pro
 		return "", "", err
 	}
 	if !u.Allows(name) {
-		return "", "", &openai.Error{
+		return "", "", &hub.Error{
 			Status: http.StatusForbidden, Code: "model_not_allowed", Param: "model", Final: true,
 			Message: "Choose another model: your API key does not allow this one. GET /v1/models lists those it allows.",
 		}
@@ -42,12 +42,16 @@ func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName s
 	return names
 }
 
-// authorize decides whether the user may use the model that request names, splits its name, and
-// returns the settings of its provider.
-func (h *Handler) authorize(ctx context.Context, u user, request *openai.Request) (*keystore.Settings, error) {
+// authorize decides whether the user may use the model that request means by its name, which may be an
+// alias. It splits the model's full name, and returns the settings of its provider.
+func (h *Handler) authorize(ctx context.Context, u user, request *hub.Request) (*keystore.Settings, error) {
+	full := h.settings.names.full(request.Name)
 	var err error
-	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, request.Name); err != nil {
+	if request.Provider, request.Model, err = permit(u.APIKey, h.providers, full); err != nil {
 		return nil, err
+	}
+	if full != request.Name && request.Body != nil {
+		request.SetModel(full) // the answer names the model as the client did: request.Name stays
 	}
 	return h.providerSettings(ctx, request.Provider)
 }
@@ -59,10 +63,10 @@ func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.
 	case err == nil:
 		return settings, nil
 	case err == cache.ErrAbsent:
-		return nil, openai.ModelNotFound("Choose another model: this provider is not served here. GET /v1/models lists those that are.")
+		return nil, hub.ModelNotFound("Choose another model: this provider is not served here. GET /v1/models lists those that are.")
 	case errors.As(err, new(*cache.BrokenRecordError)):
 		h.logger.Error("settings of a provider are broken", zap.String("provider", name), zap.Error(err))
-		return nil, &openai.Error{
+		return nil, &hub.Error{
 			Status: http.StatusInternalServerError, Code: "provider_misconfigured", Final: true,
 			Message: "Tell whoever runs this server: the settings of this model's provider are broken.",
 		}

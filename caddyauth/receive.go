@@ -7,7 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // The memory of a body grows with what has come of it. A client may promise 20 MB, send one byte and wait.
@@ -52,7 +52,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody
 	case r.Context().Err() != nil:
 		return nil, clientGone(r.Context())
 	}
-	return nil, openai.BadRequest("", broken)
+	return nil, hub.BadRequest("", broken)
 }
 
 // receive reads a body of that length, or to its end if length is negative. A body that is longer than limit
@@ -100,8 +100,8 @@ func (b *requestBody) grown(size int) *requestBody {
 	return larger
 }
 
-func tooLarge(limit int64) *openai.Error {
-	return &openai.Error{
+func tooLarge(limit int64) *hub.Error {
+	return &hub.Error{
 		Status: http.StatusRequestEntityTooLarge, Code: "request_too_large", Final: true,
 		Message: "Send less: the request body is larger than " + humanize.Bytes(uint64(limit)) + ".",
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // record is what becomes known of a request. It ends up in the access log, the metrics and the trace;
@@ -31,24 +31,29 @@ type record struct {
 	signedIn bool
 	lookup   cache.Source
 
-	endpoint openai.Endpoint
+	client  string // the program, by its User-Agent
+	format  string // of the request; "" where it is not for a model
+	wire    hub.Format
+	session string // a hash of the user and the client's session
+
+	endpoint hub.Endpoint
 	provider string // once it is known to be served here
 	model    string // without the provider's name
 	listed   bool   // the model is in the provider's settings
 
-	counter    counter      // of the answer's tokens; nil: there is no answer
-	usage      openai.Usage // what has been counted, once the answer has ended
+	counter    counter   // of the answer's tokens; nil: there is no answer
+	usage      hub.Usage // what has been counted, once the answer has ended
 	firstByte  time.Duration
 	logID      string // the AI Gateway's
 	upstreamID string // the provider's id of the request
 
-	refused *openai.Error
+	refused *hub.Error
 	outcome string
 }
 
 // counter knows how many tokens an answer has taken so far; ok is false where the provider has not said.
 type counter interface {
-	Usage() (u openai.Usage, ok bool)
+	Usage() (u hub.Usage, ok bool)
 }
 
 // Outcomes of requests beside the codes of our own errors.
@@ -63,7 +68,7 @@ const (
 
 // newRecord begins the record of a request, where Caddy's placeholders find it.
 func newRecord(r *http.Request) *record {
-	rec := &record{began: time.Now(), id: [1]string{requestID(r)}}
+	rec := &record{began: time.Now(), id: [1]string{requestID(r)}, client: clientOf(r.UserAgent())}
 	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can name it
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(rec.placeholder)
@@ -113,10 +118,10 @@ func (rec *record) upstream(header http.Header) {
 }
 
 // refuse notes the error that the client is told.
-func (rec *record) refuse(e *openai.Error) {
+func (rec *record) refuse(e *hub.Error) {
 	rec.refused = e
 	switch {
-	case e.From == openai.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured", decided(e):
+	case e.From == hub.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured", decided(e):
 		rec.outcome = e.Code // one of ours, of which there are few
 	case e.Status == http.StatusTooManyRequests:
 		rec.outcome = outcomeRateLimited
@@ -129,8 +134,8 @@ func (rec *record) refuse(e *openai.Error) {
 
 // decided reports whether a rule of the operator's at the gateway refuses the request. Nothing upstream is out of
 // order then, and no alert about a provider has to ring.
-func decided(e *openai.Error) bool {
-	return e.From == openai.Gateway && (e.Code == "policy_denied" || e.Code == "spending_limit_reached")
+func decided(e *hub.Error) bool {
+	return e.From == hub.Gateway && (e.Code == "policy_denied" || e.Code == "spending_limit_reached")
 }
 
 // end completes the record, also of a request whose client has gone: nothing that was used is

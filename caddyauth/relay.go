@@ -8,15 +8,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// relay has next answer the request and makes what comes an answer of OpenAI's. Errors that the
-// client is to be told of are *openai.Error.
-func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *openai.Call, rec *record) error {
+// relay has next answer the request and makes what comes an answer in the client's format. Errors that the
+// client is to be told of are *hub.Error.
+func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *hub.Call, rec *record) error {
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
-		passage: openai.Passage{Responses: rec.endpoint == openai.Responses},
+		passage: hub.Passage{Format: rec.wire}, scanner: provider.UsageScanner{Messages: rec.endpoint == hub.Messages},
 	}
 	defer func() { carried.end(answer.status != 0) }()
 	cut, err := serveNext(answer, out, next)
@@ -70,14 +71,14 @@ func attempted(failed caddyhttp.HandlerError) bool {
 }
 
 // unreachable is the error for the statuses with which reverse_proxy says that there is no answer.
-func unreachable(status int) *openai.Error {
+func unreachable(status int) *hub.Error {
 	if status == http.StatusGatewayTimeout {
-		return &openai.Error{
+		return &hub.Error{
 			Status: http.StatusGatewayTimeout, Code: "upstream_timeout",
 			Message: "Try again: the AI gateway did not answer in time.",
 		}
 	}
-	return &openai.Error{
+	return &hub.Error{
 		Status: http.StatusBadGateway, Code: "upstream_unreachable",
 		Message: "Try again in a moment: the AI gateway cannot be reached.",
 	}

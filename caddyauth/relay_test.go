@@ -149,11 +149,13 @@ func TestAStreamThatIsCompleteIsNotCutOff(t *testing.T) {
 }
 
 func TestAStreamThatEndsBeforeTheAnswerIsCompleteSaysSo(t *testing.T) {
-	for name, test := range map[string]struct{ path, body, sent string }{
-		"translated":             {"/v1/completions", completionBody(llama), "data: {\"response\":\"a\"}\n\n"},
-		"passed through":         {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n"},
-		"a response":             {"/v1/responses", `{"model":"openai/gpt-5","input":"x","stream":true}`, "data: {\"type\":\"response.created\"}\n\n"},
-		"in the middle of error": {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"error\":"},
+	const chat, response = `data: {"error":{"message":"`, `event: error
+data: {"type":"error","code":"upstream_invalid_response","message":"`
+	for name, test := range map[string]struct{ path, body, sent, frame string }{
+		"translated":             {"/v1/completions", completionBody(llama), "data: {\"response\":\"a\"}\n\n", chat},
+		"passed through":         {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n", chat},
+		"a response":             {"/v1/responses", `{"model":"openai/gpt-5","input":"x","stream":true}`, "data: {\"type\":\"response.created\"}\n\n", response},
+		"in the middle of error": {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"error\":", chat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -162,7 +164,7 @@ func TestAStreamThatEndsBeforeTheAnswerIsCompleteSaysSo(t *testing.T) {
 			})
 			p := start(t, setup{upstream: u.URL})
 			got := read(t, p.do(request{path: test.path, body: test.body}))
-			if strings.Contains(got, "[DONE]") || !strings.HasSuffix(got, "\n\n") || strings.Count(got, "\n\ndata: {\"error\":{\"message\":\"Try again: the provider's answer ended") != 1 {
+			if strings.Contains(got, "[DONE]") || !strings.HasSuffix(got, "\n\n") || strings.Count(got, "\n\n"+test.frame+"Try again: the provider's answer ended") != 1 {
 				t.Errorf("stream %q", got)
 			}
 		})

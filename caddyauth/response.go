@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/provider"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // mode is what a response does with what is written to it.
@@ -35,7 +36,7 @@ type response struct {
 	http.ResponseWriter
 
 	carried *handoff
-	call    *openai.Call
+	call    *hub.Call
 	rec     *record
 
 	status     int // of the upstream; 0 before its header
@@ -43,11 +44,11 @@ type response struct {
 	begun      bool // the client has the header
 	events     bool // the upstream's answer is a stream of events
 	looked     bool // and its first byte has shown it
-	translator openai.Translator
+	translator hub.Translator
 	scanner    provider.UsageScanner // of an answer that passes
 	body       bytes.Buffer          // of an error, or of what is undecided
-	passage    openai.Passage        // of a stream that passes
-	object     openai.ObjectPassage  // of an object that passes
+	passage    hub.Passage           // of a stream that passes
+	object     hub.ObjectPassage     // of an object that passes
 }
 
 // WriteHeader takes the upstream's status; its header is in Header().
@@ -79,16 +80,16 @@ func isEvents(header http.Header) bool {
 // decide takes more of an answer that is not known to be one.
 func (w *response) decide(p []byte) error {
 	w.body.Write(p)
-	switch openai.ContentOf(w.body.Bytes()) {
-	case openai.Unknown:
+	switch hub.ContentOf(w.body.Bytes()) {
+	case hub.Unknown:
 		if w.body.Len() > maxErrorBody {
 			w.mode = failing
 		}
 		return nil
-	case openai.Other:
+	case hub.Other:
 		w.mode = failing
 		return nil
-	case openai.Events:
+	case hub.Events:
 		w.events = true
 	}
 	w.looked = true
@@ -175,7 +176,7 @@ func (c client) Write(p []byte) (int, error) {
 }
 
 // errorMember is in each message that reports an error in an answer that passes.
-var errorMember = openai.NewNeedle(`"e`, `rror`)
+var errorMember = jsontext.NewNeedle(`"e`, `rror`)
 
 // errorEvent is how the event begins that ends a stream with an error.
 var errorEvent = []byte(`data: {"error":`)
@@ -216,9 +217,9 @@ func (w *response) passOn(p []byte) error {
 // isObject looks at the first byte of what has been called events. Where it is JSON, a translator makes
 // events of it.
 func (w *response) isObject(p []byte) bool {
-	content := openai.ContentOf(p)
-	w.looked = content != openai.Unknown
-	if content != openai.JSON || w.call.Translate == nil {
+	content := hub.ContentOf(p)
+	w.looked = content != hub.Unknown
+	if content != hub.JSON || w.call.Translate == nil {
 		return false
 	}
 	if w.translator = w.call.Translate(client{w}, false); w.translator == nil {
@@ -230,7 +231,7 @@ func (w *response) isObject(p []byte) bool {
 }
 
 // send sends the client what passes, and the error that the provider reports behind it.
-func (w *response) send(p []byte, reported *openai.Error) error {
+func (w *response) send(p []byte, reported *hub.Error) error {
 	if errorMember.In(p) {
 		p = w.carried.mask(p)
 	}
@@ -261,7 +262,7 @@ func (w *response) FlushError() error {
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // close ends the answer once the upstream's has ended. What the client has to be told instead of
-// it is returned as *openai.Error.
+// it is returned as *hub.Error.
 func (w *response) close() error {
 	w.WriteHeader(http.StatusOK) // where nothing has come at all
 	switch w.mode {
@@ -280,10 +281,10 @@ func (w *response) close() error {
 	case translating:
 		return w.told(w.translator.Close())
 	case failing:
-		return w.told(openai.UpstreamError(w.status, w.Header(), w.body.Bytes()))
+		return w.fail()
 	case misconfigured:
 		clear(w.Header()) // of an answer that has nothing to do with the request
-		return &openai.Error{
+		return &hub.Error{
 			Status: http.StatusInternalServerError, Code: "misconfigured", Final: true,
 			Message: "Tell whoever runs this server: its reverse_proxy lacks a line, which the log names.",
 		}
@@ -291,10 +292,29 @@ func (w *response) close() error {
 	return nil
 }
 
+// fail ends an answer that is an error. One in the client's own format passes, because clients go by its
+// wording, unless it is about the operator's credentials.
+func (w *response) fail() error {
+	e := hub.UpstreamError(w.status, w.Header(), w.body.Bytes())
+	if w.call.OwnError == nil || w.status < 400 || e.Code == "upstream_auth_failed" || e.Code == "upstream_misconfigured" {
+		return w.told(e)
+	}
+	body := w.call.OwnError(w.body.Bytes())
+	if body == nil {
+		return w.told(e)
+	}
+	w.rec.refuse(e)
+	body = w.carried.mask(body)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.begin(w.status)
+	_, err := w.ResponseWriter.Write(body)
+	return err
+}
+
 // abort ends the answer after the upstream's was cut off. A stream says so in its last event; an
 // object that has begun can only break off too.
 func (w *response) abort() error {
-	cut := openai.UpstreamBroken("Try again: the provider's answer was cut off.")
+	cut := hub.UpstreamBroken("Try again: the provider's answer was cut off.")
 	switch {
 	case w.mode == translating:
 		return w.told(w.translator.Abort(cut))
@@ -311,8 +331,11 @@ func (w *response) abort() error {
 }
 
 // endStream ends a stream that has passed, with e or what is wrong with it.
-func (w *response) endStream(e *openai.Error) error {
+func (w *response) endStream(e *hub.Error) error {
 	rest, incomplete := w.passage.Close()
+	if w.passage.Failed() {
+		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
+	}
 	if e == nil && incomplete != nil {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
 		e = incomplete
@@ -338,13 +361,13 @@ func (w *response) complete() bool { return w.mode == passing && w.passage.Compl
 // told is err as the client is to be told of it: without the secrets that a provider may have put into it,
 // and without the headers that describe the upstream's body. A stream that has begun ends with it.
 func (w *response) told(err error) error {
-	var e *openai.Error
+	var e *hub.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	if w.begun {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeServerError)
-		_, err := w.ResponseWriter.Write(w.clean(e).AppendFrame(nil))
+		_, err := w.ResponseWriter.Write(w.rec.wire.AppendErrorFrame(nil, w.clean(e)))
 		return err
 	}
 	for _, name := range describing {
@@ -360,7 +383,7 @@ var describing = []string{
 }
 
 // clean is e without the secrets that a provider may have put into it.
-func (w *response) clean(e *openai.Error) *openai.Error {
+func (w *response) clean(e *hub.Error) *hub.Error {
 	clean := *e
 	clean.Message = w.carried.redact(e.Message)
 	return &clean

@@ -48,6 +48,7 @@ func TestHEADHasTheStatusAndTheHeadersOfGET(t *testing.T) {
 	providers["groq"] = `{"models":["` + strings.Repeat(`model","`, 500) + `model"]}`
 	p := start(t, setup{upstream: "127.0.0.1:1", providers: providers})
 	signedIn := http.Header{"Authorization": {"Bearer " + testEmail + ":" + testKey}, "X-Request-Id": {"the-same"}}
+	anthropic := http.Header{"X-Api-Key": {testEmail + ":" + testKey}, "Anthropic-Version": {"2023-06-01"}, "X-Request-Id": {"the-same"}}
 	for name, test := range map[string]struct {
 		path   string
 		header http.Header
@@ -55,6 +56,8 @@ func TestHEADHasTheStatusAndTheHeadersOfGET(t *testing.T) {
 	}{
 		"models":                      {"/v1/models", signedIn, 200},
 		"models without /v1":          {"/models", signedIn, 200},
+		"Anthropic's models":          {"/v1/models?limit=1000", anthropic, 200},
+		"Codex's models":              {"/v1/models?client_version=0.171.0", signedIn, 200},
 		"one model":                   {"/v1/models/openai/gpt-4o-mini", signedIn, 200},
 		"one model without /v1":       {"/models/openai%2Fgpt-4o-mini", signedIn, 200},
 		"a model that is not listed":  {"/v1/models/openai/gpt-9", signedIn, 404},
@@ -102,4 +105,34 @@ func TestAProbeOfTheRootNeedsNoCredentials(t *testing.T) {
 		t.Errorf("GET / has status %d", get.StatusCode)
 	}
 	p.log.waitFor(t, `"outcome":"ok"`)
+}
+
+// TestAWebSocketGets426: Codex then goes on with POST at once, whatever its key is.
+func TestAWebSocketGets426(t *testing.T) {
+	p := start(t, setup{upstream: "127.0.0.1:1"})
+	for _, path := range []string{"/v1/responses", "/responses"} {
+		for _, key := range []string{testKey, "wrong", ""} {
+			header := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-Websocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-Websocket-Version": "13", "Openai-Beta": "responses_websockets=2026-02-06"}
+			if key != "" {
+				header["Authorization"] = "Bearer " + testEmail + ":" + key
+			}
+			res := p.do(request{method: "GET", path: path, header: header})
+			if res.Header.Get("Upgrade") != "HTTP/1.1" || res.Header.Get("Connection") != "Upgrade" || res.Header.Get("X-Should-Retry") != "false" {
+				t.Errorf("headers %v", res.Header)
+			}
+			wantError(t, res, 426, "upgrade_required")
+			wantFields(t, p.logged(res.Header.Get("X-Request-Id")), map[string]string{"outcome": "upgrade_required", "reason": "", "key_lookup": ""})
+		}
+	}
+	for name, test := range map[string]request{
+		"GET without an upgrade": {method: "GET", path: "/v1/responses"},
+		"another upgrade":        {method: "GET", path: "/v1/responses", header: map[string]string{"Upgrade": "h2c", "Connection": "Upgrade"}},
+		"another path":           {method: "GET", path: "/v1/chat/completions", header: map[string]string{"Upgrade": "websocket", "Connection": "Upgrade"}},
+		"another method":         {method: "PUT", path: "/v1/responses", header: map[string]string{"Upgrade": "websocket", "Connection": "Upgrade"}},
+	} {
+		res := p.do(test)
+		if got := res.Header.Get("Upgrade"); got != "" || res.StatusCode != 405 {
+			t.Errorf("%s: status %d, Upgrade %q", name, res.StatusCode, got)
+		}
+	}
 }

@@ -6,7 +6,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // trace puts what is known on the span that Caddy's `tracing` has begun before us, by the semantic
@@ -18,9 +18,9 @@ func (rec *record) trace(ctx context.Context) {
 	}
 	operation := semconv.GenAIOperationNameChat
 	switch rec.endpoint {
-	case openai.Completions:
+	case hub.Completions:
 		operation = semconv.GenAIOperationNameTextCompletion
-	case openai.Embeddings:
+	case hub.Embeddings:
 		operation = semconv.GenAIOperationNameEmbeddings
 	}
 	name := semconv.GenAIProviderNameKey.String(rec.provider)
@@ -35,7 +35,7 @@ func (rec *record) trace(ctx context.Context) {
 		name = semconv.GenAIProviderNameXAI
 	}
 	span.SetAttributes(operation, name, semconv.GenAIRequestModel(rec.model))
-	if rec.usage != (openai.Usage{}) {
+	if rec.usage != (hub.Usage{}) {
 		span.SetAttributes(semconv.GenAIUsageInputTokens(int(rec.usage.Prompt)), semconv.GenAIUsageOutputTokens(int(rec.usage.Completion)))
 	}
 	if rec.outcome != outcomeOK {

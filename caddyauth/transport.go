@@ -95,6 +95,9 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 		}
 	}
 	out["Cf-Aig-Authorization"], out["Cf-Aig-Metadata"] = c.authorization, []string{c.metadata}
+	if c.session != "" {
+		out["Cf-Aig-Session-Id"] = []string{c.session}
+	}
 	out["Accept-Encoding"] = identity
 	for name, values := range c.header {
 		out[name] = values

@@ -15,7 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // handoff is what a request carries from the handler to the transport, in its context: neither in
@@ -32,6 +33,9 @@ type handoff struct {
 	// metadata tells the gateway who the user is. It is no secret, but nobody has to see it before the
 	// transport, and each header costs reverse_proxy more than all that we do with it.
 	metadata string
+
+	// session tells the gateway which requests belong together; "" where the client does not say.
+	session string
 
 	// body is the request's, which nobody needs any more once upstream has answered.
 	body *requestBody
@@ -120,16 +124,16 @@ func harmless(name string) bool {
 }
 
 // proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
-func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *openai.Request, body *requestBody, s *keystore.Settings, rec *record) error {
-	request.User, request.AskUsage = u.email, h.AskUsage
+func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *hub.Request, body *requestBody, s *keystore.Settings, rec *record) error {
+	request.User, request.AskUsage, request.Query = u.email, h.AskUsage, clientQuery(r)
 	var anew rewritten
 	request.Memory = anew.memory
-	call, err := h.providers.For(request.Provider).Call(request)
+	call, err := h.providers.Call(request)
 	if err != nil {
 		return err
 	}
-	if s.Body != nil && (request.Endpoint == openai.Chat || request.Endpoint == openai.Completions) {
-		call.Body = openai.Merge(call.Body, s.Body)
+	if s.Body != nil && (request.Endpoint == hub.Chat || request.Endpoint == hub.Completions) {
+		call.Body = jsontext.Merge(call.Body, s.Body)
 	}
 	body = anew.instead(body, call.Body)
 	query := s.Query
@@ -137,11 +141,16 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		query = maps.Clone(query)
 		query.Del(call.WithoutQuery)
 	}
+	header := s.Header
+	if call.Settings != nil {
+		header = call.Settings(header)
+	}
 	carried := &handoff{
-		header:        s.Header,
+		header:        header,
 		query:         query,
 		authorization: h.settings.authorization,
 		metadata:      metadata(u),
+		session:       rec.session,
 		body:          body,
 		streamed:      request.Stream,
 	}
@@ -151,14 +160,22 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.relay(w, out, next, carried, call, rec)
 }
 
+// clientQuery is the query of a request, which few have.
+func clientQuery(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
+}
+
 // upstreamRequest is r as it leaves, but for what carried holds.
-func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *openai.Call) *http.Request {
+func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.Call) *http.Request {
 	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
 	out.URL = &url.URL{
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
-	out.Header = h.upstreamHeader(r.Header)
+	out.Header = h.upstreamHeader(r.Header, call)
 	out.Trailer = nil
 	out.TransferEncoding = nil
 	out.ContentLength = int64(len(carried.body.content))
@@ -167,7 +184,8 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *opena
 	return out
 }
 
-func (h *Handler) upstreamHeader(client http.Header) http.Header {
+// upstreamHeader is what of the client's headers goes upstream.
+func (h *Handler) upstreamHeader(client http.Header, call *hub.Call) http.Header {
 	header := make(http.Header, 8)
 	for _, name := range passedHeaders {
 		if values, ok := client[name]; ok {
@@ -176,6 +194,18 @@ func (h *Handler) upstreamHeader(client http.Header) http.Header {
 	}
 	for _, name := range h.settings.clientHeaders {
 		if values, ok := client[name]; ok && mayPass(name, h.settings.emailHeader) {
+			header[name] = values
+		}
+	}
+	if call.MayPass != nil {
+		for name, values := range client {
+			if call.MayPass(name) {
+				header[name] = values
+			}
+		}
+	}
+	for name, values := range call.Header {
+		if _, sent := header[name]; !sent {
 			header[name] = values
 		}
 	}
@@ -219,9 +249,9 @@ func mayPass(name, emailHeader string) bool {
 // metadata is the value of cf-aig-metadata: the user first, since the gateway takes five entries
 // and ignores those beyond (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
 func metadata(u user) string {
-	b := openai.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
+	b := jsontext.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
 	for _, entry := range u.Metadata {
-		b = openai.AppendString(append(b, ','), entry.Name)
+		b = jsontext.AppendString(append(b, ','), entry.Name)
 		b = append(append(b, ':'), entry.Value...)
 	}
 	return ascii(string(append(b, '}')))

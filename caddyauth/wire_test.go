@@ -15,7 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // dial opens a connection to the proxy, for what net/http's client would not send.
@@ -107,7 +107,7 @@ func TestARequestCanBeSentAgain(t *testing.T) {
 	h := &Handler{}
 	carried := &handoff{streamed: true, body: newRequestBody(4)}
 	copy(carried.body.content, "body")
-	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &openai.Call{Path: "x"})
+	out := h.upstreamRequest(httptest.NewRequest(http.MethodPost, "/", nil), carried, &hub.Call{Path: "x"})
 	if err := carried.gather(out); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -26,7 +27,7 @@ var models = []struct{ of, name, chat, completion string }{
 }
 
 // short is the call for a short request whose token counts the operator has asked for.
-func short(b *testing.B, providers *Providers, endpoint openai.Endpoint, model string, stream bool) *openai.Call {
+func short(b *testing.B, providers *Providers, endpoint hub.Endpoint, model string, stream bool) *hub.Call {
 	b.Helper()
 	r := read(b, endpoint, fmt.Appendf(nil, `{"model":"%s","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":%t}`, model, stream))
 	r.AskUsage = true
@@ -38,7 +39,7 @@ func short(b *testing.B, providers *Providers, endpoint openai.Endpoint, model s
 }
 
 // read reads a client's request.
-func read(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
+func read(b *testing.B, endpoint hub.Endpoint, body []byte) *hub.Request {
 	b.Helper()
 	r, err := openai.ParseRequest(endpoint, body)
 	if err != nil {
@@ -51,14 +52,14 @@ func read(b *testing.B, endpoint openai.Endpoint, body []byte) *openai.Request {
 }
 
 // requests are bodies of about a size in which a line is repeated, without braces and model.
-var requests = map[openai.Endpoint]func(size int) string{
-	openai.Chat: func(size int) string {
+var requests = map[hub.Endpoint]func(size int) string{
+	hub.Chat: func(size int) string {
 		return `"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true`
 	},
-	openai.Completions: func(size int) string {
+	hub.Completions: func(size int) string {
 		return `"prompt":"` + strings.Repeat(line, size/len(line)) + `","stream":true,"max_tokens":256,"stop":["1","2","3","4","5"]`
 	},
-	openai.Embeddings: func(size int) string { // as many texts as Google takes
+	hub.Embeddings: func(size int) string { // as many texts as Google takes
 		text := `"` + strings.Repeat(line, max(1, size/maxInputs/len(line))) + `"`
 		return `"input":[` + strings.Repeat(text+",", min(maxInputs, size/len(text))-1) + text + `]`
 	},
@@ -88,13 +89,13 @@ func conversation(size int) string {
 }
 
 // names are the endpoints' in the names of benchmarks.
-var names = map[openai.Endpoint]string{openai.Chat: "chat", openai.Completions: "completions", openai.Embeddings: "embeddings"}
+var names = map[hub.Endpoint]string{hub.Chat: "chat", hub.Completions: "completions", hub.Embeddings: "embeddings"}
 
 // BenchmarkRequest is a chat with one long message, a completion of a long prompt, or many texts to embed.
 func BenchmarkRequest(b *testing.B) {
 	providers := New()
 	for _, model := range models {
-		for _, endpoint := range []openai.Endpoint{openai.Chat, openai.Completions, openai.Embeddings} {
+		for _, endpoint := range []hub.Endpoint{hub.Chat, hub.Completions, hub.Embeddings} {
 			for _, size := range []int{4 << 10, 200 << 10} {
 				sent := []byte(`{` + requests[endpoint](size) + `,"model":"` + model.name + `"}`)
 				b.Run("provider="+model.of+"/endpoint="+names[endpoint]+"/size="+strconv.Itoa(size>>10)+"KB", func(b *testing.B) {
@@ -126,7 +127,7 @@ func BenchmarkConversation(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					copy(body, sent) // it is edited in place
-					r := read(b, openai.Chat, body)
+					r := read(b, hub.Chat, body)
 					if _, err := providers.For(r.Provider).Call(r); err != nil {
 						b.Fatal(err)
 					}
@@ -143,9 +144,9 @@ func BenchmarkStream(b *testing.B) {
 	for _, model := range models {
 		for _, test := range []struct {
 			name     string
-			endpoint openai.Endpoint
+			endpoint hub.Endpoint
 			chunk    string
-		}{{"chat", openai.Chat, model.chat}, {"completions", openai.Completions, model.completion}} {
+		}{{"chat", hub.Chat, model.chat}, {"completions", hub.Completions, model.completion}} {
 			b.Run("provider="+model.of+"/endpoint="+test.name, func(b *testing.B) {
 				call := short(b, providers, test.endpoint, model.name, true)
 				event := []byte("data: " + test.chunk + "\n\n")
@@ -163,7 +164,7 @@ func BenchmarkStream(b *testing.B) {
 }
 
 // answer translates pieces of one answer, and ends it.
-func answer(b *testing.B, call *openai.Call, sse bool, pieces ...[]byte) {
+func answer(b *testing.B, call *hub.Call, sse bool, pieces ...[]byte) {
 	translator := call.Translate(io.Discard, sse)
 	for _, piece := range pieces {
 		if _, err := translator.Write(piece); err != nil {
@@ -185,16 +186,16 @@ func BenchmarkAnswer(b *testing.B) {
 	providers := New()
 	for _, test := range []struct {
 		model, of string
-		endpoint  openai.Endpoint
+		endpoint  hub.Endpoint
 		body      string
 	}{
-		{models[0].name, "compat", openai.Completions, openAI},
-		{models[1].name, "workersai", openai.Chat, openAI},
-		{models[1].name, "workersai", openai.Completions, native},
-		{models[2].name, "azureopenai", openai.Completions, openAI},
-		{models[3].name, "googleaistudio", openai.Chat, google},
-		{models[3].name, "googleaistudio", openai.Completions, google},
-		{models[3].name, "googleaistudio", openai.Embeddings, embedding},
+		{models[0].name, "compat", hub.Completions, openAI},
+		{models[1].name, "workersai", hub.Chat, openAI},
+		{models[1].name, "workersai", hub.Completions, native},
+		{models[2].name, "azureopenai", hub.Completions, openAI},
+		{models[3].name, "googleaistudio", hub.Chat, google},
+		{models[3].name, "googleaistudio", hub.Completions, google},
+		{models[3].name, "googleaistudio", hub.Embeddings, embedding},
 	} {
 		b.Run("provider="+test.of+"/endpoint="+names[test.endpoint], func(b *testing.B) {
 			call := short(b, providers, test.endpoint, test.model, false)
@@ -214,7 +215,7 @@ func BenchmarkToolCalls(b *testing.B) {
 	providers := New()
 	for _, calls := range []int{1, 4} {
 		b.Run("provider=googleaistudio/calls="+strconv.Itoa(calls), func(b *testing.B) {
-			call := short(b, providers, openai.Chat, models[3].name, true)
+			call := short(b, providers, hub.Chat, models[3].name, true)
 			frame := []byte(`data: {"candidates": [{"content": {"parts": [` + strings.Repeat(function+",", calls-1) + function + `],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 2048,"candidatesTokenCount": 17,"totalTokenCount": 2065},"responseId": "q3JjafWzHYqk1PIP2pOaiQ0"}` + "\r\n\r\n")
 			b.SetBytes(int64(len(frame)))
 			b.ReportAllocs()

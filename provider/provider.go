@@ -7,22 +7,23 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/azureopenai"
 	"github.com/continue-auth/caddy-continue-auth/provider/compat"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/workersai"
 )
 
 // Provider turns OpenAI's requests into those of one AI provider.
 type Provider interface {
-	// Accepts returns an *openai.Error if the provider has no model of such a name, as far as the
+	// Accepts returns an *hub.Error if the provider has no model of such a name, as far as the
 	// name alone tells.
 	Accepts(model string) error
 
 	// Call returns what goes upstream for r, whose Model is accepted. It may edit r.Body in place.
-	// Its errors are *openai.Error.
-	Call(r *openai.Request) (*openai.Call, error)
+	// Its errors are *hub.Error.
+	Call(r *hub.Request) (*hub.Call, error)
 }
 
 // Providers are the AI providers, with what they remember of their users.
@@ -33,10 +34,27 @@ type Providers struct {
 // New makes the providers, which remember nothing yet.
 func New() *Providers {
 	return &Providers{named: map[string]Provider{
+		"anthropic":        anthropic.Provider{},
 		"workers-ai":       workersai.Provider{},
 		"azure-openai":     azureopenai.Provider{},
 		"google-ai-studio": googleaistudio.Provider{Signatures: googleaistudio.NewSignatures()},
 	}}
+}
+
+// Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place.
+// Its errors are *hub.Error.
+func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
+	only := ""
+	switch r.Endpoint {
+	case hub.Messages, hub.MessageTokens:
+		only = "anthropic"
+	case hub.Gemini, hub.GeminiTokens:
+		only = "google-ai-studio"
+	}
+	if only != "" && r.Provider != only {
+		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
+	}
+	return p.For(r.Provider).Call(r)
 }
 
 // For returns the provider of that name: one that needs more than the gateway's OpenAI-compatible
@@ -55,10 +73,10 @@ func (p *Providers) For(name string) Provider {
 func Split(name string) (provider, model string, err error) {
 	provider, model, ok := strings.Cut(name, "/")
 	if !ok {
-		return "", "", openai.ModelNotFound("Name the model as \"<provider>/<model>\", for example \"workers-ai/@cf/meta/llama-3.1-8b-instruct\".")
+		return "", "", hub.ModelNotFound("Name the model as \"<provider>/<model>\", for example \"workers-ai/@cf/meta/llama-3.1-8b-instruct\".")
 	}
 	if !validProvider(provider) || !validModel(model) {
-		return "", "", openai.ModelNotFound("Check the model's name: it has empty parts or characters that no model has.")
+		return "", "", hub.ModelNotFound("Check the model's name: it has empty parts or characters that no model has.")
 	}
 	return provider, model, nil
 }

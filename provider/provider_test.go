@@ -11,11 +11,12 @@ import (
 
 	"github.com/tidwall/sjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // call is what becomes of a request for name.
-func call(endpoint openai.Endpoint, name, body string) (*openai.Call, error) {
+func call(endpoint hub.Endpoint, name, body string) (*hub.Call, error) {
 	content, err := sjson.Set(body, "model", name)
 	if err != nil {
 		return nil, err
@@ -35,37 +36,37 @@ func call(endpoint openai.Endpoint, name, body string) (*openai.Call, error) {
 }
 
 // bodies are requests without their model.
-var bodies = map[openai.Endpoint]string{
-	openai.Chat:        `{"messages":[{"role":"user","content":"hi"}],"unknown":1.50}`,
-	openai.Completions: `{"prompt":"def add","stop":["a"],"stream":true}`,
-	openai.Responses:   `{"input":"hi"}`,
-	openai.Embeddings:  `{"input":["a","b"]}`,
+var bodies = map[hub.Endpoint]string{
+	hub.Chat:        `{"messages":[{"role":"user","content":"hi"}],"unknown":1.50}`,
+	hub.Completions: `{"prompt":"def add","stop":["a"],"stream":true}`,
+	hub.Responses:   `{"input":"hi"}`,
+	hub.Embeddings:  `{"input":["a","b"]}`,
 }
 
 func TestWhereARequestGoes(t *testing.T) {
 	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 	for _, test := range []struct {
-		endpoint   openai.Endpoint
+		endpoint   hub.Endpoint
 		name, path string
 		model      string // in the body, if it is the client's
 	}{
-		{openai.Chat, llama, "workers-ai/v1/chat/completions", "@cf/meta/llama-3.1-8b-instruct"},
-		{openai.Completions, llama, "workers-ai/@cf/meta/llama-3.1-8b-instruct", ""},
-		{openai.Completions, "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", ""},
-		{openai.Responses, "workers-ai/@cf/openai/gpt-oss-20b", "workers-ai/v1/responses", "@cf/openai/gpt-oss-20b"},
-		{openai.Embeddings, "workers-ai/@cf/baai/bge-m3", "workers-ai/v1/embeddings", "@cf/baai/bge-m3"},
-		{openai.Chat, "azure-openai/your_instance/gpt-4o", "azure-openai/your_instance/gpt-4o/chat/completions", "gpt-4o"},
-		{openai.Completions, "azure-openai/inst/gpt-4o", "azure-openai/inst/gpt-4o/chat/completions", ""},
-		{openai.Responses, "azure-openai/inst/gpt-5", "azure-openai/inst/openai/responses", "gpt-5"},
-		{openai.Embeddings, "azure-openai/inst/emb", "azure-openai/inst/emb/embeddings", "emb"},
-		{openai.Chat, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
-		{openai.Completions, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", ""},
-		{openai.Embeddings, "google-ai-studio/gemini-embedding-001", "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents", ""},
-		{openai.Chat, "groq/llama-3.3-70b", "compat/chat/completions", "groq/llama-3.3-70b"},
-		{openai.Chat, "dynamic/my-route", "compat/chat/completions", "dynamic/my-route"},
-		{openai.Completions, "openai/gpt-4o-mini", "compat/chat/completions", ""},
-		{openai.Responses, "openai/gpt-5", "openai/responses", "gpt-5"},
-		{openai.Embeddings, "openai/text-embedding-3-small", "compat/embeddings", "openai/text-embedding-3-small"},
+		{hub.Chat, llama, "workers-ai/v1/chat/completions", "@cf/meta/llama-3.1-8b-instruct"},
+		{hub.Completions, llama, "workers-ai/@cf/meta/llama-3.1-8b-instruct", ""},
+		{hub.Completions, "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", "workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq", ""},
+		{hub.Responses, "workers-ai/@cf/openai/gpt-oss-20b", "workers-ai/v1/responses", "@cf/openai/gpt-oss-20b"},
+		{hub.Embeddings, "workers-ai/@cf/baai/bge-m3", "workers-ai/v1/embeddings", "@cf/baai/bge-m3"},
+		{hub.Chat, "azure-openai/your_instance/gpt-4o", "azure-openai/your_instance/gpt-4o/chat/completions", "gpt-4o"},
+		{hub.Completions, "azure-openai/inst/gpt-4o", "azure-openai/inst/gpt-4o/chat/completions", ""},
+		{hub.Responses, "azure-openai/inst/gpt-5", "azure-openai/inst/openai/responses", "gpt-5"},
+		{hub.Embeddings, "azure-openai/inst/emb", "azure-openai/inst/emb/embeddings", "emb"},
+		{hub.Chat, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		{hub.Completions, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", ""},
+		{hub.Embeddings, "google-ai-studio/gemini-embedding-001", "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents", ""},
+		{hub.Chat, "groq/llama-3.3-70b", "compat/chat/completions", "groq/llama-3.3-70b"},
+		{hub.Chat, "dynamic/my-route", "compat/chat/completions", "dynamic/my-route"},
+		{hub.Completions, "openai/gpt-4o-mini", "compat/chat/completions", ""},
+		{hub.Responses, "openai/gpt-5", "openai/responses", "gpt-5"},
+		{hub.Embeddings, "openai/text-embedding-3-small", "compat/embeddings", "openai/text-embedding-3-small"},
 	} {
 		got, err := call(test.endpoint, test.name, bodies[test.endpoint])
 		if err != nil {
@@ -95,22 +96,22 @@ func TestNamesMayBeLong(t *testing.T) {
 
 func TestModelsThatHaveNoPlace(t *testing.T) {
 	for _, test := range []struct {
-		endpoint openai.Endpoint
+		endpoint hub.Endpoint
 		name     string
 	}{
-		{openai.Chat, "gpt-5-mini"}, {openai.Chat, ""}, {openai.Chat, "/"}, {openai.Chat, "openai/"}, {openai.Chat, "/x"},
-		{openai.Chat, "openai//x"}, {openai.Chat, "openai/x/"}, {openai.Chat, "openai/.."}, {openai.Chat, "openai/a/../b"}, {openai.Chat, "openai/a..b"},
-		{openai.Chat, "openai/."}, {openai.Chat, "openai/x?y"}, {openai.Chat, "openai/x#y"}, {openai.Chat, "openai/x%2e"}, {openai.Chat, `openai/x\y`},
-		{openai.Chat, "openai/x\ny"}, {openai.Chat, "openai/x y"}, {openai.Chat, "openai/x\u0085"}, {openai.Chat, "openai/x\u2028"}, {openai.Chat, "openai/\u202ex"},
-		{openai.Chat, "OpenAI/x"}, {openai.Chat, "open ai/x"}, {openai.Chat, "../x"}, {openai.Chat, "./x"}, {openai.Chat, "openai/" + strings.Repeat("x", 513)},
-		{openai.Chat, strings.Repeat("x", 65) + "/x"}, {openai.Chat, strings.Repeat("x", 20<<20) + "/x"},
-		{openai.Chat, "workers-ai/llama"}, {openai.Chat, "workers-ai/@cf"}, {openai.Chat, "workers-ai/v1/chat"},
-		{openai.Chat, "azure-openai/inst"}, {openai.Chat, "azure-openai/a/b/c"}, {openai.Chat, "azure-openai/evil.com/x"}, {openai.Chat, "azure-openai/a@b/x"}, {openai.Chat, "azure-openai/a:1/x"},
-		{openai.Chat, "google-ai-studio/a/b"}, {openai.Chat, "google-ai-studio/gemini:countTokens"},
-		{openai.Responses, "google-ai-studio/gemini-2.5-flash"}, {openai.Responses, "groq/llama"},
+		{hub.Chat, "gpt-5-mini"}, {hub.Chat, ""}, {hub.Chat, "/"}, {hub.Chat, "openai/"}, {hub.Chat, "/x"},
+		{hub.Chat, "openai//x"}, {hub.Chat, "openai/x/"}, {hub.Chat, "openai/.."}, {hub.Chat, "openai/a/../b"}, {hub.Chat, "openai/a..b"},
+		{hub.Chat, "openai/."}, {hub.Chat, "openai/x?y"}, {hub.Chat, "openai/x#y"}, {hub.Chat, "openai/x%2e"}, {hub.Chat, `openai/x\y`},
+		{hub.Chat, "openai/x\ny"}, {hub.Chat, "openai/x y"}, {hub.Chat, "openai/x\u0085"}, {hub.Chat, "openai/x\u2028"}, {hub.Chat, "openai/\u202ex"},
+		{hub.Chat, "OpenAI/x"}, {hub.Chat, "open ai/x"}, {hub.Chat, "../x"}, {hub.Chat, "./x"}, {hub.Chat, "openai/" + strings.Repeat("x", 513)},
+		{hub.Chat, strings.Repeat("x", 65) + "/x"}, {hub.Chat, strings.Repeat("x", 20<<20) + "/x"},
+		{hub.Chat, "workers-ai/llama"}, {hub.Chat, "workers-ai/@cf"}, {hub.Chat, "workers-ai/v1/chat"},
+		{hub.Chat, "azure-openai/inst"}, {hub.Chat, "azure-openai/a/b/c"}, {hub.Chat, "azure-openai/evil.com/x"}, {hub.Chat, "azure-openai/a@b/x"}, {hub.Chat, "azure-openai/a:1/x"},
+		{hub.Chat, "google-ai-studio/a/b"}, {hub.Chat, "google-ai-studio/gemini:countTokens"},
+		{hub.Responses, "google-ai-studio/gemini-2.5-flash"}, {hub.Responses, "groq/llama"},
 	} {
 		_, err := call(test.endpoint, test.name, bodies[test.endpoint])
-		var e *openai.Error
+		var e *hub.Error
 		if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || !e.Final {
 			t.Errorf("%.100q: error %+v, want 404 model_not_found", test.name, err)
 		}
@@ -123,7 +124,7 @@ func FuzzModelToURL(f *testing.F) {
 		f.Add(name, uint8(0))
 	}
 	f.Fuzz(func(t *testing.T, name string, endpoint uint8) {
-		got, err := call(openai.Endpoint(endpoint%4), name, bodies[openai.Endpoint(endpoint%4)])
+		got, err := call(hub.Endpoint(endpoint%4), name, bodies[hub.Endpoint(endpoint%4)])
 		if err != nil {
 			return
 		}
@@ -136,7 +137,7 @@ func FuzzModelToURL(f *testing.F) {
 		first := map[string]string{"workers-ai": "workers-ai", "azure-openai": "azure-openai", "google-ai-studio": "google-ai-studio"}[provider]
 		if first == "" {
 			first = "compat"
-			if endpoint%4 == uint8(openai.Responses) {
+			if endpoint%4 == uint8(hub.Responses) {
 				first = "openai"
 			}
 		}
@@ -161,7 +162,7 @@ func FuzzCall(f *testing.F) {
 	}
 	providers := New()
 	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
-		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
+		r, err := openai.ParseRequest(hub.Endpoint(endpoint%4), body)
 		if err != nil {
 			return
 		}
@@ -170,7 +171,7 @@ func FuzzCall(f *testing.F) {
 		}
 		r.AskUsage = true
 		sent, err := providers.For(r.Provider).Call(r)
-		var e *openai.Error
+		var e *hub.Error
 		if err != nil {
 			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 || e.Message == "" {
 				t.Fatalf("error %#v", err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // TestTextInIsTextOut: whatever a model writes, in whatever pieces it comes, is what the client
@@ -19,16 +19,16 @@ func TestTextInIsTextOut(t *testing.T) {
 	chunk := `data: {"id":"x","choices":[{"index":0,"delta":{"content":%s}}]}` + "\n\n"
 	for name, test := range map[string]struct {
 		model      string
-		endpoint   openai.Endpoint
+		endpoint   hub.Endpoint
 		frame, end string
 	}{
-		"a chat of Workers AI's":                {"workers-ai/@cf/a/b", openai.Chat, chunk, "data: [DONE]\n\n"},
-		"a native chat of Workers AI's":         {"workers-ai/@cf/a/b", openai.Chat, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
-		"a completion of Workers AI's":          {"workers-ai/@cf/a/b", openai.Completions, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
-		"a completion of Azure's":               {"azure-openai/a/b", openai.Completions, chunk, "data: [DONE]\n\n"},
-		"a chat of Groq's with words left over": {"groq/a", openai.Chat, chunk, "data: [DONE]\n\n"},
-		"a chat of Gemini's":                    {"google-ai-studio/gemini-x", openai.Chat, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
-		"a completion of Gemini's":              {"google-ai-studio/gemini-x", openai.Completions, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a chat of Workers AI's":                {"workers-ai/@cf/a/b", hub.Chat, chunk, "data: [DONE]\n\n"},
+		"a native chat of Workers AI's":         {"workers-ai/@cf/a/b", hub.Chat, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
+		"a completion of Workers AI's":          {"workers-ai/@cf/a/b", hub.Completions, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
+		"a completion of Azure's":               {"azure-openai/a/b", hub.Completions, chunk, "data: [DONE]\n\n"},
+		"a chat of Groq's with words left over": {"groq/a", hub.Chat, chunk, "data: [DONE]\n\n"},
+		"a chat of Gemini's":                    {"google-ai-studio/gemini-x", hub.Chat, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a completion of Gemini's":              {"google-ai-studio/gemini-x", hub.Completions, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -72,7 +72,7 @@ func randomText(random *rand.Rand) string {
 }
 
 // textOf translates a stream, torn anywhere, and returns the text that a client reads.
-func textOf(t *testing.T, made *openai.Call, stream string, random *rand.Rand) string {
+func textOf(t *testing.T, made *hub.Call, stream string, random *rand.Rand) string {
 	t.Helper()
 	var out bytes.Buffer
 	translator := made.Translate(&out, true)

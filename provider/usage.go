@@ -5,17 +5,23 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // UsageScanner finds the token counts in a provider's answer as it passes, of whatever shape: one
-// object or events, OpenAI's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
+// object or events, OpenAI's or Anthropic's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
 // fails. Of several counts, as in streams that count on every chunk, the last is the one.
 //
 // It looks for the name alone, without regard to depth: within text, whose quotes are escaped, it
 // cannot stand, and what the model makes up as arguments of a call comes before the counts.
 type UsageScanner struct {
+	// Messages says that the answer is one of Anthropic's.
+	Messages bool
+
 	state   scanState
 	matched int  // of usageKey, or of what follows it in Gemini's name
 	before  byte // the last byte of what has passed
@@ -25,6 +31,7 @@ type UsageScanner struct {
 	escaped bool
 
 	found, last []byte
+	anthropic   anthropic.Usage
 }
 
 type scanState int
@@ -39,7 +46,7 @@ const (
 
 var (
 	usageKey    = []byte(`"usage`)
-	usageNeedle = openai.NewNeedle(`"`, `usage`)
+	usageNeedle = jsontext.NewNeedle(`"`, `usage`)
 	geminiEnd   = []byte(`Metadata`)
 )
 
@@ -171,23 +178,29 @@ func (s *UsageScanner) seekOn(before byte) {
 	s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, before
 }
 
-// keep takes an object that counts something: some streams end with zeros.
+// keep takes an object that counts something: some streams end with zeros. Anthropic's objects complete
+// each other; of all others the last one counts.
 func (s *UsageScanner) keep(found []byte) {
 	s.found = found
-	if bytes.ContainsAny(found, "123456789") && bytes.Contains(found, []byte("oken")) {
+	switch {
+	case !bytes.ContainsAny(found, "123456789") || !bytes.Contains(found, []byte("oken")):
+	case s.Messages:
+		s.anthropic.Read(found)
+	default:
 		s.found, s.last = s.last, s.found
 	}
 }
 
 // Usage returns what has been counted so far; ok is false where nothing has.
-func (s *UsageScanner) Usage() (u openai.Usage, ok bool) {
-	if len(s.last) == 0 {
-		return openai.Usage{}, false
-	}
-	if bytes.Contains(s.last, []byte(`TokenCount"`)) {
+func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
+	switch {
+	case s.Messages:
+		u = s.anthropic.Counts()
+	case len(s.last) == 0:
+	case bytes.Contains(s.last, []byte(`TokenCount"`)):
 		u = googleaistudio.ParseUsage(s.last)
-	} else {
+	default:
 		u = openai.ParseUsage(gjson.ParseBytes(s.last))
 	}
-	return u, u != (openai.Usage{})
+	return u, u != hub.Usage{}
 }

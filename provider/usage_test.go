@@ -6,50 +6,51 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // answers are providers' answers, and what they count.
 var answers = map[string]struct {
 	answer string
-	want   openai.Usage
+	want   hub.Usage
 }{
 	"a chat": {
 		`{"id":"x","choices":[{"message":{"content":"{\"usage\":{\"prompt_tokens\":9}}"}}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":2}}}`,
-		openai.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
+		hub.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
 	},
 	"a stream": {
 		"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}\n\ndata: [DONE]\n\n",
-		openai.Usage{Prompt: 5, Completion: 7},
+		hub.Usage{Prompt: 5, Completion: 7},
 	},
 	"a stream that counts on every chunk and ends with zeros": {
 		"data: {\"response\":\"a\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\ndata: {\"response\":\"b\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\ndata: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n",
-		openai.Usage{Prompt: 5, Completion: 2},
+		hub.Usage{Prompt: 5, Completion: 2},
 	},
 	"Gemini": {
 		"data: {\"candidates\": [],\n\"usageMetadata\" : {\n\"promptTokenCount\": 5, \"candidatesTokenCount\": 7, \"thoughtsTokenCount\": 2, \"totalTokenCount\": 14, \"cachedContentTokenCount\": 3, \"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":5}]},\"modelVersion\":\"x\"}",
-		openai.Usage{Prompt: 5, Completion: 9, Total: 14, Cached: 3, Reasoning: 2},
+		hub.Usage{Prompt: 5, Completion: 9, Total: 14, Cached: 3, Reasoning: 2},
 	},
 	"a response": {
 		`data: {"type":"response.created","response":{"usage":null}}` + "\n\n" +
 			`data: {"type":"response.completed","response":{"tools":[{"parameters":{"properties":{"usage":{"type":"object","tokens":1}}}}],"usage":{"input_tokens":5,"input_tokens_details":{"cached_tokens":3},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":12},"user":null}}`,
-		openai.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
+		hub.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
 	},
-	"embeddings":                              {`{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5,"total_tokens":5}}`, openai.Usage{Prompt: 5, Total: 5}},
-	"Cloudflare's envelope":                   {`{"result":{"response":"x","usage":{"prompt_tokens":5,"completion_tokens":7}},"success":true}`, openai.Usage{Prompt: 5, Completion: 7}},
-	"a backslash before a name":               {`{"x":"\\","usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
-	"text that quotes one":                    {`{"content":"a \"usage\":{\"prompt_tokens\":5} \\\"usage\":{tokens:5}"}`, openai.Usage{}},
-	"arguments that pretend, before the true": {`{"arguments":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
-	"a longer name":                           {`{"usages":{"prompt_tokens":5},"usageMeta":{"prompt_tokens":5},"usageMetadataX":{"prompt_tokens":5}}`, openai.Usage{}},
-	"a value that is no object":               {`{"usage":5,"usage":"{","usage":[{"prompt_tokens":5}]}`, openai.Usage{}},
-	"an object without end":                   {`{"usage":{"prompt_tokens":5`, openai.Usage{}},
-	"an object that is too large":             {`{"usage":{"tokens":"` + strings.Repeat("9", maxUsage) + `"}} {"usage":{"prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
-	"braces within text":                      {`{"usage":{"tier":"}\"}","prompt_tokens":5}}`, openai.Usage{Prompt: 5}},
-	"the name begun anew within itself":       {`"us"usa"usag"usage":{"prompt_tokens":5}`, openai.Usage{Prompt: 5}},
-	"nothing":                                 {``, openai.Usage{}},
+	"embeddings":                              {`{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5,"total_tokens":5}}`, hub.Usage{Prompt: 5, Total: 5}},
+	"Cloudflare's envelope":                   {`{"result":{"response":"x","usage":{"prompt_tokens":5,"completion_tokens":7}},"success":true}`, hub.Usage{Prompt: 5, Completion: 7}},
+	"a backslash before a name":               {`{"x":"\\","usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"text that quotes one":                    {`{"content":"a \"usage\":{\"prompt_tokens\":5} \\\"usage\":{tokens:5}"}`, hub.Usage{}},
+	"arguments that pretend, before the true": {`{"arguments":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"a longer name":                           {`{"usages":{"prompt_tokens":5},"usageMeta":{"prompt_tokens":5},"usageMetadataX":{"prompt_tokens":5}}`, hub.Usage{}},
+	"a value that is no object":               {`{"usage":5,"usage":"{","usage":[{"prompt_tokens":5}]}`, hub.Usage{}},
+	"an object without end":                   {`{"usage":{"prompt_tokens":5`, hub.Usage{}},
+	"an object that is too large":             {`{"usage":{"tokens":"` + strings.Repeat("9", maxUsage) + `"}} {"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"braces within text":                      {`{"usage":{"tier":"}\"}","prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"the name begun anew within itself":       {`"us"usa"usag"usage":{"prompt_tokens":5}`, hub.Usage{Prompt: 5}},
+	"nothing":                                 {``, hub.Usage{}},
 }
 
-func scan(pieces ...string) openai.Usage {
+func scan(pieces ...string) hub.Usage {
 	var s UsageScanner
 	for _, piece := range pieces {
 		s.Write([]byte(piece))
@@ -99,40 +100,40 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 	)
 	chat, text := `"messages":[{"role":"user","content":"x"}]`, `"prompt":"x"`
 	for name, test := range map[string]struct {
-		endpoint openai.Endpoint
+		endpoint hub.Endpoint
 		members  string
 		model    string
 		messages []string
 	}{
-		"Gemini, the last of several":         {openai.Chat, chat, "google-ai-studio/m", []string{gemini, longer}},
-		"Gemini, none at the end":             {openai.Chat, chat, "google-ai-studio/m", []string{longer, `{"candidates":[{"finishReason":"STOP"}]}`}},
-		"Gemini, zeros at the end":            {openai.Chat, chat, "google-ai-studio/m", []string{longer, `{"usageMetadata":{"promptTokenCount":0}}`}},
-		"Gemini, none at all":                 {openai.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"STOP"}]}`}},
-		"Gemini, nothing but zeros":           {openai.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
-		"Gemini, a prompt that was refused":   {openai.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
-		"Gemini, an error behind some":        {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
-		"Gemini, a call that makes no sense":  {openai.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":40}}`}},
-		"Gemini, an error that counts":        {openai.Chat, chat, "google-ai-studio/m", []string{`{"error":{"code":503},"usageMetadata":{"promptTokenCount":900}}`}},
-		"Gemini, a stream that breaks off":    {openai.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
-		"Gemini, a completion":                {openai.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
-		"Workers AI, on every chunk":          {openai.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
-		"Workers AI, in the API's envelope":   {openai.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
-		"Workers AI, a chat":                  {openai.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
-		"OpenAI, a completion made of a chat": {openai.Completions, text, "openai/m", []string{chunk, counts}},
-		"OpenAI, an error that counts":        {openai.Completions, text, "openai/m", []string{chunk, `{"error":{"message":"x"},"usage":{"prompt_tokens":5}}`}},
-		"OpenAI, behind a stop word of ours":  {openai.Completions, text + `,"stop":["1","2","3","4","a"]`, "openai/m", []string{chunk, counts}},
-		"Groq, beside what is asked for":      {openai.Completions, text, "groq/m", []string{chunk, `{"choices":[],"x_groq":{"id":"x","usage":{"prompt_tokens":23,"completion_tokens":19}}}`}},
-		"OpenAI, none at all":                 {openai.Completions, text, "openai/m", []string{none}},
-		"OpenAI, counts taken out again":      {openai.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
-		"OpenAI, a response for a stream":     {openai.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
-		"Gemini, which counts no embeddings":  {openai.Embeddings, `"input":"x"`, "google-ai-studio/m", []string{`{"embedding":{"values":[1]}}`}},
+		"Gemini, the last of several":         {hub.Chat, chat, "google-ai-studio/m", []string{gemini, longer}},
+		"Gemini, none at the end":             {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, zeros at the end":            {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, none at all":                 {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, nothing but zeros":           {hub.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, a prompt that was refused":   {hub.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
+		"Gemini, an error behind some":        {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
+		"Gemini, a call that makes no sense":  {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":40}}`}},
+		"Gemini, an error that counts":        {hub.Chat, chat, "google-ai-studio/m", []string{`{"error":{"code":503},"usageMetadata":{"promptTokenCount":900}}`}},
+		"Gemini, a stream that breaks off":    {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
+		"Gemini, a completion":                {hub.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
+		"Workers AI, on every chunk":          {hub.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
+		"Workers AI, in the API's envelope":   {hub.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
+		"Workers AI, a chat":                  {hub.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
+		"OpenAI, a completion made of a chat": {hub.Completions, text, "openai/m", []string{chunk, counts}},
+		"OpenAI, an error that counts":        {hub.Completions, text, "openai/m", []string{chunk, `{"error":{"message":"x"},"usage":{"prompt_tokens":5}}`}},
+		"OpenAI, behind a stop word of ours":  {hub.Completions, text + `,"stop":["1","2","3","4","a"]`, "openai/m", []string{chunk, counts}},
+		"Groq, beside what is asked for":      {hub.Completions, text, "groq/m", []string{chunk, `{"choices":[],"x_groq":{"id":"x","usage":{"prompt_tokens":23,"completion_tokens":19}}}`}},
+		"OpenAI, none at all":                 {hub.Completions, text, "openai/m", []string{none}},
+		"OpenAI, counts taken out again":      {hub.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
+		"OpenAI, a response for a stream":     {hub.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
+		"Gemini, which counts no embeddings":  {hub.Embeddings, `"input":"x"`, "google-ai-studio/m", []string{`{"embedding":{"values":[1]}}`}},
 	} {
 		for _, sse := range []bool{true, false} {
-			if sse && (test.endpoint == openai.Responses || test.endpoint == openai.Embeddings) || !sse && len(test.messages) > 1 {
+			if sse && (test.endpoint == hub.Responses || test.endpoint == hub.Embeddings) || !sse && len(test.messages) > 1 {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, events: %t", name, sse), func(t *testing.T) {
-				r, err := openai.ParseRequest(test.endpoint, fmt.Appendf(nil, `{"model":"%s","stream":%t,%s}`, test.model, test.endpoint != openai.Embeddings, test.members))
+				r, err := openai.ParseRequest(test.endpoint, fmt.Appendf(nil, `{"model":"%s","stream":%t,%s}`, test.model, test.endpoint != hub.Embeddings, test.members))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -5,6 +5,7 @@ package azureopenai
 import (
 	"strings"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -18,46 +19,46 @@ type Provider struct{}
 func (Provider) Accepts(model string) error {
 	instance, deployment, _ := strings.Cut(model, "/")
 	if !consistsOf(instance, "-_") || !consistsOf(deployment, "-_.") {
-		return openai.ModelNotFound("Name the model as \"azure-openai/<instance>/<deployment>\".")
+		return hub.ModelNotFound("Name the model as \"azure-openai/<instance>/<deployment>\".")
 	}
 	return nil
 }
 
 // Call returns the request for r.
-func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	instance, deployment, _ := strings.Cut(r.Model, "/")
 	base := "azure-openai/" + instance + "/"
 	switch r.Endpoint {
-	case openai.Completions:
+	case hub.Completions:
 		r.AskForUsage()
 		return completion(r, base, deployment)
-	case openai.Responses:
+	case hub.Responses:
 		r.SetModel(deployment)
-		return &openai.Call{Path: base + "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
-	case openai.Embeddings:
+		return &hub.Call{Path: base + "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
+	case hub.Embeddings:
 		r.SetModel(deployment)
-		return &openai.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
-	default: // openai.Chat
+		return &hub.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
+	default: // hub.Chat
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {
 			return nil, err
 		}
 		r.SetModel(deployment)
-		return &openai.Call{Path: base + deployment + "/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
+		return &hub.Call{Path: base + deployment + "/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
 	}
 }
 
 // completion asks for a text completion as a chat, which is all that newer models take.
-func completion(r *openai.Request, base, deployment string) (*openai.Call, error) {
+func completion(r *hub.Request, base, deployment string) (*hub.Call, error) {
 	body, rest, err := r.ChatFromCompletion(deployment, stopWords)
 	if err != nil {
 		return nil, err
 	}
-	return &openai.Call{
+	return &hub.Call{
 		Path:      base + deployment + "/chat/completions",
 		Body:      body,
-		Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
+		Translate: hub.Translate(r.Form(rest), openai.DecodeChat),
 	}, nil
 }
 

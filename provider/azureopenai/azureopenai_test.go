@@ -4,10 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-func callFor(t *testing.T, endpoint openai.Endpoint, members string) (*openai.Call, error) {
+func callFor(t *testing.T, endpoint hub.Endpoint, members string) (*hub.Call, error) {
 	t.Helper()
 	const model = "azure-openai/inst/dep"
 	r, err := openai.ParseRequest(endpoint, []byte(`{"model":"`+model+`",`+members+`}`))
@@ -20,15 +21,15 @@ func callFor(t *testing.T, endpoint openai.Endpoint, members string) (*openai.Ca
 
 func TestBodies(t *testing.T) {
 	for name, test := range map[string]struct {
-		endpoint      openai.Endpoint
+		endpoint      hub.Endpoint
 		members, want string
 	}{
-		"a chat":                      {openai.Chat, `"messages": [ ],"x":1.50`, `"messages": [ ],"x":1.50`},
-		"a chat with many stop words": {openai.Chat, `"x":1.50,"stop":["1","2","3","4","5"]`, `"x":1.50,"stop":["1","2","3","4"]`},
-		"a response":                  {openai.Responses, `"input":"x"`, `"input":"x"`},
-		"embeddings":                  {openai.Embeddings, `"input":"x"`, `"input":"x"`},
-		"a text completion":           {openai.Completions, `"prompt":"x","temperature":0.01`, `"messages":[{"role":"user","content":"x"}],"temperature":0.01`},
-		"one for a reasoning model":   {openai.Completions, `"prompt":"x","temperature":0.01,"stop":["1"],"max_completion_tokens":9`, `"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9`},
+		"a chat":                      {hub.Chat, `"messages": [ ],"x":1.50`, `"messages": [ ],"x":1.50`},
+		"a chat with many stop words": {hub.Chat, `"x":1.50,"stop":["1","2","3","4","5"]`, `"x":1.50,"stop":["1","2","3","4"]`},
+		"a response":                  {hub.Responses, `"input":"x"`, `"input":"x"`},
+		"embeddings":                  {hub.Embeddings, `"input":"x"`, `"input":"x"`},
+		"a text completion":           {hub.Completions, `"prompt":"x","temperature":0.01`, `"messages":[{"role":"user","content":"x"}],"temperature":0.01`},
+		"one for a reasoning model":   {hub.Completions, `"prompt":"x","temperature":0.01,"stop":["1"],"max_completion_tokens":9`, `"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call, err := callFor(t, test.endpoint, test.members)
@@ -44,11 +45,11 @@ func TestBodies(t *testing.T) {
 
 func TestRequestsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		endpoint openai.Endpoint
+		endpoint hub.Endpoint
 		members  string
 	}{
-		"stop words that are none": {openai.Chat, `"stop":7`},
-		"a prompt that is none":    {openai.Completions, `"prompt":{}`},
+		"stop words that are none": {hub.Chat, `"stop":7`},
+		"a prompt that is none":    {hub.Completions, `"prompt":{}`},
 	} {
 		if call, err := callFor(t, test.endpoint, test.members); err == nil {
 			t.Errorf("%s: sent %s", name, call.Body)

@@ -4,6 +4,7 @@
 package compat
 
 import (
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -17,33 +18,33 @@ type Provider struct{}
 func (Provider) Accepts(string) error { return nil }
 
 // Call returns the request for r.
-func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	switch r.Endpoint {
-	case openai.Chat:
+	case hub.Chat:
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {
 			return nil, err
 		}
-		return &openai.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
-	case openai.Completions:
+		return &hub.Call{Path: "compat/chat/completions", Body: r.Body, Translate: openai.TranslateOdd(r.Form(rest))}, nil
+	case hub.Completions:
 		r.AskForUsage()
-		body, rest, err := r.ChatFromCompletion(r.Name, stopWords)
+		body, rest, err := r.ChatFromCompletion(r.Provider+"/"+r.Model, stopWords)
 		if err != nil {
 			return nil, err
 		}
-		return &openai.Call{
+		return &hub.Call{
 			Path:      "compat/chat/completions",
 			Body:      body,
-			Translate: openai.Translate(r.Form(rest), openai.DecodeChat),
+			Translate: hub.Translate(r.Form(rest), openai.DecodeChat),
 		}, nil
-	case openai.Responses:
+	case hub.Responses:
 		if r.Provider != "openai" {
-			return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
+			return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
 		}
 		r.SetModel(r.Model)
-		return &openai.Call{Path: "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
-	default: // openai.Embeddings
-		return &openai.Call{Path: "compat/embeddings", Body: r.Body}, nil
+		return &hub.Call{Path: "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
+	default: // hub.Embeddings
+		return &hub.Call{Path: "compat/embeddings", Body: r.Body}, nil
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-func callFor(t *testing.T, endpoint openai.Endpoint, model, members string) (*openai.Call, error) {
+func callFor(t *testing.T, endpoint hub.Endpoint, model, members string) (*hub.Call, error) {
 	t.Helper()
 	r, err := openai.ParseRequest(endpoint, []byte(`{"model":"`+model+`",`+members+`}`))
 	if err != nil {
@@ -21,15 +22,15 @@ func callFor(t *testing.T, endpoint openai.Endpoint, model, members string) (*op
 
 func TestBodies(t *testing.T) {
 	for name, test := range map[string]struct {
-		endpoint            openai.Endpoint
+		endpoint            hub.Endpoint
 		model, members      string
 		wantModel, wantRest string
 	}{
-		"a chat":                      {openai.Chat, "groq/llama", `"messages": [ ],"x":1.50`, "groq/llama", `,"messages": [ ],"x":1.50`},
-		"a chat with many stop words": {openai.Chat, "groq/llama", `"stop":["1","2","3","4","5"],"x":1.50`, "groq/llama", `,"stop":["1","2","3","4"],"x":1.50`},
-		"a response of OpenAI's":      {openai.Responses, "openai/gpt-5", `"input":"x"`, "gpt-5", `,"input":"x"`},
-		"embeddings":                  {openai.Embeddings, "openai/e", `"input":"x"`, "openai/e", `,"input":"x"`},
-		"a text completion":           {openai.Completions, "openai/gpt-4o-mini", `"prompt":"x","stop":["1","2","3","4","5"],"max_tokens":5`, "openai/gpt-4o-mini", `,"messages":[{"role":"user","content":"x"}],"stop":["1","2","3","4"],"max_tokens":5`},
+		"a chat":                      {hub.Chat, "groq/llama", `"messages": [ ],"x":1.50`, "groq/llama", `,"messages": [ ],"x":1.50`},
+		"a chat with many stop words": {hub.Chat, "groq/llama", `"stop":["1","2","3","4","5"],"x":1.50`, "groq/llama", `,"stop":["1","2","3","4"],"x":1.50`},
+		"a response of OpenAI's":      {hub.Responses, "openai/gpt-5", `"input":"x"`, "gpt-5", `,"input":"x"`},
+		"embeddings":                  {hub.Embeddings, "openai/e", `"input":"x"`, "openai/e", `,"input":"x"`},
+		"a text completion":           {hub.Completions, "openai/gpt-4o-mini", `"prompt":"x","stop":["1","2","3","4","5"],"max_tokens":5`, "openai/gpt-4o-mini", `,"messages":[{"role":"user","content":"x"}],"stop":["1","2","3","4"],"max_tokens":5`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call, err := callFor(t, test.endpoint, test.model, test.members)
@@ -45,14 +46,14 @@ func TestBodies(t *testing.T) {
 
 func TestRequestsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		endpoint       openai.Endpoint
+		endpoint       hub.Endpoint
 		model, members string
 	}{
-		"stop words that are none":    {openai.Chat, "groq/llama", `"stop":{}`},
-		"a prompt that is none":       {openai.Completions, "groq/llama", `"prompt":[1]`},
-		"responses of another's":      {openai.Responses, "groq/llama", `"input":"x"`},
-		"a suffix that is no string":  {openai.Completions, "groq/llama", `"prompt":"x","suffix":1`},
-		"stop words without a string": {openai.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
+		"stop words that are none":    {hub.Chat, "groq/llama", `"stop":{}`},
+		"a prompt that is none":       {hub.Completions, "groq/llama", `"prompt":[1]`},
+		"responses of another's":      {hub.Responses, "groq/llama", `"input":"x"`},
+		"a suffix that is no string":  {hub.Completions, "groq/llama", `"prompt":"x","suffix":1`},
+		"stop words without a string": {hub.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
 	} {
 		if call, err := callFor(t, test.endpoint, test.model, test.members); err == nil {
 			t.Errorf("%s: sent %s", name, call.Body)
@@ -61,7 +62,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 }
 
 func TestATextCompletionComesBackAsOne(t *testing.T) {
-	call, err := callFor(t, openai.Completions, "openai/gpt-4o-mini", `"prompt":"x","stream":true,"stop":["1","2","3","4","END"]`)
+	call, err := callFor(t, hub.Completions, "openai/gpt-4o-mini", `"prompt":"x","stream":true,"stop":["1","2","3","4","END"]`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // alwaysAllowed are the headers that every request may have.
 var alwaysAllowed = []string{
 	"Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent", "Connection",
-	"Cf-Aig-Authorization", "Cf-Aig-Metadata",
+	"Cf-Aig-Authorization", "Cf-Aig-Metadata", "Cf-Aig-Session-Id",
 }
 
 // credentials are the headers of which the client's own must not arrive, since a provider's
@@ -27,11 +28,18 @@ var forbidden = []string{"Cookie", "Forwarded", "Proxy-Authorization", "True-Cli
 // cacheHeaders are the gateway's own headers that an operator may let clients send.
 var cacheHeaders = []string{"Cf-Aig-Cache-Key", "Cf-Aig-Cache-Ttl", "Cf-Aig-Skip-Cache"}
 
+// sessionForm is a hash of 16 to 32 bytes in hexadecimal, or of 16 or 32 bytes in base64url. A client's own id
+// of its session must not arrive as it is: another user could send the same. It is mostly a UUID.
+var sessionForm = regexp.MustCompile(`^([0-9a-f]{32,64}|[0-9A-Za-z_-]{22}|[0-9A-Za-z_-]{43})$`)
+
 // complaints is what no correct client of the gateway would send.
 func (c *call) complaints() []string {
 	found := c.pathComplaints()
 	found = append(found, c.headerComplaints()...)
 	found = append(found, metadataComplaints(c.request.Header["Cf-Aig-Metadata"])...)
+	if values := c.request.Header["Cf-Aig-Session-Id"]; len(values) > 0 && !sessionForm.MatchString(values[0]) {
+		found = append(found, "cf-aig-session-id is not a hash in hexadecimal or base64url")
+	}
 	if c.request.Method == http.MethodPost {
 		if contentType, _, _ := mime.ParseMediaType(c.request.Header.Get("Content-Type")); contentType != "application/json" {
 			found = append(found, "the Content-Type of a body in JSON is application/json")

@@ -51,6 +51,12 @@ func TestComplaints(t *testing.T) {
 		"metadata beyond ASCII":         {set("Cf-Aig-Metadata", `{"user":"ü"}`), "not ASCII"},
 		"metadata with a reserved name": {set("Cf-Aig-Metadata", `{"user":"u","cf.user_id":"x"}`), "reserved"},
 
+		"the session as the client names it": {set("Cf-Aig-Session-Id", "00000000-0000-4000-8000-000000000000"), "cf-aig-session-id is not a hash"},
+		"a session that names the user":      {set("Cf-Aig-Session-Id", "dev@example.com/00000000000000000000000000"), "cf-aig-session-id is not a hash"},
+		"an empty session":                   {set("Cf-Aig-Session-Id", ""), "cf-aig-session-id is not a hash"},
+		"a session that is too long":         {set("Cf-Aig-Session-Id", strings.Repeat("0", 65)), "cf-aig-session-id is not a hash"},
+		"two sessions":                       {func(r *http.Request) { r.Header["Cf-Aig-Session-Id"] = []string{sessionHash, sessionHash} }, "Cf-Aig-Session-Id comes twice"},
+
 		"a path with an empty segment":    {opaque("/v1/chat", "//v1/chat"), "empty segment"},
 		"a path that goes up":             {opaque("/v1/chat", "/x/../v1/chat"), "a segment .."},
 		"a path with a dot":               {opaque("/v1/chat", "/./v1/chat"), "a segment ."},
@@ -75,6 +81,9 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
+// sessionHash is a session as a proxy names it.
+const sessionHash = "0123456789abcdef0123456789abcdef"
+
 func TestWhatMayArriveIsNoComplaint(t *testing.T) {
 	s, err := NewServer(Config{
 		ProviderHeaders: map[string]map[string]string{
@@ -97,6 +106,8 @@ func TestWhatMayArriveIsNoComplaint(t *testing.T) {
 		"a stored key even if clients may":    {"workers-ai", chatPath, chatBody, http.Header{"Cf-Aig-Byok-Alias": {"x"}}, 400},
 		"a cookie even if clients may":        {"workers-ai", chatPath, chatBody, http.Header{"Cookie": {"a=b"}}, 400},
 		"metadata of five kinds":              {"workers-ai", chatPath, chatBody, http.Header{"Cf-Aig-Metadata": {`{"user":"u","a":1,"b":true,"c":"\u00fc","d":1.5}`}}, 200},
+		"a session in hexadecimal":            {"workers-ai", chatPath, chatBody, http.Header{"Cf-Aig-Session-Id": {sessionHash}}, 200},
+		"a session in base64url":              {"workers-ai", chatPath, chatBody, http.Header{"Cf-Aig-Session-Id": {"aB3_-0123456789abcdefg"}}, 200},
 		"a provider's own header":             {"anthropic", "compat/chat/completions", `{"model":"anthropic/claude-sonnet-4-5","messages":[{"role":"user","content":"hi"}]}`, nil, 200},
 		"nothing where the gateway has a key": {"", "compat/chat/completions", `{"model":"dynamic/fast","messages":[{"role":"user","content":"hi"}]}`, nil, 200},
 		"a key where the gateway has one":     {"workers-ai", "compat/chat/completions", `{"model":"dynamic/fast","messages":[{"role":"user","content":"hi"}]}`, nil, 400},

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func TestTheCallsOfAConversationHaveIDsOfTheirOwn(t *testing.T) {
@@ -82,7 +82,7 @@ func TestASignatureIsFoundByTheClientsID(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	defer p.Signatures.cache.StopAllGoroutines()
 	p.Signatures.remember("u", "1", "signed")
-	r := parse(t, openai.Chat, "gemini-3-pro", `"messages":[`+hi+","+calls("2")+","+result("2", "a")+","+calls("2")+","+result("2", "b")+","+calls("1")+","+result("1", "c")+","+calls("1")+","+result("1", "d")+`]`)
+	r := parse(t, hub.Chat, "gemini-3-pro", `"messages":[`+hi+","+calls("2")+","+result("2", "a")+","+calls("2")+","+result("2", "b")+","+calls("1")+","+result("1", "c")+","+calls("1")+","+result("1", "d")+`]`)
 	r.User = "u"
 	call, err := p.Call(r)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // call is a function that the model called, and what came of it.
@@ -21,7 +22,7 @@ type toolCall struct {
 	kind, function, extra []byte
 }
 
-func readToolCall(r *openai.Reader) (t toolCall) {
+func readToolCall(r *jsontext.Reader) (t toolCall) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "id":
@@ -41,15 +42,15 @@ func readToolCall(r *openai.Reader) (t toolCall) {
 func (c *conversation) assistantCalls(t *turn, at string, m *message) error {
 	switch of := kind(m.toolCalls); {
 	case of == '[' && string(m.toolCalls) != "[]":
-		return each(at+".tool_calls", m.toolCalls, func(at string, r *openai.Reader) error {
+		return each(at+".tool_calls", m.toolCalls, func(at string, r *jsontext.Reader) error {
 			made := readToolCall(r)
 			if kind(made.kind) != 'n' && gjson.ParseBytes(made.kind).Str != "function" {
-				return openai.BadRequest(at+".type", "Send tool calls of type function.")
+				return hub.BadRequest(at+".type", "Send tool calls of type function.")
 			}
 			return c.call(t, at+".function", made.id, made.function, signature(made.extra))
 		})
 	case of != '[' && of != 'n':
-		return openai.BadRequest(at+".tool_calls", "Send `tool_calls` as an array.")
+		return hub.BadRequest(at+".tool_calls", "Send `tool_calls` as an array.")
 	}
 	if kind(m.function) == '{' {
 		return c.call(t, at+".function_call", "", m.function, "")
@@ -77,7 +78,7 @@ func signature(extra []byte) string {
 func (c *conversation) call(t *turn, at, id string, function []byte, signature string) error {
 	var name string
 	var arguments []byte
-	r := openai.NewRereader(function)
+	r := jsontext.NewRereader(function)
 	r.Object(func(field []byte) {
 		switch string(field) {
 		case "name":
@@ -87,7 +88,7 @@ func (c *conversation) call(t *turn, at, id string, function []byte, signature s
 		}
 	})
 	if name == "" {
-		return openai.BadRequest(at+".name", "Send the called function's `name`.")
+		return hub.BadRequest(at+".name", "Send the called function's `name`.")
 	}
 	if signature == "" && id != "" {
 		signature = c.recall(id)
@@ -152,11 +153,11 @@ func firstWaiting(waiting map[string][]*call, key string) *call {
 func appendArguments(b, arguments []byte) []byte {
 	start := len(b)
 	if kind(arguments) == '"' {
-		b = openai.AppendUnquoted(b, arguments)
+		b = jsontext.AppendUnquoted(b, arguments)
 	} else {
 		b = append(b, arguments...)
 	}
-	if !openai.ValidObject(b[start:]) {
+	if !jsontext.ValidObject(b[start:]) {
 		return append(b[:start], "{}"...)
 	}
 	return append(b[:start], bytes.TrimSpace(b[start:])...)
@@ -168,14 +169,14 @@ func (f *call) append(b, arguments []byte, signature string) []byte {
 	b = appendArguments(append(b, `,"args":`...), arguments)
 	b = append(b, '}')
 	if signature != "" {
-		b = openai.AppendString(append(b, `,"thoughtSignature":`...), signature)
+		b = jsontext.AppendString(append(b, `,"thoughtSignature":`...), signature)
 	}
 	return append(b, '}')
 }
 
 func (f *call) appendName(b []byte) []byte {
-	b = openai.AppendString(append(b, `"id":`...), f.id)
-	return openai.AppendString(append(b, `,"name":`...), f.name)
+	b = jsontext.AppendString(append(b, `"id":`...), f.id)
+	return jsontext.AppendString(append(b, `,"name":`...), f.name)
 }
 
 // noResult stands where the client sent no result: Gemini wants one for every call.
@@ -201,7 +202,7 @@ func (c *conversation) result(at, field string, m *message) error {
 	}
 	called := c.waitingFor(field, m)
 	if called == nil {
-		return openai.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
+		return hub.BadRequest(at+"."+field, "Send each tool's result once, after the assistant's message that calls it: this one belongs to no call.")
 	}
 	if output == nil {
 		output = []byte(`""`)
@@ -219,8 +220,8 @@ func appendResponse(b, output []byte) []byte {
 	start := bytes.TrimLeft(output[1:], ` nrt\`) // white space may be escaped
 	if start[0] == '{' || start[0] == 'u' {
 		at := len(b)
-		b = openai.AppendUnquoted(b, output)
-		if openai.ValidObject(b[at:]) && !refers(b[at:]) {
+		b = jsontext.AppendUnquoted(b, output)
+		if jsontext.ValidObject(b[at:]) && !refers(b[at:]) {
 			return append(b[:at], bytes.TrimSpace(b[at:])...)
 		}
 		b = b[:at]

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // together is the value of a schema's keyword that says what all of the values do. Where they contradict each
@@ -184,7 +184,7 @@ func lines(texts []string) string {
 		}
 		seen[line] = true
 	}
-	return string(openai.AppendString(nil, strings.Join(all, "\n")))
+	return string(jsontext.AppendString(nil, strings.Join(all, "\n")))
 }
 
 func byNumber(a, b string) int {

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // The roles of Gemini. There are no others.
@@ -42,7 +43,7 @@ type turn struct {
 // readMessages reads `messages` for a model.
 func readMessages(messages []byte, model string, recall func(id string) string) (*conversation, error) {
 	if kind(messages) != '[' {
-		return nil, openai.BadRequest("messages", "Send `messages` as an array of messages.")
+		return nil, hub.BadRequest("messages", "Send `messages` as an array of messages.")
 	}
 	c := &conversation{byID: map[string][]*call{}, byName: map[string][]*call{}, byBoth: map[string][]*call{}, recall: recall}
 	c.images.each = hasLevels(model)
@@ -53,7 +54,7 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 	}
 	if len(c.turns) == 0 { // Gemini takes no instruction without anything to answer
 		if len(c.system) == 0 {
-			return nil, openai.BadRequest("messages", "Send at least one message that is not empty.")
+			return nil, hub.BadRequest("messages", "Send at least one message that is not empty.")
 		}
 		c.turns = []*turn{{role: user, parts: c.system}}
 		c.system = nil
@@ -64,10 +65,10 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 // each calls visit with a Reader at each element of an array, which is at a field of the request,
 // until one of them is refused. visit gets an empty text for the element's field, with which the fields of its
 // errors begin: each puts it before them, since to make it for every element takes longer than to read one.
-func each(at string, array []byte, visit func(at string, r *openai.Reader) error) error {
+func each(at string, array []byte, visit func(at string, r *jsontext.Reader) error) error {
 	var err error
 	i := 0
-	r := openai.NewRereader(array)
+	r := jsontext.NewRereader(array)
 	r.Array(func() {
 		if err != nil {
 			return
@@ -76,7 +77,7 @@ func each(at string, array []byte, visit func(at string, r *openai.Reader) error
 			i++
 		}
 	})
-	var refused *openai.Error
+	var refused *hub.Error
 	if errors.As(err, &refused) {
 		within := *refused
 		within.Param = at + "[" + strconv.Itoa(i) + "]" + within.Param
@@ -102,7 +103,7 @@ type message struct {
 	extra               []byte
 }
 
-func readMessage(r *openai.Reader) (m message, ok bool) {
+func readMessage(r *jsontext.Reader) (m message, ok bool) {
 	ok = r.Object(func(name []byte) {
 		switch string(name) {
 		case "role":
@@ -126,10 +127,10 @@ func readMessage(r *openai.Reader) (m message, ok bool) {
 	return m, ok
 }
 
-func (c *conversation) message(at string, r *openai.Reader) error {
+func (c *conversation) message(at string, r *jsontext.Reader) error {
 	m, ok := readMessage(r)
 	if !ok {
-		return openai.BadRequest(at, "Send each message as an object with `role` and `content`.")
+		return hub.BadRequest(at, "Send each message as an object with `role` and `content`.")
 	}
 	switch m.role {
 	case "system", "developer":
@@ -149,7 +150,7 @@ func (c *conversation) message(at string, r *openai.Reader) error {
 	case "function":
 		return c.result(at, "name", &m)
 	}
-	return openai.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
+	return hub.BadRequest(at+".role", "Send `role` as system, developer, user, assistant, tool or function.")
 }
 
 func (c *conversation) assistant(at string, m *message) error {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 const hi = `{"role":"user","content":"hi"}`
@@ -163,10 +163,10 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		"an old result of no call":          {hi + `,{"role":"function","name":"f","content":"r"}`, "messages[1].name"},
 		"an image for a result":             {calls("1") + `,{"role":"tool","tool_call_id":"1","content":[{"type":"image_url"}]}`, "messages[1].content[0].type"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, `"messages":[`+test.messages+`]`, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Chat, `"messages":[`+test.messages+`]`, test.param) })
 	}
-	t.Run("messages that are no array", func(t *testing.T) { wantRefused(t, openai.Chat, `"messages":"hi"`, "messages") })
-	t.Run("no messages", func(t *testing.T) { wantRefused(t, openai.Chat, `"n":1`, "messages") })
+	t.Run("messages that are no array", func(t *testing.T) { wantRefused(t, hub.Chat, `"messages":"hi"`, "messages") })
+	t.Run("no messages", func(t *testing.T) { wantRefused(t, hub.Chat, `"n":1`, "messages") })
 }
 
 // calls is an assistant's message that calls the function f once for each id.

@@ -8,10 +8,11 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-func embeddings(r *openai.Request) (*openai.Call, error) {
+func embeddings(r *hub.Request) (*hub.Call, error) {
 	f := readFields(r)
 	inputs, err := readInput(f["input"])
 	if err != nil {
@@ -31,9 +32,9 @@ func embeddings(r *openai.Request) (*openai.Call, error) {
 	case format.Str == "base64":
 		e.base64 = true
 	default:
-		return nil, openai.BadRequest("encoding_format", "Send `encoding_format` as float or base64.")
+		return nil, hub.BadRequest("encoding_format", "Send `encoding_format` as float or base64.")
 	}
-	call := &openai.Call{Translate: openai.TranslateBody(e.convert)}
+	call := &hub.Call{Translate: hub.TranslateBody(e.convert)}
 	if len(inputs) == 1 {
 		call.Path = method(r.Model, "embedContent")
 		call.Body = append(appendInput([]byte("{"), inputs[0], options), '}')
@@ -42,7 +43,7 @@ func embeddings(r *openai.Request) (*openai.Call, error) {
 	call.Path = method(r.Model, "batchEmbedContents")
 	body := append(make([]byte, 0, len(r.Body)+len(inputs)*128), `{"requests":[`...)
 	for _, input := range inputs {
-		body = append(openai.AppendString(append(separate(body), `{"model":`...), "models/"+r.Model), ',')
+		body = append(jsontext.AppendString(append(separate(body), `{"model":`...), "models/"+r.Model), ',')
 		body = append(appendInput(body, input, options), '}')
 	}
 	call.Body = append(body, "]}"...)
@@ -69,14 +70,14 @@ func readInput(input gjson.Result) ([]string, error) {
 		return err == nil
 	})
 	if err == nil && len(inputs) == 0 {
-		err = openai.BadRequest("input", "Send at least one `input`.")
+		err = hub.BadRequest("input", "Send at least one `input`.")
 	}
 	return inputs, err
 }
 
 var (
-	errInput  = openai.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
-	errInputs = openai.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
+	errInput  = hub.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
+	errInputs = hub.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
 )
 
 // maxInputs is how many Google takes in one batch.
@@ -97,11 +98,11 @@ type embedding struct {
 
 // convert turns Gemini's answer into OpenAI's. Gemini counts no tokens for embeddings.
 func (e embedding) convert(body []byte) ([]byte, error) {
-	if !openai.ValidObject(body) {
+	if !jsontext.ValidObject(body) {
 		return nil, errUnreadable
 	}
 	m := gjson.ParseBytes(body)
-	if e := openai.Reported(m); e != nil {
+	if e := hub.Reported(m); e != nil {
 		return nil, e
 	}
 	all := m.Get("embeddings").Array()
@@ -109,7 +110,7 @@ func (e embedding) convert(body []byte) ([]byte, error) {
 		all = []gjson.Result{single}
 	}
 	if len(all) != e.count {
-		return nil, openai.UpstreamBroken("Try again: the provider answered with " + strconv.Itoa(len(all)) + " embeddings for " + strconv.Itoa(e.count) + " inputs.")
+		return nil, hub.UpstreamBroken("Try again: the provider answered with " + strconv.Itoa(len(all)) + " embeddings for " + strconv.Itoa(e.count) + " inputs.")
 	}
 	b := append(make([]byte, 0, len(body)+256), `{"object":"list","data":[`...)
 	for i, one := range all {
@@ -125,11 +126,11 @@ func (e embedding) convert(body []byte) ([]byte, error) {
 		}
 		b = append(b, '}')
 	}
-	b = openai.AppendString(append(b, `],"model":`...), e.model)
+	b = jsontext.AppendString(append(b, `],"model":`...), e.model)
 	return append(b, `,"usage":{"prompt_tokens":0,"total_tokens":0}}`...), nil
 }
 
-var errNoEmbedding = openai.UpstreamBroken("Try again: the provider's answer has an embedding that is not a list of numbers.")
+var errNoEmbedding = hub.UpstreamBroken("Try again: the provider's answer has an embedding that is not a list of numbers.")
 
 // appendValues appends an embedding, as a list of numbers or as base64 of their bytes, four each
 // in little-endian order. ok is false where not all of them are numbers.

@@ -12,7 +12,7 @@ import (
 
 	sdk "github.com/openai/openai-go/v3"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 const embedder = "gemini-embedding-001"
@@ -26,7 +26,7 @@ func TestEmbeddingRequests(t *testing.T) {
 		"several of one size": {`"input":["a","b"],"dimensions":2,"encoding_format":"float"`, `{"requests":[{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"a"}]},"outputDimensionality":2},{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"b"}]},"outputDimensionality":2}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Provider{}.Call(parse(t, openai.Embeddings, embedder, test.members))
+			call, err := Provider{}.Call(parse(t, hub.Embeddings, embedder, test.members))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,14 +51,14 @@ func TestEmbeddingsThatAreRefused(t *testing.T) {
 		"no size at all":        {`"input":"a","dimensions":0`, "dimensions"},
 		"an unknown encoding":   {`"input":"a","encoding_format":"int8"`, "encoding_format"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Embeddings, test.members, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Embeddings, test.members, test.param) })
 	}
 }
 
 // answerEmbeddings returns what the client gets when Gemini answers with body.
 func answerEmbeddings(t *testing.T, members, body string) (string, error) {
 	t.Helper()
-	call, err := Provider{}.Call(parse(t, openai.Embeddings, embedder, members))
+	call, err := Provider{}.Call(parse(t, hub.Embeddings, embedder, members))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,8 @@ func answerEmbeddings(t *testing.T, members, body string) (string, error) {
 }
 
 func TestTooManyEmbeddingsAtOnce(t *testing.T) {
-	wantRefused(t, openai.Embeddings, `"input":[`+strings.Repeat(`"a",`, 100)+`"a"]`, "input")
-	if _, err := (Provider{}).Call(parse(t, openai.Embeddings, embedder, `"input":[`+strings.Repeat(`"a",`, 99)+`"a"]`)); err != nil {
+	wantRefused(t, hub.Embeddings, `"input":[`+strings.Repeat(`"a",`, 100)+`"a"]`, "input")
+	if _, err := (Provider{}).Call(parse(t, hub.Embeddings, embedder, `"input":[`+strings.Repeat(`"a",`, 99)+`"a"]`)); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,7 +170,7 @@ func TestEmbeddingAnswersThatCannotBeUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := answerEmbeddings(t, test.members, test.body)
-			var e *openai.Error
+			var e *hub.Error
 			if got != "" || !errors.As(err, &e) || e.Status != test.status {
 				t.Errorf("answers %q, error %#v", got, err)
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // extension is what Google's own OpenAI layer takes beyond OpenAI's fields
@@ -24,9 +24,9 @@ func (f fields) readExtension() (extension, error) {
 	err := members("extra_body", f["extra_body"], func(within, name string, value gjson.Result) error {
 		switch {
 		case name != "google":
-			return openai.BadRequest(within, "Send nothing but `google` in `extra_body`: other fields belong beside it.")
+			return hub.BadRequest(within, "Send nothing but `google` in `extra_body`: other fields belong beside it.")
 		case f["google"].Type != gjson.Null:
-			return openai.BadRequest("google", "Send `google` once: it is in `extra_body` too.")
+			return hub.BadRequest("google", "Send `google` once: it is in `extra_body` too.")
 		}
 		at, google = within, value
 		return nil
@@ -41,11 +41,11 @@ func (f fields) readExtension() (extension, error) {
 			e.thinking, err = readThinking(at, value)
 		case "cached_content":
 			if value.Str == "" {
-				return openai.BadRequest(at, "Send `cached_content` as the name of a cached content, \"cachedContents/…\".")
+				return hub.BadRequest(at, "Send `cached_content` as the name of a cached content, \"cachedContents/…\".")
 			}
 			e.cached = value.Str
 		default:
-			err = openai.BadRequest(at, "Send nothing but `thinking_config` and `cached_content` in `google`.")
+			err = hub.BadRequest(at, "Send nothing but `thinking_config` and `cached_content` in `google`.")
 		}
 		return err
 	})
@@ -59,27 +59,27 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 		case "thinking_budget":
 			budget, ok, err := fields{name: value}.integer(name, -1, math.MaxInt32)
 			if err != nil || !ok {
-				return openai.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 for as many as the model thinks right.")
+				return hub.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 for as many as the model thinks right.")
 			}
 			t.budget = strconv.FormatInt(budget, 10)
 		case "thinking_level":
 			level := strings.ToUpper(value.Str)
 			if level != "MINIMAL" && level != "LOW" && level != "MEDIUM" && level != "HIGH" {
-				return openai.BadRequest(at, "Send `thinking_level` as minimal, low, medium or high.")
+				return hub.BadRequest(at, "Send `thinking_level` as minimal, low, medium or high.")
 			}
 			t.level = `"` + level + `"`
 		case "include_thoughts":
 			if !value.IsBool() {
-				return openai.BadRequest(at, "Send `include_thoughts` as true or false.")
+				return hub.BadRequest(at, "Send `include_thoughts` as true or false.")
 			}
 			t.include = value.Raw
 		default:
-			return openai.BadRequest(at, "Send nothing but `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
+			return hub.BadRequest(at, "Send nothing but `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
 		}
 		return nil
 	})
 	if err == nil && t.budget != "" && t.level != "" {
-		err = openai.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not take both.")
+		err = hub.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not take both.")
 	}
 	return t, err
 }
@@ -91,7 +91,7 @@ func members(at string, object gjson.Result, visit func(at, name string, value g
 		return nil
 	}
 	if !object.IsObject() {
-		return openai.BadRequest(at, "Send `"+at+"` as an object.")
+		return hub.BadRequest(at, "Send `"+at+"` as an object.")
 	}
 	var err error
 	object.ForEach(func(key, value gjson.Result) bool {
@@ -110,10 +110,10 @@ func (f fields) readSearch() (bool, error) {
 	options := f[field]
 	err := members(field, options, func(at, name string, value gjson.Result) error {
 		if name != "search_context_size" {
-			return openai.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not take it.")
+			return hub.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not take it.")
 		}
 		if size := value.Str; size != "low" && size != "medium" && size != "high" {
-			return openai.BadRequest(at, "Send `search_context_size` as low, medium or high.")
+			return hub.BadRequest(at, "Send `search_context_size` as low, medium or high.")
 		}
 		return nil
 	})

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // TestGooglesOwnExtension: `extra_body.google`, or `google` where an SDK has spread `extra_body`.
@@ -42,9 +42,9 @@ func TestGooglesOwnExtension(t *testing.T) {
 
 func TestACachedContentIsNamed(t *testing.T) {
 	for _, endpoint := range []struct {
-		of      openai.Endpoint
+		of      hub.Endpoint
 		members string
-	}{{openai.Chat, messages}, {openai.Completions, `"prompt":"p",`}} {
+	}{{hub.Chat, messages}, {hub.Completions, `"prompt":"p",`}} {
 		call, err := Provider{}.Call(parse(t, endpoint.of, "gemini-2.5-flash", endpoint.members+`"extra_body":{"google":{"cached_content":"cachedContents/x"}}`))
 		if err != nil {
 			t.Fatal(err)
@@ -83,10 +83,10 @@ func TestExtensionsThatAreRefused(t *testing.T) {
 		"a search beside functions":        {`"web_search_options":{},"tools":[{"type":"function","function":{"name":"f"}}]`, "web_search_options"},
 		"a search beside old functions":    {`"web_search_options":{},"functions":[{"name":"f"}]`, "web_search_options"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Chat, messages+test.members, test.param) })
 	}
-	wantRefused(t, openai.Completions, `"prompt":"p","web_search_options":{}`, "web_search_options")
-	wantRefused(t, openai.Completions, `"prompt":"p","google":1`, "google")
+	wantRefused(t, hub.Completions, `"prompt":"p","web_search_options":{}`, "web_search_options")
+	wantRefused(t, hub.Completions, `"prompt":"p","google":1`, "google")
 }
 
 func TestTheSearch(t *testing.T) {
@@ -112,8 +112,8 @@ func TestTheSearch(t *testing.T) {
 }
 
 func TestAnErrorAboutTheSearchSaysWhichModelsTakeIt(t *testing.T) {
-	_, err := Provider{}.Call(parse(t, openai.Chat, "gemini-2.5-pro", messages+`"web_search_options":{},"functions":[{"name":"f"}]`))
-	var e *openai.Error
+	_, err := Provider{}.Call(parse(t, hub.Chat, "gemini-2.5-pro", messages+`"web_search_options":{},"functions":[{"name":"f"}]`))
+	var e *hub.Error
 	if !errors.As(err, &e) || !e.Final || e.Message != "Leave out `web_search_options` or the functions: this model does not take both, those from Gemini 3 on do." {
 		t.Errorf("error %v", err)
 	}

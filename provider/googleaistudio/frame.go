@@ -1,13 +1,16 @@
 package googleaistudio
 
-import "github.com/continue-auth/caddy-continue-auth/provider/openai"
+import (
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
+)
 
 // frame is one frame of a stream, or the whole answer, which are alike. It is read to its end before
 // anything of it is said: it may turn out to be no JSON.
 type frame struct {
 	id         string
 	candidates []candidate
-	usage      openai.Usage
+	usage      hub.Usage
 	counts     bool   // whether there is a usage
 	feedback   []byte // JSON
 	reports    bool   // whether it may be an error
@@ -48,7 +51,7 @@ type code struct{ language, text, outcome string }
 // is JSON. Only the first id of a stream is wanted.
 func (f *frame) read(message []byte) bool {
 	*f = frame{id: f.id, candidates: f.candidates[:0]}
-	r := openai.NewReader(message)
+	r := jsontext.NewReader(message)
 	object := r.Object(func(name []byte) {
 		switch string(name) {
 		case "responseId":
@@ -69,7 +72,7 @@ func (f *frame) read(message []byte) bool {
 	return object && r.Close() == nil
 }
 
-func (f *frame) readCandidate(r *openai.Reader) {
+func (f *frame) readCandidate(r *jsontext.Reader) {
 	if len(f.candidates) > maxChoices {
 		return
 	}
@@ -98,7 +101,7 @@ func (f *frame) readCandidate(r *openai.Reader) {
 	})
 }
 
-func (c *candidate) readContent(r *openai.Reader) {
+func (c *candidate) readContent(r *jsontext.Reader) {
 	c.parts = c.parts[:0]
 	r.Object(func(name []byte) {
 		if string(name) == "parts" {
@@ -108,7 +111,7 @@ func (c *candidate) readContent(r *openai.Reader) {
 	})
 }
 
-func readPart(r *openai.Reader) (p piece) {
+func readPart(r *jsontext.Reader) (p piece) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "text":
@@ -136,7 +139,7 @@ func readPart(r *openai.Reader) (p piece) {
 	return p
 }
 
-func readFunctionCall(r *openai.Reader) *functionCall {
+func readFunctionCall(r *jsontext.Reader) *functionCall {
 	var f functionCall
 	if !r.Object(func(name []byte) {
 		switch string(name) {
@@ -153,7 +156,7 @@ func readFunctionCall(r *openai.Reader) *functionCall {
 	return &f
 }
 
-func readBlob(r *openai.Reader) *blob {
+func readBlob(r *jsontext.Reader) *blob {
 	var d blob
 	if !r.Object(func(name []byte) {
 		switch string(name) {
@@ -168,7 +171,7 @@ func readBlob(r *openai.Reader) *blob {
 	return &d
 }
 
-func readCode(r *openai.Reader) *code {
+func readCode(r *jsontext.Reader) *code {
 	var c code
 	if !r.Object(func(name []byte) {
 		switch string(name) {
@@ -187,15 +190,15 @@ func readCode(r *openai.Reader) *code {
 
 // ParseUsage reads Gemini's usageMetadata
 // (https://ai.google.dev/api/generate-content#UsageMetadata).
-func ParseUsage(usage []byte) openai.Usage {
-	r := openai.NewReader(usage)
+func ParseUsage(usage []byte) hub.Usage {
+	r := jsontext.NewReader(usage)
 	u, _ := readUsage(&r)
 	return u
 }
 
 // readUsage reads the token counts, which every frame may have, for all that came so far. Gemini
 // counts thoughts apart from the answer; OpenAI counts them in.
-func readUsage(r *openai.Reader) (u openai.Usage, ok bool) {
+func readUsage(r *jsontext.Reader) (u hub.Usage, ok bool) {
 	ok = r.Object(func(name []byte) {
 		switch string(name) {
 		case "promptTokenCount", "toolUsePromptTokenCount":

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 const (
@@ -40,7 +40,7 @@ type generation struct {
 
 // writeGenerationConfig adds the parameters of r to the body of a request. Those without an
 // equal, such as `user` and `logit_bias`, are left out; `prediction` comes from Continue.
-func writeGenerationConfig(body *object, r *openai.Request, f fields, g generation) error {
+func writeGenerationConfig(body *object, r *hub.Request, f fields, g generation) error {
 	var config object
 	if err := f.writeNumbers(&config, takesPenalties(r.Model)); err != nil {
 		return err
@@ -54,7 +54,7 @@ func writeGenerationConfig(body *object, r *openai.Request, f fields, g generati
 	if major, _ := version(r.Model); major > 0 && g.resolution != unspecified {
 		config.string("mediaResolution", g.resolution.name())
 	}
-	if r.Endpoint == openai.Chat {
+	if r.Endpoint == hub.Chat {
 		if err := f.writeLogprobs(&config); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (f fields) writeNumbers(config *object, penalties bool) error {
 		switch value := f[field.ours]; {
 		case value.Type == gjson.Null:
 		case value.Type != gjson.Number:
-			return openai.BadRequest(field.ours, "Send `"+field.ours+"` as a number.")
+			return hub.BadRequest(field.ours, "Send `"+field.ours+"` as a number.")
 		case field.known:
 			config.raw(field.theirs, value.Raw)
 		}
@@ -132,7 +132,7 @@ func (f fields) integer(name string, least, most int64) (value int64, ok bool, e
 		if least != math.MinInt64 {
 			message = "Send `" + name + "` as a whole number from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10) + "."
 		}
-		return 0, false, openai.BadRequest(name, message)
+		return 0, false, hub.BadRequest(name, message)
 	}
 	return value, true, nil
 }
@@ -143,7 +143,7 @@ func (f fields) writeLogprobs(config *object) error {
 		return nil
 	case gjson.True:
 	default:
-		return openai.BadRequest("logprobs", "Send `logprobs` as true or false.")
+		return hub.BadRequest("logprobs", "Send `logprobs` as true or false.")
 	}
 	config.raw("responseLogprobs", "true")
 	top, ok, err := f.integer("top_logprobs", 0, maxTopLogprobs)
@@ -167,7 +167,7 @@ func (f fields) writeResponseFormat(config *object) error {
 	case "json_object", "json_schema":
 		config.string("responseMimeType", "application/json")
 	default:
-		return openai.BadRequest("response_format.type", "Send the `type` of `response_format` as text, json_object or json_schema.")
+		return hub.BadRequest("response_format.type", "Send the `type` of `response_format` as text, json_object or json_schema.")
 	}
 	if format.Get("type").Str == "json_object" {
 		return nil
@@ -176,18 +176,18 @@ func (f fields) writeResponseFormat(config *object) error {
 	case wanted.IsObject():
 		config.raw("responseJsonSchema", schema(wanted))
 	case wanted.Type != gjson.Null || !format.Get("json_schema").IsObject():
-		return openai.BadRequest("response_format.json_schema", "Send `json_schema` as an object with a `schema`.")
+		return hub.BadRequest("response_format.json_schema", "Send `json_schema` as an object with a `schema`.")
 	}
 	return nil
 }
 
 // onlyText refuses what is asked for beyond text, which the answer has no place for.
-func (f fields) onlyText(endpoint openai.Endpoint) error {
+func (f fields) onlyText(endpoint hub.Endpoint) error {
 	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
-		return openai.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
+		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
 	}
-	if endpoint != openai.Chat && f["web_search_options"].Type != gjson.Null {
-		return openai.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion has no place for sources.")
+	if endpoint != hub.Chat && f["web_search_options"].Type != gjson.Null {
+		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion has no place for sources.")
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func TestGenerationConfig(t *testing.T) {
@@ -98,13 +98,13 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"an object for modalities":         {`"modalities":{"a":"text"}`, "modalities"},
 		"a text for modalities":            {`"modalities":"audio"`, "modalities"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Chat, messages+test.members, test.param) })
 	}
 }
 
 func TestAnUnknownEffortIsRefusedForEveryModel(t *testing.T) {
-	_, err := Provider{}.Call(parse(t, openai.Chat, "gemini-2.0-flash", messages+`"reasoning_effort":"huge"`))
-	var e *openai.Error
+	_, err := Provider{}.Call(parse(t, hub.Chat, "gemini-2.0-flash", messages+`"reasoning_effort":"huge"`))
+	var e *hub.Error
 	if !errors.As(err, &e) || e.Param != "reasoning_effort" {
 		t.Errorf("error %v", err)
 	}

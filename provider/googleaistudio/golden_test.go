@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 var update = flag.Bool("update", false, "write what comes out to testdata")
@@ -31,7 +31,7 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Endpoint != openai.Embeddings {
+			if r.Endpoint != hub.Embeddings {
 				read(t, call.Body)
 			}
 			var sent bytes.Buffer
@@ -62,7 +62,7 @@ func TestConversations(t *testing.T) {
 }
 
 // recorded reads a recorded request, as if its model were one of Google's.
-func recorded(t *testing.T, file string) *openai.Request {
+func recorded(t *testing.T, file string) *hub.Request {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -75,19 +75,19 @@ func recorded(t *testing.T, file string) *openai.Request {
 	if err := json.Unmarshal(text, &request); err != nil {
 		t.Fatal(err)
 	}
-	endpoint, ok := map[string]openai.Endpoint{
-		"/v1/chat/completions": openai.Chat,
-		"/v1/completions":      openai.Completions,
-		"/v1/embeddings":       openai.Embeddings,
+	endpoint, ok := map[string]hub.Endpoint{
+		"/v1/chat/completions": hub.Chat,
+		"/v1/completions":      hub.Completions,
+		"/v1/embeddings":       hub.Embeddings,
 	}[request.Path]
 	if !ok {
 		t.Fatalf("path %s", request.Path)
 	}
 	r := parseBody(t, endpoint, string(request.Body))
 	if r.Provider != "google-ai-studio" {
-		r.Provider, r.Model = "google-ai-studio", map[openai.Endpoint]string{
-			openai.Chat:       "gemini-3-flash-preview",
-			openai.Embeddings: embedder,
+		r.Provider, r.Model = "google-ai-studio", map[hub.Endpoint]string{
+			hub.Chat:       "gemini-3-flash-preview",
+			hub.Embeddings: embedder,
 		}[endpoint]
 		r.Name = r.Provider + "/" + r.Model
 	}

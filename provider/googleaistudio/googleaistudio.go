@@ -10,7 +10,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // Provider translates requests to Gemini's generateContent and embedContent.
@@ -23,19 +24,21 @@ type Provider struct {
 func (Provider) Accepts(model string) error {
 	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 	if model == "" || strings.Trim(model, characters) != "" {
-		return openai.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
+		return hub.ModelNotFound("Name the model as \"google-ai-studio/<model>\", for example \"google-ai-studio/gemini-2.5-flash\".")
 	}
 	return nil
 }
 
 // Call returns the request for r.
-func (p Provider) Call(r *openai.Request) (call *openai.Call, err error) {
+func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 	switch r.Endpoint {
-	case openai.Responses:
-		return nil, openai.ModelNotFound("Use chat completions for this model: set `useResponsesApi: false` in Continue's configuration. /responses is served for openai, azure-openai and workers-ai.")
-	case openai.Embeddings:
+	case hub.Responses:
+		return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
+	case hub.Gemini, hub.GeminiTokens:
+		return native(r), nil
+	case hub.Embeddings:
 		call, err = embeddings(r)
-	default: // openai.Chat, openai.Completions
+	default: // hub.Chat, hub.Completions
 		call, err = p.chat(r)
 	}
 	if err != nil {
@@ -64,9 +67,9 @@ var known = map[string]bool{
 }
 
 // readFields reads the members of a valid request that are known.
-func readFields(request *openai.Request) fields {
+func readFields(request *hub.Request) fields {
 	f := make(fields)
-	r := openai.NewReader(request.Rest())
+	r := jsontext.NewReader(request.Rest())
 	r.Object(func(name []byte) {
 		if known[string(name)] {
 			f[string(name)] = gjson.ParseBytes(r.Raw())
@@ -75,7 +78,7 @@ func readFields(request *openai.Request) fields {
 	return f
 }
 
-func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
+func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	f := readFields(r)
 	extension, err := f.readExtension()
 	if err != nil {
@@ -91,7 +94,7 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 	}
 	conversation.write(&body)
 	search := false
-	if r.Endpoint == openai.Chat {
+	if r.Endpoint == hub.Chat {
 		if search, err = f.readSearch(); err != nil {
 			return nil, err
 		}
@@ -107,7 +110,7 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 	if err := writeGenerationConfig(&body, r, f, generation{sent, extension.thinking, conversation.images.request()}); err != nil {
 		return nil, err
 	}
-	call := &openai.Call{
+	call := &hub.Call{
 		Path:      method(r.Model, "generateContent"),
 		Body:      body.end(),
 		Translate: p.translate(r.User, search, r.Form(rest)),
@@ -119,8 +122,8 @@ func (p Provider) chat(r *openai.Request) (*openai.Call, error) {
 }
 
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
-func (p Provider) converse(r *openai.Request) (*conversation, error) {
-	if r.Endpoint == openai.Chat {
+func (p Provider) converse(r *hub.Request) (*conversation, error) {
+	if r.Endpoint == hub.Chat {
 		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
@@ -128,15 +131,15 @@ func (p Provider) converse(r *openai.Request) (*conversation, error) {
 		return nil, err
 	}
 	if prompt == "" {
-		return nil, openai.BadRequest("prompt", "Send a `prompt` that is not empty.")
+		return nil, hub.BadRequest("prompt", "Send a `prompt` that is not empty.")
 	}
 	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
 }
 
 // translate returns a Call's Translate for a user's answer. search says that its sources are wanted.
-func (p Provider) translate(user string, search bool, form openai.Form) func(dst io.Writer, sse bool) openai.Translator {
-	return func(dst io.Writer, sse bool) openai.Translator {
-		d := &decoder{search: search, completion: form.Completion, remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
-		return openai.NewTranslator(dst, sse, form, d.decode)
+func (p Provider) translate(user string, search bool, form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
+	return func(dst io.Writer, sse bool) hub.Translator {
+		d := &decoder{search: search, completion: form.TextOnly, remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
+		return hub.NewTranslator(dst, sse, form, d.decode)
 	}
 }

@@ -12,16 +12,18 @@ import (
 
 	"google.golang.org/genai"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // parse reads the members of a request, without braces and model, as one of a client's.
-func parse(t testing.TB, endpoint openai.Endpoint, model, members string) *openai.Request {
+func parse(t testing.TB, endpoint hub.Endpoint, model, members string) *hub.Request {
 	t.Helper()
 	return parseBody(t, endpoint, `{"model":"google-ai-studio/`+model+`",`+members+`}`)
 }
 
-func parseBody(t testing.TB, endpoint openai.Endpoint, body string) *openai.Request {
+func parseBody(t testing.TB, endpoint hub.Endpoint, body string) *hub.Request {
 	t.Helper()
 	r, err := openai.ParseRequest(endpoint, []byte(body))
 	if err != nil {
@@ -126,7 +128,7 @@ func checkTurns(t testing.TB, contents []*content) {
 // send returns the body of the request that goes to Gemini for a chat.
 func send(t testing.TB, model, members string) []byte {
 	t.Helper()
-	call, err := Provider{}.Call(parse(t, openai.Chat, model, members))
+	call, err := Provider{}.Call(parse(t, hub.Chat, model, members))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +137,10 @@ func send(t testing.TB, model, members string) []byte {
 }
 
 // wantRefused checks that the request is answered with status 400 about param.
-func wantRefused(t *testing.T, endpoint openai.Endpoint, members, param string) {
+func wantRefused(t *testing.T, endpoint hub.Endpoint, members, param string) {
 	t.Helper()
 	call, err := Provider{}.Call(parse(t, endpoint, "gemini-2.5-flash", members))
-	var e *openai.Error
+	var e *hub.Error
 	if call != nil || !errors.As(err, &e) || e.Status != 400 || e.Param != param || e.Message == "" {
 		t.Errorf("call %v, error %#v, want one about %s", call, err, param)
 	}
@@ -147,15 +149,15 @@ func wantRefused(t *testing.T, endpoint openai.Endpoint, members, param string) 
 func TestWhereARequestGoes(t *testing.T) {
 	const chat, prompt = `"messages":[{"role":"user","content":"hi"}]`, `"prompt":"hi"`
 	for name, test := range map[string]struct {
-		endpoint             openai.Endpoint
+		endpoint             hub.Endpoint
 		members, path, query string
 	}{
-		"a chat":                {openai.Chat, chat, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
-		"a streamed chat":       {openai.Chat, chat + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
-		"a completion":          {openai.Completions, prompt, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
-		"a streamed completion": {openai.Completions, prompt + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
-		"one embedding":         {openai.Embeddings, `"input":"hi"`, "google-ai-studio/v1beta/models/gemini-2.5-flash:embedContent", ""},
-		"several embeddings":    {openai.Embeddings, `"input":["a","b"]`, "google-ai-studio/v1beta/models/gemini-2.5-flash:batchEmbedContents", ""},
+		"a chat":                {hub.Chat, chat, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		"a streamed chat":       {hub.Chat, chat + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
+		"a completion":          {hub.Completions, prompt, "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		"a streamed completion": {hub.Completions, prompt + `,"stream":true`, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "alt=sse"},
+		"one embedding":         {hub.Embeddings, `"input":"hi"`, "google-ai-studio/v1beta/models/gemini-2.5-flash:embedContent", ""},
+		"several embeddings":    {hub.Embeddings, `"input":["a","b"]`, "google-ai-studio/v1beta/models/gemini-2.5-flash:batchEmbedContents", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call, err := Provider{}.Call(parse(t, test.endpoint, "gemini-2.5-flash", test.members))
@@ -191,7 +193,7 @@ func TestModels(t *testing.T) {
 				}
 				return
 			}
-			var e *openai.Error
+			var e *hub.Error
 			if !errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found" || e.Param != "model" {
 				t.Errorf("error %#v", err)
 			}
@@ -200,15 +202,15 @@ func TestModels(t *testing.T) {
 }
 
 func TestResponsesAreNotServed(t *testing.T) {
-	_, err := Provider{}.Call(parse(t, openai.Responses, "gemini-2.5-flash", `"input":"hi"`))
-	var e *openai.Error
-	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "`useResponsesApi: false`") {
+	_, err := Provider{}.Call(parse(t, hub.Responses, "gemini-2.5-flash", `"input":"hi"`))
+	var e *hub.Error
+	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "chat completions") {
 		t.Errorf("error %#v", err)
 	}
 }
 
 func TestACompletionIsAChatOfOneMessage(t *testing.T) {
-	call, err := Provider{}.Call(parse(t, openai.Completions, "gemini-2.5-flash",
+	call, err := Provider{}.Call(parse(t, hub.Completions, "gemini-2.5-flash",
 		`"prompt":["a\nb"],"max_tokens":9,"logprobs":3,"echo":true,"best_of":2,"tools":[{"type":"function","function":{"name":"f"}}],"stop":["1","2"]`))
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +231,7 @@ func TestCompletionsThatAreRefused(t *testing.T) {
 		"a stop that is none":   {`"prompt":"a","stop":1`, "stop"},
 		"a limit that is none":  {`"prompt":"a","max_tokens":"9"`, "max_tokens"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Completions, test.members, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Completions, test.members, test.param) })
 	}
 }
 
@@ -241,16 +243,16 @@ func TestLongListsTakeLittleMemory(t *testing.T) {
 	}
 	names := b.String()
 	for name, test := range map[string]struct {
-		endpoint openai.Endpoint
+		endpoint hub.Endpoint
 		members  string
 		refused  bool
 	}{
-		"inputs of a character":     {openai.Embeddings, `"input":[` + strings.Repeat(`"a",`, elements) + `"a"]`, true},
-		"inputs that are none":      {openai.Embeddings, `"input":[` + strings.Repeat(`1,`, elements) + `1]`, true},
-		"modalities that are":       {openai.Chat, messages + `"modalities":[` + strings.Repeat(`"text",`, elements) + `"text"]`, false},
-		"modalities that are no":    {openai.Chat, messages + `"modalities":[` + strings.Repeat(`1,`, elements) + `1]`, true},
-		"members that nobody knows": {openai.Chat, names + messages[:len(messages)-1], false},
-		"properties":                {openai.Chat, messages + `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{` + names + `"a":{}}}}}]`, false},
+		"inputs of a character":     {hub.Embeddings, `"input":[` + strings.Repeat(`"a",`, elements) + `"a"]`, true},
+		"inputs that are none":      {hub.Embeddings, `"input":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"modalities that are":       {hub.Chat, messages + `"modalities":[` + strings.Repeat(`"text",`, elements) + `"text"]`, false},
+		"modalities that are no":    {hub.Chat, messages + `"modalities":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"members that nobody knows": {hub.Chat, names + messages[:len(messages)-1], false},
+		"properties":                {hub.Chat, messages + `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{` + names + `"a":{}}}}}]`, false},
 	} {
 		r := parse(t, test.endpoint, "gemini-2.5-flash", test.members)
 		var err error
@@ -273,23 +275,23 @@ func FuzzCall(f *testing.F) {
 	f.Add(uint8(3), []byte(`{"model":"google-ai-studio/gemini-embedding-001","input":["a","b"],"dimensions":256,"encoding_format":"base64"}`))
 	f.Add(uint8(3), []byte(`{"model":"google-ai-studio/gem\ni-embedding-001","input":["a","b"]}`))
 	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
-		r, err := openai.ParseRequest(openai.Endpoint(endpoint%4), body)
+		r, err := openai.ParseRequest(hub.Endpoint(endpoint%4), body)
 		if err != nil {
 			return
 		}
 		r.Provider, r.Model, _ = strings.Cut(r.Name, "/")
 		call, err := Provider{}.Call(r)
-		var e *openai.Error
+		var e *hub.Error
 		if err != nil {
 			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 || e.Message == "" {
 				t.Fatalf("error %#v", err)
 			}
 			return
 		}
-		if !openai.ValidObject(call.Body) && !tooDeep(call.Body) {
+		if !jsontext.ValidObject(call.Body) && !tooDeep(call.Body) {
 			t.Fatalf("sends %s", call.Body)
 		}
-		if r.Endpoint == openai.Embeddings {
+		if r.Endpoint == hub.Embeddings {
 			return
 		}
 		var g struct{ Contents []*content }

@@ -5,7 +5,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // inlineData is a file within a request.
@@ -50,11 +51,11 @@ func mimeType(name string) string {
 
 func (d inlineData) append(b []byte) []byte {
 	b = append(separate(b), `{"inlineData":{"mimeType":`...)
-	b = openai.AppendString(b, d.mime)
+	b = jsontext.AppendString(b, d.mime)
 	b = append(b, `,"data":`...)
-	b = append(openai.AppendString(b, d.base64), '}')
+	b = append(jsontext.AppendString(b, d.base64), '}')
 	if d.level != unspecified {
-		b = openai.AppendString(append(b, `,"mediaResolution":{"level":`...), d.level.name())
+		b = jsontext.AppendString(append(b, `,"mediaResolution":{"level":`...), d.level.name())
 		b = append(b, '}')
 	}
 	return append(b, '}')
@@ -63,11 +64,11 @@ func (d inlineData) append(b []byte) []byte {
 func appendAudio(b []byte, at string, audio gjson.Result) ([]byte, error) {
 	data := audio.Get("data").Str
 	if data == "" {
-		return b, openai.BadRequest(at+".data", "Send the audio's `data` in base64.")
+		return b, hub.BadRequest(at+".data", "Send the audio's `data` in base64.")
 	}
 	format := audio.Get("format").Str
 	if format != "wav" && format != "mp3" {
-		return b, openai.BadRequest(at+".format", "Send the audio's `format` as wav or mp3.")
+		return b, hub.BadRequest(at+".format", "Send the audio's `format` as wav or mp3.")
 	}
 	return inlineData{mime: "audio/" + format, base64: data}.append(b), nil
 }
@@ -104,12 +105,12 @@ func (r *resolutions) image(at string, image []byte) (inlineData, error) {
 	value := gjson.ParseBytes(image)
 	data, ok := parseData(value.Get("url").Str)
 	if !ok {
-		return data, openai.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
+		return data, hub.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
 	}
 	detail := value.Get("detail")
 	level, ok := details[detail.Str]
 	if !ok || detail.Type != gjson.String && detail.Type != gjson.Null {
-		return data, openai.BadRequest(at+".detail", "Send an image's `detail` as auto, low, medium, high or original.")
+		return data, hub.BadRequest(at+".detail", "Send an image's `detail` as auto, low, medium, high or original.")
 	}
 	if r.each {
 		data.level = level

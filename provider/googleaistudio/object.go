@@ -3,7 +3,7 @@ package googleaistudio
 import (
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // object builds a JSON object, member by member.
@@ -20,7 +20,7 @@ func (o *object) name(name string) {
 	} else {
 		o.b = append(o.b, ',')
 	}
-	o.b = append(openai.AppendString(o.b, name), ':')
+	o.b = append(jsontext.AppendString(o.b, name), ':')
 }
 
 // raw adds a member whose value is JSON.
@@ -32,7 +32,7 @@ func (o *object) raw(name, json string) {
 // string adds a member whose value is a string.
 func (o *object) string(name, value string) {
 	o.name(name)
-	o.b = openai.AppendString(o.b, value)
+	o.b = jsontext.AppendString(o.b, value)
 }
 
 // strings adds a member whose value is an array of strings.
@@ -40,7 +40,7 @@ func (o *object) strings(name string, values []string) {
 	o.name(name)
 	o.b = append(o.b, '[')
 	for _, value := range values {
-		o.b = openai.AppendString(separate(o.b), value)
+		o.b = jsontext.AppendString(separate(o.b), value)
 	}
 	o.b = append(o.b, ']')
 }

@@ -6,7 +6,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // text is the text of a content at a field of the request, a string or an array of text parts. It is a
@@ -22,16 +23,16 @@ func text(at string, content []byte) ([]byte, error) {
 		return nil, errContent(at)
 	}
 	var first, all []byte
-	err := each(at, content, func(at string, r *openai.Reader) error {
+	err := each(at, content, func(at string, r *jsontext.Reader) error {
 		part := readContentPart(r)
 		value := part.text
 		if part.kind == "refusal" {
 			value = part.refusal
 		} else if part.kind != "text" {
-			return openai.BadRequest(at+".type", "Send this role's content as text: of other parts, Gemini takes only the user's.")
+			return hub.BadRequest(at+".type", "Send this role's content as text: of other parts, Gemini takes only the user's.")
 		}
 		if kind(value) != '"' {
-			return openai.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
+			return hub.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
 		}
 		switch {
 		case first == nil:
@@ -66,13 +67,13 @@ func blank(quoted []byte) bool {
 	if c := rest[0]; c < utf8.RuneSelf && c != '\\' && c != '"' {
 		return false
 	}
-	return len(bytes.TrimSpace(openai.AppendUnquoted(nil, quoted))) == 0
+	return len(bytes.TrimSpace(jsontext.AppendUnquoted(nil, quoted))) == 0
 }
 
 func isEmpty(quoted []byte) bool { return len(quoted) <= len(`""`) }
 
 func errContent(at string) error {
-	return openai.BadRequest(at, "Send `content` as a string or an array of parts.")
+	return hub.BadRequest(at, "Send `content` as a string or an array of parts.")
 }
 
 // contentPart is a part of a message's content. Its values stay JSON.
@@ -82,7 +83,7 @@ type contentPart struct {
 	image, audio, file []byte
 }
 
-func readContentPart(r *openai.Reader) (p contentPart) {
+func readContentPart(r *jsontext.Reader) (p contentPart) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
@@ -113,7 +114,7 @@ func (c *conversation) appendParts(b []byte, at string, content []byte) ([]byte,
 	default:
 		return b, errContent(at)
 	}
-	err := each(at, content, func(at string, r *openai.Reader) (err error) {
+	err := each(at, content, func(at string, r *jsontext.Reader) (err error) {
 		b, err = c.appendPart(b, at, readContentPart(r))
 		return err
 	})
@@ -126,7 +127,7 @@ func appendText(b []byte, text string) []byte {
 		return b
 	}
 	b = append(separate(b), `{"text":`...)
-	return append(openai.AppendString(b, text), '}')
+	return append(jsontext.AppendString(b, text), '}')
 }
 
 // appendQuoted is appendText for a text that is a JSON string.
@@ -147,7 +148,7 @@ func appendSigned(b, text []byte, signature string) []byte {
 	if signature == "" {
 		return b
 	}
-	b = openai.AppendString(append(b[:len(b)-1], `,"thoughtSignature":`...), signature)
+	b = jsontext.AppendString(append(b[:len(b)-1], `,"thoughtSignature":`...), signature)
 	return append(b, '}')
 }
 
@@ -155,7 +156,7 @@ func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte
 	switch part.kind {
 	case "text":
 		if kind(part.text) != '"' {
-			return b, openai.BadRequest(at+".text", "Send `text` as a string.")
+			return b, hub.BadRequest(at+".text", "Send `text` as a string.")
 		}
 		return appendQuoted(b, part.text), nil
 	case "image_url":
@@ -170,7 +171,7 @@ func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte
 		if data, ok := parseData(gjson.GetBytes(part.file, "file_data").Str); ok {
 			return data.append(b), nil
 		}
-		return b, openai.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")
+		return b, hub.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")
 	}
-	return b, openai.BadRequest(at+".type", "Send parts of the types text, image_url, input_audio and file.")
+	return b, hub.BadRequest(at+".type", "Send parts of the types text, image_url, input_audio and file.")
 }

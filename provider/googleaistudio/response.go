@@ -5,7 +5,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // decoder reads Gemini's answer: frames of a stream, or one object.
@@ -27,12 +28,12 @@ type choice struct {
 }
 
 var (
-	errUnreadable = openai.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
-	errOutOfRange = openai.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
+	errUnreadable = hub.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+	errOutOfRange = hub.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
 )
 
 // decode says what one frame of a stream says, or the whole answer.
-func (d *decoder) decode(message []byte, a *openai.Answer) error {
+func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	f := &d.frame
 	if !f.read(message) {
 		return errUnreadable
@@ -41,7 +42,7 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 		a.Usage(f.usage)
 	}
 	if f.reports {
-		if e := openai.Reported(gjson.ParseBytes(message)); e != nil {
+		if e := hub.Reported(gjson.ParseBytes(message)); e != nil {
 			return e
 		}
 	}
@@ -61,22 +62,22 @@ func (d *decoder) decode(message []byte, a *openai.Answer) error {
 }
 
 // feedback says what Google's filters think of the prompt.
-func (d *decoder) feedback(feedback gjson.Result, a *openai.Answer) {
+func (d *decoder) feedback(feedback gjson.Result, a *hub.Answer) {
 	reason := feedback.Get("blockReason").Str
 	switch {
 	case reason == "":
 	case d.answered:
 		for index := range d.choices {
-			a.FinishLast(index, openai.FinishContentFilter)
+			a.FinishLast(index, hub.FinishContentFilter)
 		}
 	default:
 		d.answered = true
 		a.Refusal(0, sentences("Rephrase the request: Google's filters blocked it ("+reason+").", feedback.Get("blockReasonMessage").Str))
-		a.Finish(0, openai.FinishContentFilter)
+		a.Finish(0, hub.FinishContentFilter)
 	}
 }
 
-func (d *decoder) candidate(c *candidate, a *openai.Answer) error {
+func (d *decoder) candidate(c *candidate, a *hub.Answer) error {
 	if !c.object {
 		return errUnreadable
 	}
@@ -111,20 +112,20 @@ func (d *decoder) candidate(c *candidate, a *openai.Answer) error {
 func ending(c *candidate, said *choice) error {
 	switch {
 	case c.reason == missingSignature:
-		e := openai.UpstreamBroken(sentences("Begin a new conversation: Gemini misses a thought signature in this one ("+c.reason+").", c.message))
+		e := hub.UpstreamBroken(sentences("Begin a new conversation: Gemini misses a thought signature in this one ("+c.reason+").", c.message))
 		e.Final = true
 		return e
 	case brokenCall(c.reason) && (said.calls || !said.text):
-		return openai.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
+		return hub.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
 	case !ordinary(c.reason) && !said.calls && !said.text:
-		return openai.UpstreamBroken(sentences("Try again: the model ended without an answer ("+c.reason+").", c.message))
+		return hub.UpstreamBroken(sentences("Try again: the model ended without an answer ("+c.reason+").", c.message))
 	}
 	return nil
 }
 
 // part says one part of a candidate's content. Of what OpenAI has no place for, the search's own steps are left
 // out, and images among the thoughts; all else is refused.
-func (d *decoder) part(index int, said *choice, part *piece, a *openai.Answer) error {
+func (d *decoder) part(index int, said *choice, part *piece, a *hub.Answer) error {
 	switch {
 	case part.function != nil:
 		if said.broken {
@@ -156,7 +157,7 @@ func (d *decoder) part(index int, said *choice, part *piece, a *openai.Answer) e
 	return nil
 }
 
-func (d *decoder) text(index int, said *choice, text string, a *openai.Answer) {
+func (d *decoder) text(index int, said *choice, text string, a *hub.Answer) {
 	said.text = said.text || text != ""
 	if d.search {
 		said.sources.text = append(said.sources.text, text...)
@@ -166,25 +167,25 @@ func (d *decoder) text(index int, said *choice, text string, a *openai.Answer) {
 
 // untranslated refuses an answer with what would be lost.
 func untranslated(what string) error {
-	e := openai.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this answer has no place for.")
+	e := hub.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this answer has no place for.")
 	e.Final = true
 	return e
 }
 
-func (d *decoder) call(index int, function *functionCall, signature string, a *openai.Answer) error {
-	call := openai.ToolCall{ID: function.id, Name: function.name}
+func (d *decoder) call(index int, function *functionCall, signature string, a *hub.Answer) error {
+	call := hub.ToolCall{ID: function.id, Name: function.name}
 	if call.Name == "" {
-		return openai.UpstreamBroken("Try again: the model called a function without naming it.")
+		return hub.UpstreamBroken("Try again: the model called a function without naming it.")
 	}
 	if call.ID == "" || d.ids[call.ID] {
-		call.ID = openai.NewCallID()
+		call.ID = hub.NewCallID()
 	}
 	if d.ids == nil {
 		d.ids = map[string]bool{}
 	}
 	d.ids[call.ID] = true
 	if kind(function.args) == '{' {
-		call.Arguments = openai.Compact(string(function.args))
+		call.Arguments = jsontext.Compact(string(function.args))
 	}
 	if signature != "" {
 		call.Extra = extraContent(signature)
@@ -196,7 +197,7 @@ func (d *decoder) call(index int, function *functionCall, signature string, a *o
 
 // extraContent is where Google's own OpenAI dialect has a thought signature.
 func extraContent(signature string) []byte {
-	b := openai.AppendString([]byte(`{"google":{"thought_signature":`), signature)
+	b := jsontext.AppendString([]byte(`{"google":{"thought_signature":`), signature)
 	return append(b, "}}"...)
 }
 
@@ -219,7 +220,7 @@ func brokenCall(reason string) bool {
 
 // ordinary reports whether a candidate may end with a reason, or go on without one, before it has said anything.
 func ordinary(reason string) bool {
-	return reason == "" || reason == "STOP" || finishReason(reason) != openai.FinishStop
+	return reason == "" || reason == "STOP" || finishReason(reason) != hub.FinishStop
 }
 
 // missingSignature is the reason of a candidate for a conversation that lacks a thought signature.
@@ -229,19 +230,19 @@ const missingSignature = "MISSING_THOUGHT_SIGNATURE"
 func finishReason(reason string) string {
 	switch reason {
 	case "MAX_TOKENS", "CONTINUATION":
-		return openai.FinishLength
+		return hub.FinishLength
 	case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
 		"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION":
-		return openai.FinishContentFilter
+		return hub.FinishContentFilter
 	}
-	return openai.FinishStop
+	return hub.FinishStop
 }
 
-func logprobs(raw []byte) []openai.TokenLogprob {
+func logprobs(raw []byte) []hub.TokenLogprob {
 	if len(raw) == 0 {
 		return nil
 	}
-	var tokens []openai.TokenLogprob
+	var tokens []hub.TokenLogprob
 	result := gjson.ParseBytes(raw)
 	top := result.Get("topCandidates").Array()
 	for i, chosen := range result.Get("chosenCandidates").Array() {
@@ -256,6 +257,6 @@ func logprobs(raw []byte) []openai.TokenLogprob {
 	return tokens
 }
 
-func tokenLogprob(t gjson.Result) openai.TokenLogprob {
-	return openai.TokenLogprob{Token: t.Get("token").Str, Logprob: t.Get("logProbability").Float()}
+func tokenLogprob(t gjson.Result) hub.TokenLogprob {
+	return hub.TokenLogprob{Token: t.Get("token").Str, Logprob: t.Get("logProbability").Float()}
 }

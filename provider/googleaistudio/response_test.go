@@ -14,11 +14,13 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/ssestream"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // answer translates what Gemini says, in pieces as it comes, and returns what the client gets.
-func answer(t testing.TB, form openai.Form, sse bool, pieces ...string) (string, error) {
+func answer(t testing.TB, form hub.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	translator := Provider{}.translate("", false, form)(&out, sse)
@@ -32,8 +34,8 @@ func answer(t testing.TB, form openai.Form, sse bool, pieces ...string) (string,
 }
 
 var (
-	whole    = openai.Form{Usage: true, Model: "google-ai-studio/gemini-3-pro"}
-	streamed = openai.Form{Stream: true, Usage: true, Model: "google-ai-studio/gemini-3-pro"}
+	whole    = hub.Form{Format: openai.Format{}, Usage: true, Model: "google-ai-studio/gemini-3-pro"}
+	streamed = hub.Form{Format: openai.Format{}, Stream: true, Usage: true, Model: "google-ai-studio/gemini-3-pro"}
 )
 
 // frames is a stream of frames as Google sends it.
@@ -213,7 +215,7 @@ func TestCallIDsAndSignatures(t *testing.T) {
 		})
 	}
 	const extra = `,"arguments":"{}"},"extra_content":{"google":{"thought_signature":"a_b-c+/=="}}}`
-	for _, form := range []openai.Form{whole, streamed} {
+	for _, form := range []hub.Form{whole, streamed} {
 		got, err := answer(t, form, false, body)
 		if err != nil || strings.Count(got, extra) != 1 || strings.Count(got, "extra_content") != 1 {
 			t.Errorf("error %v, answer %s", err, got)
@@ -260,7 +262,7 @@ func TestUsage(t *testing.T) {
 		check(t, streamedAnswer(t, frames(first, `{"candidates":[{"finishReason":"STOP"}]}`, last)).Usage)
 	})
 	t.Run("not asked for", func(t *testing.T) {
-		got, err := answer(t, openai.Form{Stream: true}, true, frames(first, last))
+		got, err := answer(t, hub.Form{Format: openai.Format{}, Stream: true}, true, frames(first, last))
 		if err != nil || strings.Contains(got, "usage") {
 			t.Errorf("error %v, stream\n%s", err, got)
 		}
@@ -328,7 +330,7 @@ func TestAnswersThatFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := answer(t, whole, false, test.body)
-			var e *openai.Error
+			var e *hub.Error
 			if got != "" || !errors.As(err, &e) || e.Status != test.status || !strings.Contains(e.Message, test.says) || strings.Contains(e.Message, "secret") {
 				t.Errorf("answers %q, error %#v", got, err)
 			}
@@ -336,7 +338,7 @@ func TestAnswersThatFail(t *testing.T) {
 				t.Errorf("in place of a stream: error %v, want %v", again, err)
 			}
 			says := strings.Replace(test.says, "empty", "complete", 1) // a frame may be empty
-			if !openai.ValidObject([]byte(test.body)) {
+			if !jsontext.ValidObject([]byte(test.body)) {
 				says = "" // whatever it is, it is no frame
 			}
 			got, err = answer(t, streamed, true, frames(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}`, strings.ReplaceAll(test.body, "\n", "")))
@@ -349,7 +351,7 @@ func TestAnswersThatFail(t *testing.T) {
 }
 
 func TestABlockedCompletionIsEmpty(t *testing.T) {
-	got, err := answer(t, openai.Form{Completion: true}, false, `{"promptFeedback":{"blockReason":"SAFETY"}}`)
+	got, err := answer(t, hub.Form{Format: openai.Format{}, TextOnly: true}, false, `{"promptFeedback":{"blockReason":"SAFETY"}}`)
 	if err != nil || !strings.Contains(got, `"choices":[{"index":0,"text":"","logprobs":null,"finish_reason":"content_filter"}]`) {
 		t.Errorf("error %v, answer %s", err, got)
 	}

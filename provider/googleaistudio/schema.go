@@ -5,7 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // holds is what the value of a schema's keyword is made of.
@@ -29,7 +29,7 @@ var keywords = map[string]holds{
 
 // schema is a JSON schema in the keywords that Gemini knows, as it came if it has no others.
 func schema(value gjson.Result) string {
-	r := openai.NewRereader([]byte(value.Raw))
+	r := jsontext.NewRereader([]byte(value.Raw))
 	if inKeywords(&r) {
 		return value.Raw
 	}
@@ -54,7 +54,7 @@ const spareSchema = 16 << 10
 
 // inKeywords reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
 // else may stand.
-func inKeywords(r *openai.Reader) bool {
+func inKeywords(r *jsontext.Reader) bool {
 	all := true
 	r.Object(func(name []byte) {
 		of, ok := keywords[string(name)]

@@ -13,7 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 const conversations = "testdata/conversations/"
@@ -72,7 +72,7 @@ func secondTurn(t *testing.T, p Provider, user string, calls []gjson.Result, ext
 			set("messages.2.tool_calls."+n+".extra_content", json.RawMessage(extra.Raw))
 		}
 	}
-	r = parseBody(t, openai.Chat, string(body))
+	r = parseBody(t, hub.Chat, string(body))
 	r.User = user
 	call, err := p.Call(r)
 	if err != nil {

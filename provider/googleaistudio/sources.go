@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // sources are the pages that a choice's text stands on, as the search found them
@@ -14,7 +14,7 @@ import (
 type sources struct {
 	text  []byte // what the choice has said; kept only where the client asked for a search
 	pages []page
-	said  map[openai.URLCitation]bool
+	said  map[hub.URLCitation]bool
 }
 
 type page struct {
@@ -23,13 +23,13 @@ type page struct {
 }
 
 // read says what a frame tells of the sources. Those that belong to no passage are said at the end.
-func (s *sources) read(index int, grounding []byte, end bool, a *openai.Answer) {
+func (s *sources) read(index int, grounding []byte, end bool, a *hub.Answer) {
 	if len(grounding) == 0 && (!end || len(s.pages) == 0) {
 		return
 	}
 	metadata := gjson.ParseBytes(grounding)
 	s.add(metadata.Get("groundingChunks"))
-	var citations []openai.URLCitation
+	var citations []hub.URLCitation
 	metadata.Get("groundingSupports").ForEach(func(_, support gjson.Result) bool {
 		start, end := s.passage(support.Get("segment"))
 		support.Get("groundingChunkIndices").ForEach(func(_, i gjson.Result) bool {
@@ -72,13 +72,13 @@ func (s *sources) add(chunks gjson.Result) {
 }
 
 // cite adds a source of a passage, unless it is said already or has no address.
-func (s *sources) cite(citations []openai.URLCitation, p *page, start, end int) []openai.URLCitation {
-	c := openai.URLCitation{Start: start, End: end, URL: p.url, Title: p.title}
+func (s *sources) cite(citations []hub.URLCitation, p *page, start, end int) []hub.URLCitation {
+	c := hub.URLCitation{Start: start, End: end, URL: p.url, Title: p.title}
 	if p.url == "" || s.said[c] {
 		return citations
 	}
 	if s.said == nil {
-		s.said = map[openai.URLCitation]bool{}
+		s.said = map[hub.URLCitation]bool{}
 	}
 	s.said[c] = true
 	return append(citations, c)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -18,7 +19,7 @@ func search(t *testing.T, stream bool, frames ...string) (text, sources string) 
 	if stream {
 		members += `,"stream":true`
 	}
-	call, err := Provider{}.Call(parse(t, openai.Chat, "gemini-2.5-flash", members))
+	call, err := Provider{}.Call(parse(t, hub.Chat, "gemini-2.5-flash", members))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestPartsOfOtherKinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"candidates":[{"content":{"parts":[` + test.parts + `]},"finishReason":"STOP"}]}`
-			for _, form := range []openai.Form{whole, streamed} {
+			for _, form := range []hub.Form{whole, streamed} {
 				got, err := answer(t, form, form.Stream, map[bool]string{true: frames(body), false: body}[form.Stream])
 				if err != nil {
 					t.Fatal(err)
@@ -143,7 +144,7 @@ func TestPartsOfOtherKinds(t *testing.T) {
 }
 
 func TestATextCompletionHasNoPlaceForAnImage(t *testing.T) {
-	got, err := answer(t, openai.Form{Completion: true}, false, `{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]},"finishReason":"STOP"}]}`)
+	got, err := answer(t, hub.Form{Format: openai.Format{}, TextOnly: true}, false, `{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]},"finishReason":"STOP"}]}`)
 	if err == nil || got != "" || !strings.Contains(err.Error(), "image/png") {
 		t.Errorf("error %v, answer %s", err, got)
 	}

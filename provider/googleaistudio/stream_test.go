@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -100,7 +101,7 @@ func TestAStreamIsNotWholeWhileOneChoiceIsNot(t *testing.T) {
 }
 
 func TestTheRestOfTheStopWordsIsOurs(t *testing.T) {
-	call, err := Provider{}.Call(parse(t, openai.Completions, "gemini-2.5-flash", `"prompt":"p","stream":true,"stop":["1","2","3","4","5","</code>","\n\n"]`))
+	call, err := Provider{}.Call(parse(t, hub.Completions, "gemini-2.5-flash", `"prompt":"p","stream":true,"stop":["1","2","3","4","5","</code>","\n\n"]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,11 +142,11 @@ var everything = frames(
 var created = regexp.MustCompile(`"created":\d+`)
 
 func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
-	for name, form := range map[string]openai.Form{
+	for name, form := range map[string]hub.Form{
 		"a stream":              streamed,
-		"a stream with our own": {Stream: true, Usage: true, Stop: []string{"u!", "never"}},
+		"a stream with our own": {Format: openai.Format{}, Stream: true, Usage: true, Stop: []string{"u!", "never"}},
 		"an object":             whole,
-		"a completion":          {Stream: true, Completion: true},
+		"a completion":          {Format: openai.Format{}, Stream: true, TextOnly: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			translated := func(pieces ...string) string {
@@ -194,7 +195,7 @@ func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
 // Without alt=sse, which a gateway may lose, Gemini streams one array.
 func TestAStreamThatIsAnArray(t *testing.T) {
 	array := "[" + strings.TrimSuffix(strings.ReplaceAll(strings.TrimPrefix(everything, "data: "), "\r\n\r\ndata: ", "\r\n,\r\n"), "\r\n\r\n") + "\r\n]\r\n"
-	for name, form := range map[string]openai.Form{"a stream": streamed, "an object": whole} {
+	for name, form := range map[string]hub.Form{"a stream": streamed, "an object": whole} {
 		t.Run(name, func(t *testing.T) {
 			same := func(got string, err error) string {
 				if err != nil {
@@ -253,7 +254,7 @@ func TestAnArrayThatBreaksOff(t *testing.T) {
 }
 
 func TestADeprecatedCallIsAnsweredInItsForm(t *testing.T) {
-	call, err := Provider{}.Call(parse(t, openai.Chat, "gemini-2.5-flash", `"messages":[{"role":"user","content":"x"}],"functions":[{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}]`))
+	call, err := Provider{}.Call(parse(t, hub.Chat, "gemini-2.5-flash", `"messages":[{"role":"user","content":"x"}],"functions":[{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +285,7 @@ func FuzzAnswer(f *testing.F) {
 			pieces = append(pieces, string(piece))
 		}
 		object, err := answer(t, whole, sse, pieces...)
-		var e *openai.Error
+		var e *hub.Error
 		if err == nil && !json.Valid([]byte(object)) || err != nil && (!errors.As(err, &e) || e.Status < 400 || e.Message == "" || object != "") {
 			t.Fatalf("answers %s, error %#v", object, err)
 		}
@@ -360,7 +361,7 @@ func BenchmarkConversation(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		r := parseBody(b, openai.Chat, body)
+		r := parseBody(b, hub.Chat, body)
 		r.User = "u"
 		if _, err := p.Call(r); err != nil {
 			b.Fatal(err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // version is the version in a model's name, "gemini-2.5-flash", zero where there is none. Names
@@ -48,10 +48,10 @@ func (f fields) writeThinking(config *object, model string, t thinking) error {
 	effort := f["reasoning_effort"]
 	if effort.Type != gjson.Null {
 		if !efforts[effort.Str] {
-			return openai.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
+			return hub.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
 		}
 		if t.budget != "" || t.level != "" {
-			return openai.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they say the same.")
+			return hub.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they say the same.")
 		}
 		t = t.withEffort(model, effort.Str)
 	}

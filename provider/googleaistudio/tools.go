@@ -3,7 +3,8 @@ package googleaistudio
 import (
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // writeTools adds the functions that the model may call, how free it is to, and the search, to the body of a
@@ -15,7 +16,7 @@ func writeTools(body *object, f fields, search, combines bool) error {
 		return err
 	}
 	if search && len(declarations) > 0 && !combines {
-		return openai.BadRequest("web_search_options", "Leave out `web_search_options` or the functions: this model does not take both, those from Gemini 3 on do.")
+		return hub.BadRequest("web_search_options", "Leave out `web_search_options` or the functions: this model does not take both, those from Gemini 3 on do.")
 	}
 	body.name("tools")
 	body.b = append(body.b, '[')
@@ -57,23 +58,23 @@ func declare(f fields) ([]byte, error) {
 	switch tools, functions := f["tools"], f["functions"]; {
 	case tools.IsArray() && !isNone(tools):
 		b = make([]byte, 0, len(tools.Raw))
-		err = each("tools", []byte(tools.Raw), func(at string, r *openai.Reader) error {
+		err = each("tools", []byte(tools.Raw), func(at string, r *jsontext.Reader) error {
 			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
-				return openai.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
+				return hub.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
 			}
 			b, err = appendDeclaration(b, at+".function", tool.Get("function"))
 			return err
 		})
 	case tools.Type != gjson.Null && !tools.IsArray():
-		err = openai.BadRequest("tools", "Send `tools` as an array.")
+		err = hub.BadRequest("tools", "Send `tools` as an array.")
 	case functions.IsArray():
-		err = each("functions", []byte(functions.Raw), func(at string, r *openai.Reader) error {
+		err = each("functions", []byte(functions.Raw), func(at string, r *jsontext.Reader) error {
 			b, err = appendDeclaration(b, at, gjson.ParseBytes(r.Raw()))
 			return err
 		})
 	case functions.Type != gjson.Null:
-		err = openai.BadRequest("functions", "Send `functions` as an array.")
+		err = hub.BadRequest("functions", "Send `functions` as an array.")
 	}
 	return b, err
 }
@@ -81,10 +82,10 @@ func declare(f fields) ([]byte, error) {
 func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, error) {
 	name := function.Get("name").Str
 	if name == "" {
-		return b, openai.BadRequest(at+".name", "Send the function's `name`.")
+		return b, hub.BadRequest(at+".name", "Send the function's `name`.")
 	}
 	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
-		return b, openai.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
+		return b, hub.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
 	}
 	b = separate(b)
 	o := objectBehind(b)
@@ -94,7 +95,7 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 	case gjson.String:
 		o.string("description", description.Str)
 	default:
-		return b, openai.BadRequest(at+".description", "Send `description` as a string.")
+		return b, hub.BadRequest(at+".description", "Send `description` as a string.")
 	}
 	switch parameters := function.Get("parameters"); {
 	case parameters.Type == gjson.Null:
@@ -103,7 +104,7 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 			o.raw("parametersJsonSchema", known)
 		}
 	default:
-		return b, openai.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
+		return b, hub.BadRequest(at+".parameters", "Send `parameters` as a JSON schema.")
 	}
 	return append(b, o.end()...), nil
 }
@@ -152,14 +153,14 @@ func callingConfig(f fields) ([]byte, error) {
 	case choice.Get("type").Str == "allowed_tools":
 		return allowedTools(choice.Get("allowed_tools"))
 	default:
-		return nil, openai.BadRequest(at, "Send `tool_choice` as none, auto, required, a function, or allowed_tools.")
+		return nil, hub.BadRequest(at, "Send `tool_choice` as none, auto, required, a function, or allowed_tools.")
 	}
 	return config.end(), nil
 }
 
 func onlyFunction(at string, name gjson.Result) ([]byte, error) {
 	if name.Str == "" {
-		return nil, openai.BadRequest(at, "Name the function to call.")
+		return nil, hub.BadRequest(at, "Name the function to call.")
 	}
 	var config object
 	config.string("mode", "ANY")
@@ -176,13 +177,13 @@ func allowedTools(allowed gjson.Result) ([]byte, error) {
 	case "required":
 		config.string("mode", "ANY")
 	default:
-		return nil, openai.BadRequest(at+".mode", "Send the mode of the allowed tools as auto or required.")
+		return nil, hub.BadRequest(at+".mode", "Send the mode of the allowed tools as auto or required.")
 	}
 	var names []string
-	err := each(at+".tools", []byte(allowed.Get("tools").Raw), func(at string, r *openai.Reader) error {
+	err := each(at+".tools", []byte(allowed.Get("tools").Raw), func(at string, r *jsontext.Reader) error {
 		name := gjson.GetBytes(r.Raw(), "function.name").Str
 		if name == "" {
-			return openai.BadRequest(at, "Send each allowed tool as a function with its name.")
+			return hub.BadRequest(at, "Send each allowed tool as a function with its name.")
 		}
 		names = append(names, name)
 		return nil
@@ -191,7 +192,7 @@ func allowedTools(allowed gjson.Result) ([]byte, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, openai.BadRequest(at+".tools", "Name at least one allowed tool.")
+		return nil, hub.BadRequest(at+".tools", "Name at least one allowed tool.")
 	}
 	config.strings("allowedFunctionNames", names)
 	return config.end(), nil

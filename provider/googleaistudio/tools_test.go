@@ -6,7 +6,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/openai"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 const messages = `"messages":[` + hi + `],`
@@ -127,11 +128,11 @@ func FuzzSchema(f *testing.F) {
 	f.Add([]byte(`{"allOf":[{"$ref":"#/$defs/a"},{"type":["number","null"],"minimum":1,"enum":[1,2]}],"description":"d","$defs":{"a":{"description":"e","properties":{"b":{"$ref":"#/$defs/a","title":"t"}},"anyOf":[{},true]}}}`))
 	f.Add([]byte(`{"anyOf":[{"type":"object"},{}],"allOf":[{"anyOf":[{"required":["a"]},{"required":["b"]}]}],"then":{"properties":{"c":{}}},"dependentSchemas":{"c":{"properties":{"d":{}}}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if !openai.ValidObject(text) {
+		if !jsontext.ValidObject(text) {
 			return
 		}
 		once := schema(gjson.ParseBytes(text))
-		if !openai.ValidObject([]byte(once)) || len(once) > 6*(len(text)+spareSchema) {
+		if !jsontext.ValidObject([]byte(once)) || len(once) > 6*(len(text)+spareSchema) {
 			t.Fatalf("%s became %s", text, once)
 		}
 	})
@@ -190,6 +191,6 @@ func TestToolsThatAreRefused(t *testing.T) {
 		"an allowed tool without a name":   {tools + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"mcp"}]}}`, "tool_choice.allowed_tools.tools[0]"},
 		"a deprecated call, no name":       {`"functions":[{"name":"f"}],"function_call":{}`, "function_call.name"},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefused(t, openai.Chat, messages+test.members, test.param) })
+		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Chat, messages+test.members, test.param) })
 	}
 }

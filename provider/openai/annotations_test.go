@@ -7,20 +7,22 @@ import (
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-func attach(t *testing.T, form Form) string {
+func attach(t *testing.T, form hub.Form) string {
 	t.Helper()
 	var out bytes.Buffer
-	a := NewAnswer(&out, form)
+	a := hub.NewAnswer(&out, form)
 	a.Text(0, "é is a \"letter\"")
 	a.Annotations(0, nil)
-	a.Annotations(0, []URLCitation{{Start: 0, End: 1, URL: "https://a.example/?q=\"", Title: "A"}, {Start: 7, End: 15, URL: "https://b.example"}})
-	a.Annotations(0, []URLCitation{{Start: 15, End: 15, URL: "https://c.example", Title: "C"}})
+	a.Annotations(0, []hub.URLCitation{{Start: 0, End: 1, URL: "https://a.example/?q=\"", Title: "A"}, {Start: 7, End: 15, URL: "https://b.example"}})
+	a.Annotations(0, []hub.URLCitation{{Start: 15, End: 15, URL: "https://c.example", Title: "C"}})
 	a.Image(0, "data:image/png;base64,AAAA")
 	a.Image(0, "data:image/png;base64,BBBB")
-	a.Finish(0, FinishStop)
-	a.Annotations(0, []URLCitation{{URL: "https://late.example"}})
+	a.Finish(0, hub.FinishStop)
+	a.Annotations(0, []hub.URLCitation{{URL: "https://late.example"}})
 	a.Image(0, "data:image/png;base64,late")
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
@@ -29,7 +31,7 @@ func attach(t *testing.T, form Form) string {
 }
 
 func TestAnObjectHasItsSourcesAndImages(t *testing.T) {
-	got := attach(t, Form{})
+	got := attach(t, hub.Form{Format: Format{}})
 	var read sdk.ChatCompletion
 	if err := json.Unmarshal([]byte(got), &read); err != nil {
 		t.Fatalf("%v in %s", err, got)
@@ -49,7 +51,7 @@ func TestAnObjectHasItsSourcesAndImages(t *testing.T) {
 }
 
 func TestAStreamHasItsSourcesAndImagesInDeltas(t *testing.T) {
-	got := attach(t, Form{Stream: true})
+	got := attach(t, hub.Form{Format: Format{}, Stream: true})
 	for _, delta := range []string{
 		`"delta":{"annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":1,"url":"https://a.example/?q=\"","title":"A"}},{"type":"url_citation","url_citation":{"start_index":7,"end_index":15,"url":"https://b.example","title":""}}]},`,
 		`"delta":{"annotations":[{"type":"url_citation","url_citation":{"start_index":15,"end_index":15,"url":"https://c.example","title":"C"}}]},`,
@@ -67,7 +69,7 @@ func TestAStreamHasItsSourcesAndImagesInDeltas(t *testing.T) {
 
 func TestATextCompletionHasNeitherSourcesNorImages(t *testing.T) {
 	for _, stream := range []bool{false, true} {
-		if got := attach(t, Form{Completion: true, Stream: stream}); strings.Contains(got, "example") || strings.Contains(got, "base64") {
+		if got := attach(t, hub.Form{Format: Format{}, TextOnly: true, Stream: stream}); strings.Contains(got, "example") || strings.Contains(got, "base64") {
 			t.Errorf("answer %s", got)
 		}
 	}

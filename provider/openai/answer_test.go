@@ -13,18 +13,20 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"io"
 	"net/http"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // conversation says the same on every answer.
-func conversation(a *Answer) {
+func conversation(a *hub.Answer) {
 	a.SetID("x1")
 	a.Reasoning(0, "hm")
 	a.Text(0, "Hi \"you\"\n")
 	a.Text(0, "é\x00")
-	a.ToolCall(0, ToolCall{ID: "call_1", Name: "f", Arguments: `{"a":1}`, Extra: []byte(`{"google":{"thought_signature":"s=="}}`)})
-	a.ToolCall(0, ToolCall{ID: "call_2", Name: "g"})
-	a.Finish(0, FinishStop)
-	a.Usage(Usage{Prompt: 9, Completion: 2, Cached: 4, Reasoning: 1})
+	a.ToolCall(0, hub.ToolCall{ID: "call_1", Name: "f", Arguments: `{"a":1}`, Extra: []byte(`{"google":{"thought_signature":"s=="}}`)})
+	a.ToolCall(0, hub.ToolCall{ID: "call_2", Name: "g"})
+	a.Finish(0, hub.FinishStop)
+	a.Usage(hub.Usage{Prompt: 9, Completion: 2, Cached: 4, Reasoning: 1})
 }
 
 // stream reads a stream of chunks as the official client does.
@@ -53,7 +55,7 @@ func stream(t *testing.T, text string) (*sdk.ChatCompletionAccumulator, int) {
 
 func TestAChatAsAStreamReadByTheOfficialClient(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Stream: true, Usage: true, Model: "p/m"})
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"})
 	conversation(a)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
@@ -82,7 +84,7 @@ func TestAChatAsAStreamReadByTheOfficialClient(t *testing.T) {
 
 func TestAStreamHasNoUsageUnlessAskedFor(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Stream: true, Model: "p/m"})
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Stream: true, Model: "p/m"})
 	conversation(a)
 	if err := a.Close(); err != nil || strings.Contains(out.String(), "usage") {
 		t.Errorf("error %v, stream\n%s", err, out.String())
@@ -101,7 +103,7 @@ func readObject(t *testing.T, text string) *sdk.ChatCompletion {
 
 func TestAChatAsAnObjectReadByTheOfficialClient(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Model: "p/m"})
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Model: "p/m"})
 	conversation(a)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
@@ -123,9 +125,9 @@ func TestAChatAsAnObjectReadByTheOfficialClient(t *testing.T) {
 
 func TestContentIsNullBesideToolCallsAlone(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Model: "p/m"})
-	a.ToolCall(0, ToolCall{Name: "f"})
-	a.Finish(0, FinishStop)
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Model: "p/m"})
+	a.ToolCall(0, hub.ToolCall{Name: "f"})
+	a.Finish(0, hub.FinishStop)
 	if err := a.Close(); err != nil || !strings.Contains(out.String(), `"content":null`) || !strings.Contains(out.String(), `"id":"call_`) {
 		t.Errorf("error %v, object %s", err, out.String())
 	}
@@ -134,7 +136,7 @@ func TestContentIsNullBesideToolCallsAlone(t *testing.T) {
 func TestACompletionReadByTheOfficialClient(t *testing.T) {
 	for _, streamed := range []bool{false, true} {
 		var out bytes.Buffer
-		a := NewAnswer(&out, Form{Completion: true, Stream: streamed, Usage: true, Model: "p/m"})
+		a := hub.NewAnswer(&out, hub.Form{Format: Format{}, TextOnly: true, Stream: streamed, Usage: true, Model: "p/m"})
 		conversation(a)
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
@@ -164,14 +166,14 @@ func TestACompletionReadByTheOfficialClient(t *testing.T) {
 
 func TestSeveralChoices(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Stream: true, Model: "p/m", Choices: 2, Stop: []string{"END"}})
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Stream: true, Model: "p/m", Choices: 2, Stop: []string{"END"}})
 	a.Text(1, "b")
 	a.Text(0, "a END")
-	if a.stopped() {
+	if a.Stopped() {
 		t.Error("one choice has ended, and the answer is taken for complete")
 	}
 	a.Text(1, "c E")
-	a.Finish(1, FinishLength)
+	a.Finish(1, hub.FinishLength)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +186,7 @@ func TestSeveralChoices(t *testing.T) {
 func TestAnAnswerThatIsNotWhole(t *testing.T) {
 	t.Run("a stream ends with an error, and without [DONE]", func(t *testing.T) {
 		var out bytes.Buffer
-		a := NewAnswer(&out, Form{Stream: true, Model: "p/m"})
+		a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Stream: true, Model: "p/m"})
 		a.Text(0, "half")
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
@@ -195,7 +197,7 @@ func TestAnAnswerThatIsNotWhole(t *testing.T) {
 	})
 	t.Run("an object becomes an error", func(t *testing.T) {
 		var out bytes.Buffer
-		a := NewAnswer(&out, Form{Model: "p/m"})
+		a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Model: "p/m"})
 		a.Text(0, "half")
 		if err := a.Close(); err == nil || out.Len() != 0 {
 			t.Errorf("error %v, object %s", err, out.String())
@@ -203,10 +205,10 @@ func TestAnAnswerThatIsNotWhole(t *testing.T) {
 	})
 }
 
-func translated(t *testing.T, form Form, sse bool, pieces ...string) (string, error) {
+func translated(t *testing.T, form hub.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	translator := Translate(form, DecodeChat)(&out, sse)
+	translator := hub.Translate(form, DecodeChat)(&out, sse)
 	for _, piece := range pieces {
 		if n, err := translator.Write([]byte(piece)); err != nil || n != len(piece) {
 			t.Fatalf("wrote %d of %d: %v", n, len(piece), err)
@@ -235,7 +237,7 @@ data: [DONE]
 `
 
 func TestAChatStreamBecomesACompletion(t *testing.T) {
-	form := Form{Completion: true, Stream: true, Usage: true, Model: "p/m"}
+	form := hub.Form{Format: Format{}, TextOnly: true, Stream: true, Usage: true, Model: "p/m"}
 	want, err := translated(t, form, true, chatStream)
 	if err != nil || !strings.Contains(want, `"text":"one "`) || !strings.Contains(want, `"text":"2"`) || !strings.Contains(want, `"total_tokens":7`) || strings.Count(want, `"usage":{`) != 1 {
 		t.Fatalf("error %v, stream\n%s", err, want)
@@ -250,16 +252,16 @@ func TestAChatStreamBecomesACompletion(t *testing.T) {
 func TestARoleComesOutAtOnce(t *testing.T) {
 	role := `data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n"
 	for name, test := range map[string]struct {
-		form Form
+		form hub.Form
 		want int // how many chunks come out
 	}{
-		"a chat":                           {Form{Stream: true, Model: "p/m"}, 1},
-		"a chat with stop words":           {Form{Stream: true, Model: "p/m", Stop: []string{"x"}}, 1},
-		"a completion, which has no roles": {Form{Stream: true, Model: "p/m", Completion: true}, 0},
-		"an object":                        {Form{Model: "p/m"}, 0},
+		"a chat":                           {hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, 1},
+		"a chat with stop words":           {hub.Form{Format: Format{}, Stream: true, Model: "p/m", Stop: []string{"x"}}, 1},
+		"a completion, which has no roles": {hub.Form{Format: Format{}, Stream: true, Model: "p/m", TextOnly: true}, 0},
+		"an object":                        {hub.Form{Format: Format{}, Model: "p/m"}, 0},
 	} {
 		var out bytes.Buffer
-		translator := Translate(test.form, DecodeChat)(&out, true)
+		translator := hub.Translate(test.form, DecodeChat)(&out, true)
 		for range 2 { // some providers say it with every chunk
 			if _, err := io.WriteString(translator, role); err != nil {
 				t.Fatal(err)
@@ -272,14 +274,14 @@ func TestARoleComesOutAtOnce(t *testing.T) {
 }
 
 func TestAJSONBodyWhereAStreamWasAskedForBecomesAStreamOfOne(t *testing.T) {
-	got, err := translated(t, Form{Stream: true, Completion: true, Model: "p/m"}, false, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"content":"whole"},`, `"finish_reason":"stop"}]}`)
+	got, err := translated(t, hub.Form{Format: Format{}, Stream: true, TextOnly: true, Model: "p/m"}, false, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"content":"whole"},`, `"finish_reason":"stop"}]}`)
 	if err != nil || !strings.Contains(got, `"text":"whole"`) || !strings.HasSuffix(got, "data: [DONE]\n\n") {
 		t.Errorf("error %v, stream\n%s", err, got)
 	}
 }
 
 func TestAnErrorInAStream(t *testing.T) {
-	got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\",\"code\":\"x\"}}\n\ndata: {\"choices\":[]}\n\ndata: [DONE]\n\n")
+	got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\",\"code\":\"x\"}}\n\ndata: {\"choices\":[]}\n\ndata: [DONE]\n\n")
 	if err != nil || !strings.HasSuffix(got, "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"api_error\",\"param\":null,\"code\":\"x\"}}\n\n") {
 		t.Errorf("error %v, stream\n%s", err, got)
 	}
@@ -297,10 +299,10 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		"an event of endless nesting": {true, "data: " + strings.Repeat("[", 1<<20) + "\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := translated(t, Form{Model: "p/m"}, test.sse, test.body); err == nil {
+			if _, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, test.sse, test.body); err == nil {
 				t.Error("no error")
 			}
-			got, err := translated(t, Form{Stream: true, Model: "p/m"}, test.sse, test.body)
+			got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, test.sse, test.body)
 			if !test.sse {
 				if err == nil || got != "" {
 					t.Errorf("in place of a stream: error %v, stream %q", err, got)
@@ -316,9 +318,9 @@ func FuzzDecodeChat(f *testing.F) {
 	f.Add([]byte(chatStream), uint8(7), true)
 	f.Add([]byte(`{"choices":[{"message":{"content":"x"}}],"usage":{}}`), uint8(1), false)
 	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse bool) {
-		form := Form{Stream: true, Usage: true, Model: "p/m", Stop: []string{"END"}}
+		form := hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m", Stop: []string{"END"}}
 		var out bytes.Buffer
-		translator := Translate(form, DecodeChat)(&out, sse)
+		translator := hub.Translate(form, DecodeChat)(&out, sse)
 		for len(body) > 0 {
 			n := min(len(body), int(step)+1)
 			if _, err := translator.Write(body[:n]); err != nil {
@@ -347,10 +349,10 @@ func FuzzDecodeObject(f *testing.F) {
 	f.Add([]byte(`{"id":"x","choices":[{"index":1,"text":"a b","finish_reason":"length"},{"message":{"content":"b"}}],"usage":{"prompt_tokens":1}}`), uint8(3), false, true)
 	f.Add([]byte(`{"choices":[{"message":{"content":null,"refusal":"no","tool_calls":[{"id":1,"function":{"name":"f","arguments":{"a":1}}}]},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]}]}}]}`), uint8(200), false, false)
 	f.Fuzz(func(t *testing.T, body []byte, step uint8, sse, completion bool) {
-		form := Form{Completion: completion, Usage: true, Model: "p/m"}
+		form := hub.Form{Format: Format{}, TextOnly: completion, Usage: true, Model: "p/m"}
 		object := func(size int) (string, error) {
 			var out bytes.Buffer
-			translator := Translate(form, DecodeChat)(&out, sse)
+			translator := hub.Translate(form, DecodeChat)(&out, sse)
 			for piece := range slices.Chunk(body, size) {
 				if _, err := translator.Write(piece); err != nil {
 					t.Fatal(err)
@@ -360,7 +362,7 @@ func FuzzDecodeObject(f *testing.F) {
 			return notShared.ReplaceAllString(out.String(), `"":0`), err
 		}
 		torn, err := object(int(step) + 1)
-		var e *Error
+		var e *hub.Error
 		if err == nil && !json.Valid([]byte(torn)) || err != nil && (!errors.As(err, &e) || e.Status < 400 || torn != "") {
 			t.Fatalf("%v, object %s", err, torn)
 		}
@@ -375,7 +377,7 @@ var notShared = regexp.MustCompile(`"created":\d+|"id":"(chatcmpl-|cmpl-|call_)[
 
 func BenchmarkTranslateChunk(b *testing.B) {
 	chunk := []byte("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n")
-	translator := Translate(Form{Completion: true, Stream: true, Model: "p/m", Stop: []string{"\n\n", "</code>"}}, DecodeChat)(io.Discard, true)
+	translator := hub.Translate(hub.Form{Format: Format{}, TextOnly: true, Stream: true, Model: "p/m", Stop: []string{"\n\n", "</code>"}}, DecodeChat)(io.Discard, true)
 	b.SetBytes(int64(len(chunk)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -5,30 +5,13 @@ import (
 	"io"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// includeUsage asks for the token counts of a stream
-// (https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options).
-const includeUsage = `{"include_usage":true}`
-
-// AskForUsage has r.Body ask for the token counts, where r.AskUsage wants them of a stream whose
-// client did not. They are taken out of the answer again.
-func (r *Request) AskForUsage() {
-	if !r.AskUsage || !r.Stream || r.IncludeUsage {
-		return
-	}
-	r.asked = true
-	if r.options == (span{}) {
-		end := bytes.LastIndexByte(r.Body, '}')
-		r.replace([]replacement{{span{end, end}, []byte(`,"stream_options":` + includeUsage)}})
-		return
-	}
-	options := r.Body[r.options.start:r.options.end]
-	if options[0] != '{' {
-		options = []byte(`{}`)
-	}
-	r.replace([]replacement{{r.options, Merge(options, []byte(includeUsage))}})
-}
+// maxLine bounds the memory that a line takes whose end does not come.
+const maxLine = 64 << 20
 
 // usageRemover passes a stream through without the token counts that the client did not ask for: the
 // chunk that has nothing else, and the member `usage` of all others. The rest stays as it is, byte
@@ -38,14 +21,14 @@ type usageRemover struct {
 	line     []byte // the beginning of one
 	out      []byte
 	dropping bool // the end of the event whose data has been dropped
-	passage  Passage
-	usage    Usage
+	passage  hub.Passage
+	usage    hub.Usage
 }
 
 func (*usageRemover) Stream() bool { return true }
-func (t *usageRemover) Done() bool { return t.passage.reported }
+func (t *usageRemover) Done() bool { return t.passage.Reported() }
 
-func (t *usageRemover) Usage() (Usage, bool) { return t.usage, t.usage != Usage{} }
+func (t *usageRemover) Usage() (hub.Usage, bool) { return t.usage, t.usage != hub.Usage{} }
 
 func (t *usageRemover) Write(p []byte) (int, error) {
 	t.out = t.out[:0]
@@ -59,8 +42,8 @@ func (t *usageRemover) Write(p []byte) (int, error) {
 		}
 		rest = after
 	}
-	if len(t.line) > maxObject {
-		return 0, UpstreamBroken("Try again: the provider's answer has a line of more than 64 MB.")
+	if len(t.line) > maxLine {
+		return 0, hub.UpstreamBroken("Try again: the provider's answer has a line of more than 64 MB.")
 	}
 	if err := t.flush(); err != nil {
 		return 0, err
@@ -84,11 +67,11 @@ func (t *usageRemover) withoutUsage(line []byte) []byte {
 		return nil
 	}
 	data, ok := bytes.CutPrefix(content, []byte("data:"))
-	if !ok || !bytes.Contains(data, []byte(`"usage"`)) || !ValidObject(bytes.TrimSpace(data)) {
+	if !ok || !bytes.Contains(data, []byte(`"usage"`)) || !jsontext.ValidObject(bytes.TrimSpace(data)) {
 		return line
 	}
 	usage := gjson.GetBytes(data, "usage")
-	if u := ParseUsage(usage); u != (Usage{}) {
+	if u := ParseUsage(usage); u != (hub.Usage{}) {
 		t.usage = u
 	}
 	choices := gjson.GetBytes(data, "choices")
@@ -127,7 +110,7 @@ func (t *usageRemover) Close() error {
 	return t.flush()
 }
 
-func (t *usageRemover) Abort(e *Error) error {
+func (t *usageRemover) Abort(e *hub.Error) error {
 	if t.passage.Complete() {
 		return nil
 	}

@@ -4,47 +4,15 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-)
 
-func TestAskForUsage(t *testing.T) {
-	const asked = `"stream_options":{"include_usage":true}`
-	for name, test := range map[string]struct{ body, want string }{
-		"a stream":                        {`{"model":"p/m","stream":true}`, `{"model":"p/m","stream":true,` + asked + `}`},
-		"a model at the end, white space": {`{"stream":true, "model": "p/m" } ` + "\n", `{"stream":true, "model": "p/m" ,` + asked + `} ` + "\n"},
-		"a model right before the end":    {`{"stream":true,"model":"p/m"}`, `{"stream":true,"model":"p/m",` + asked + `}`},
-		"options that are null":           {`{"model":"p/m","stream":true,"stream_options":null}`, `{"model":"p/m","stream":true,` + asked + `}`},
-		"options of another kind":         {`{"stream_options":{"include_obfuscation":false},"model":"p/m","stream":true}`, `{"stream_options":{"include_obfuscation":false,"include_usage":true},"model":"p/m","stream":true}`},
-		"a client that wants none":        {`{"stream_options":{"include_usage":false},"model":"p/m","stream":true}`, `{"stream_options":{"include_usage":true},"model":"p/m","stream":true}`},
-		"a client that asks":              {`{"model":"p/m","stream":true,"stream_options":{"include_usage":true}}`, ""},
-		"no stream":                       {`{"model":"p/m"}`, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := parsed(t, test.body)
-			r.AskForUsage()
-			if string(r.Body) != test.body {
-				t.Errorf("nobody wants it, and the body became %s", r.Body)
-			}
-			r.AskUsage = true
-			r.AskForUsage()
-			if test.want == "" {
-				test.want = test.body
-			}
-			if string(r.Body) != test.want {
-				t.Errorf("body %s, want %s", r.Body, test.want)
-			}
-			r.SetModel("a-longer-name")
-			if want := strings.Replace(test.want, "p/m", "a-longer-name", 1); string(r.Body) != want {
-				t.Errorf("with another model: %s, want %s", r.Body, want)
-			}
-		})
-	}
-}
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+)
 
 // removed returns what a client sees of a stream that came in these pieces.
 func removed(t testing.TB, pieces ...string) string {
 	t.Helper()
 	var client bytes.Buffer
-	form := Form{Stream: true, asked: true}
+	form := hub.Form{Format: Format{}, Stream: true, Asked: true}
 	translator := TranslateOdd(form)(&client, true)
 	for _, piece := range pieces {
 		if n, err := translator.Write([]byte(piece)); n != len(piece) || err != nil {
@@ -58,7 +26,7 @@ func removed(t testing.TB, pieces ...string) string {
 }
 
 // incomplete is what ends an answer without a reason to finish.
-var incomplete = string(errIncomplete.AppendFrame(nil))
+var incomplete = string(Format{}.AppendErrorFrame(nil, hub.ErrIncomplete))
 
 var usageStreams = map[string]struct{ came, seen string }{
 	"OpenAI's": {
@@ -109,9 +77,9 @@ func TestUsageThatTheClientDidNotAskForIsTakenOut(t *testing.T) {
 
 func TestAStreamThatIsCutOffEndsWithAnError(t *testing.T) {
 	var complete bytes.Buffer
-	translator := TranslateOdd(Form{Stream: true, asked: true})(&complete, true)
+	translator := TranslateOdd(hub.Form{Format: Format{}, Stream: true, Asked: true})(&complete, true)
 	_, _ = translator.Write([]byte("data: [DONE]\n\n"))
-	if err := translator.Abort(UpstreamBroken("cut")); err != nil || complete.String() != "data: [DONE]\n\n" {
+	if err := translator.Abort(hub.UpstreamBroken("cut")); err != nil || complete.String() != "data: [DONE]\n\n" {
 		t.Errorf("once it is complete: error %v, %q", err, complete.String())
 	}
 	for came, want := range map[string]string{
@@ -120,22 +88,22 @@ func TestAStreamThatIsCutOffEndsWithAnError(t *testing.T) {
 		"":                                        "",
 	} {
 		var client bytes.Buffer
-		translator := TranslateOdd(Form{Stream: true, asked: true})(&client, true)
+		translator := TranslateOdd(hub.Form{Format: Format{}, Stream: true, Asked: true})(&client, true)
 		_, _ = translator.Write([]byte(came))
-		e := UpstreamBroken("cut")
+		e := hub.UpstreamBroken("cut")
 		if err := translator.Abort(e); err != nil {
 			t.Error(err)
 		}
-		if want += string(e.AppendFrame(nil)); client.String() != want {
+		if want += string(Format{}.AppendErrorFrame(nil, e)); client.String() != want {
 			t.Errorf("%q, want %q", client.String(), want)
 		}
 	}
 }
 
 func TestALineWithoutEndEndsTheAnswer(t *testing.T) {
-	translator := TranslateOdd(Form{Stream: true, asked: true})(new(bytes.Buffer), true)
+	translator := TranslateOdd(hub.Form{Format: Format{}, Stream: true, Asked: true})(new(bytes.Buffer), true)
 	piece := bytes.Repeat([]byte("x"), 1<<20)
-	for range maxObject >> 20 {
+	for range maxLine >> 20 {
 		if _, err := translator.Write(piece); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func TestChatsThatAreAlmostOpenAI(t *testing.T) {
@@ -30,7 +32,7 @@ func TestChatsThatAreAlmostOpenAI(t *testing.T) {
 		"a choice out of range":           {`data: {"choices":[{"index":99999999,"delta":{"content":"x"}},{"index":-1,"delta":{"content":"x"}},{"index":0,"delta":{"content":"a"}}]}` + "\n\n" + done, `"a" stop`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := translated(t, Form{Stream: true, Usage: true, Model: "p/m"}, true, test.stream)
+			got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"}, true, test.stream)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +52,7 @@ func TestReasoning(t *testing.T) {
 		"an object, dropped": {`"reasoning":{"effort":"low"}`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := translated(t, Form{Model: "p/m"}, false, `{"choices":[{"message":{`+test.message+`},"finish_reason":"stop"}]}`)
+			got, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, false, `{"choices":[{"message":{`+test.message+`},"finish_reason":"stop"}]}`)
 			_, said, found := strings.Cut(got, `"reasoning_content":`)
 			if err != nil || found != (test.want != "") || !strings.HasPrefix(said, test.want) || strings.Count(got, "hm") > 1 {
 				t.Errorf("error %v, answer %s", err, got)
@@ -68,7 +70,7 @@ data: {"choices":[{"index":0,"delta":{"content":"two"},"finish_reason":"stop"}],
 data: [DONE]
 
 `
-	asked, err := translated(t, Form{Stream: true, Usage: true, Model: "p/m"}, true, events)
+	asked, err := translated(t, hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"}, true, events)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,7 @@ data: [DONE]
 	if all.Choices[0].Message.Content != "one two" || all.Usage.TotalTokens != 7 || all.Usage.PromptTokensDetails.CachedTokens != 3 || strings.Count(asked, `"usage":{`) != 1 || !strings.Contains(asked, `"choices":[],"usage":{`) {
 		t.Errorf("stream\n%s", asked)
 	}
-	if unasked, err := translated(t, Form{Stream: true, Model: "p/m"}, true, events); err != nil || strings.Contains(unasked, "usage") {
+	if unasked, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, events); err != nil || strings.Contains(unasked, "usage") {
 		t.Errorf("error %v, stream\n%s", err, unasked)
 	}
 }
@@ -84,16 +86,16 @@ data: [DONE]
 // TestWhatPassesAndWhatIsMended: an OpenAI that answers as it was asked to is not touched.
 func TestWhatPassesAndWhatIsMended(t *testing.T) {
 	for name, test := range map[string]struct {
-		form   Form
+		form   hub.Form
 		sse    bool
 		passes bool
 	}{
-		"a stream that was asked for":     {Form{Stream: true}, true, true},
-		"an object that was asked for":    {Form{}, false, true},
-		"an object in place of a stream":  {Form{Stream: true}, false, false},
-		"a stream in place of an object":  {Form{}, true, false},
-		"a stream with words left to us":  {Form{Stream: true, Stop: []string{"x"}}, true, false},
-		"an object with words left to us": {Form{Stop: []string{"x"}}, false, false},
+		"a stream that was asked for":     {hub.Form{Format: Format{}, Stream: true}, true, true},
+		"an object that was asked for":    {hub.Form{Format: Format{}}, false, true},
+		"an object in place of a stream":  {hub.Form{Format: Format{}, Stream: true}, false, false},
+		"a stream in place of an object":  {hub.Form{Format: Format{}}, true, false},
+		"a stream with words left to us":  {hub.Form{Format: Format{}, Stream: true, Stop: []string{"x"}}, true, false},
+		"an object with words left to us": {hub.Form{Format: Format{}, Stop: []string{"x"}}, false, false},
 	} {
 		if passes := TranslateOdd(test.form)(nil, test.sse) == nil; passes != test.passes {
 			t.Errorf("%s: passes %v, want %v", name, passes, test.passes)
@@ -108,7 +110,7 @@ func TestAStreamOfOne(t *testing.T) {
 		"logprobs":{"content":[{"token":"Let","logprob":-0.5,"bytes":[76, 101],"top_logprobs":[{"token":"I","logprob":-2,"bytes":null}]}],"refusal":null},"finish_reason":"tool_calls"},
 		{"index":1,"message":{"role":"assistant","content":null,"refusal":"No."},"finish_reason":"stop"}],
 		"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}`
-	got, err := translated(t, Form{Stream: true, Usage: true, Model: "p/m"}, false, object[:100], object[100:])
+	got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"}, false, object[:100], object[100:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,12 +153,12 @@ func TestErrorsWithinAnAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const before = `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
-			got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, before+"event: error\ndata: "+test.message+"\n\ndata: [DONE]\n\n")
+			got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, before+"event: error\ndata: "+test.message+"\n\ndata: [DONE]\n\n")
 			if err != nil || strings.Contains(got, "[DONE]") || strings.Contains(got, `"finish_reason":"stop"`) || !strings.Contains(got, `data: {"error":{"message":"`) || !strings.Contains(got, test.says) {
 				t.Errorf("error %v, stream\n%s", err, got)
 			}
-			_, err = translated(t, Form{Stream: true, Model: "p/m"}, false, test.message)
-			var e *Error
+			_, err = translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, false, test.message)
+			var e *hub.Error
 			if !errors.As(err, &e) || e.Status != test.status || e.Code != test.code || !strings.Contains(e.Message, test.says) {
 				t.Errorf("in place of a stream: %+v", e)
 			}
@@ -172,7 +174,7 @@ func TestNoErrors(t *testing.T) {
 		"an empty text":    `{"error":"","choices":[{"index":0,"delta":{"content":"a"}}]}`,
 		"a message":        `{"message":"x","code":1,"choices":[{"index":0,"delta":{"content":"a"}}]}`,
 	} {
-		got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, "data: "+message+"\n\ndata: [DONE]\n\n")
+		got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, "data: "+message+"\n\ndata: [DONE]\n\n")
 		if err != nil || !strings.HasSuffix(got, "data: [DONE]\n\n") || strings.Contains(got, `{"error":{`) {
 			t.Errorf("%s: error %v, stream\n%s", name, err, got)
 		}
@@ -183,7 +185,7 @@ func TestNoErrors(t *testing.T) {
 func TestTheProvidersWordThatThisIsAll(t *testing.T) {
 	for name, done := range map[string]string{"as it is": "data: [DONE]\n\n", "with a space": "data: [DONE] \r\n\r\n"} {
 		var out bytes.Buffer
-		translator := Translate(Form{Stream: true, Usage: true, Model: "p/m"}, DecodeChat)(&out, true)
+		translator := hub.Translate(hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"}, DecodeChat)(&out, true)
 		if _, err := translator.Write([]byte(`data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}` + "\n\n" + done)); err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +196,7 @@ func TestTheProvidersWordThatThisIsAll(t *testing.T) {
 		if _, err := translator.Write([]byte("data: {\"choices\":[{\"delta\":{\"content\":\"more\"}}]}\n\n")); err != nil {
 			t.Error(err)
 		}
-		if err := translator.Abort(errIncomplete); err != nil || out.String() != said {
+		if err := translator.Abort(hub.ErrIncomplete); err != nil || out.String() != said {
 			t.Errorf("%s: %v, and then\n%s", name, err, out.String()[len(said):])
 		}
 		if err := translator.Close(); err != nil || out.String() != said {
@@ -204,7 +206,7 @@ func TestTheProvidersWordThatThisIsAll(t *testing.T) {
 }
 
 func TestUsageOfZerosAtTheEndSaysNothing(t *testing.T) {
-	got, err := translated(t, Form{Stream: true, Usage: true, Model: "p/m"}, true, `data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}
+	got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Usage: true, Model: "p/m"}, true, `data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}
 
 data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}
 
@@ -224,7 +226,7 @@ func TestAByteOrderMarkSaysNothing(t *testing.T) {
 		}
 		body = "\ufeff" + body
 		for i := range body {
-			got, err := translated(t, Form{Stream: true, Model: "p/m"}, sse, body[:i], body[i:])
+			got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, sse, body[:i], body[i:])
 			if err != nil || !strings.Contains(got, `"content":"a"`) {
 				t.Fatalf("torn at %d: error %v, stream\n%s", i, err, got)
 			}

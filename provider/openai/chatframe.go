@@ -1,9 +1,9 @@
 package openai
 
 import (
-	"bytes"
-
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // chatFrame is one message of a chat: a chunk of a stream, or a whole answer. Values stay the JSON that
@@ -37,7 +37,7 @@ type chatChoice struct {
 // it is a JSON object.
 func (f *chatFrame) read(message []byte) bool {
 	*f = chatFrame{choices: f.choices[:0]}
-	r := NewReader(message)
+	r := jsontext.NewReader(message)
 	object := r.Object(func(name []byte) {
 		switch string(name) {
 		case "id":
@@ -66,7 +66,7 @@ func (f *chatFrame) read(message []byte) bool {
 	return object && r.Close() == nil
 }
 
-func (f *chatFrame) readChoice(r *Reader) {
+func (f *chatFrame) readChoice(r *jsontext.Reader) {
 	if len(f.choices) > maxChoices {
 		return
 	}
@@ -98,7 +98,7 @@ func (f *chatFrame) readChoice(r *Reader) {
 }
 
 // read reads a delta or a message, and reports whether there is one.
-func (c *chatChoice) read(r *Reader) bool {
+func (c *chatChoice) read(r *jsontext.Reader) bool {
 	c.said = r.Object(func(name []byte) {
 		switch string(name) {
 		case "role":
@@ -130,51 +130,4 @@ func (c *chatChoice) number() int {
 		return -1
 	}
 	return int(index)
-}
-
-// isText reports whether a value is a string.
-func isText(raw []byte) bool { return len(raw) > 1 && raw[0] == '"' }
-
-// isSaid reports whether a value is a string that is not empty.
-func isSaid(raw []byte) bool { return len(raw) > len(`""`) && raw[0] == '"' }
-
-// isNone reports whether a value is missing or null.
-func isNone(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
-
-// isNumber reports whether a valid value is a number.
-func isNumber(raw []byte) bool {
-	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
-}
-
-// RawText is Text for a value that is still JSON, and may be a piece of a text.
-func RawText(raw []byte) string {
-	switch {
-	case isNone(raw):
-		return ""
-	case raw[0] == '"':
-		return pieceOf(raw)
-	}
-	return Text(gjson.ParseBytes(raw))
-}
-
-// stringOf is the text of a string, empty for anything else.
-func stringOf(raw []byte) string {
-	if !isText(raw) {
-		return ""
-	}
-	return pieceOf(raw)
-}
-
-// endsInHalf reports whether a string ends within a character.
-func endsInHalf(raw []byte) bool {
-	text := raw[:len(raw)-1]
-	const escape = len(`\ud800`)
-	if last := text[len(text)-1]; last >= 0x80 {
-		return unfinished(string(text[max(0, len(text)-3):])) > 0
-	}
-	if len(text) <= escape {
-		return false
-	}
-	end := text[len(text)-escape:]
-	return bytes.HasPrefix(end, []byte(`\u`)) && (end[2] == 'd' || end[2] == 'D') && bytes.IndexByte([]byte("89abAB"), end[3]) >= 0
 }

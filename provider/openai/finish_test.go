@@ -3,11 +3,12 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 func TestWhatFollowsANotedFinishReasonIsPartOfTheAnswer(t *testing.T) {
@@ -16,22 +17,22 @@ func TestWhatFollowsANotedFinishReasonIsPartOfTheAnswer(t *testing.T) {
 		call    bool
 		want    string
 	}{
-		"one":                           {[]string{FinishLength}, false, FinishLength},
-		"the last of several":           {[]string{FinishStop, FinishLength}, false, FinishLength},
-		"stop does not undo another":    {[]string{FinishContentFilter, FinishStop}, false, FinishContentFilter},
-		"stop before a call":            {[]string{FinishStop, FinishStop}, true, FinishToolCalls},
+		"one":                           {[]string{hub.FinishLength}, false, hub.FinishLength},
+		"the last of several":           {[]string{hub.FinishStop, hub.FinishLength}, false, hub.FinishLength},
+		"stop does not undo another":    {[]string{hub.FinishContentFilter, hub.FinishStop}, false, hub.FinishContentFilter},
+		"stop before a call":            {[]string{hub.FinishStop, hub.FinishStop}, true, hub.FinishToolCalls},
 		"none, so that it is not whole": {nil, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			a := NewAnswer(&out, Form{Stream: true, Model: "p/m"})
+			a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Stream: true, Model: "p/m"})
 			for _, reason := range test.reasons {
 				a.Text(0, "a")
 				a.FinishLast(0, reason)
 			}
 			a.Text(0, "b")
 			if test.call {
-				a.ToolCall(0, ToolCall{Name: "f"})
+				a.ToolCall(0, hub.ToolCall{Name: "f"})
 			}
 			if err := a.Close(); err != nil {
 				t.Fatal(err)
@@ -53,8 +54,8 @@ func TestWhatFollowsANotedFinishReasonIsPartOfTheAnswer(t *testing.T) {
 
 func TestANotedFinishReasonCountsOverTheEnd(t *testing.T) {
 	var out bytes.Buffer
-	a := NewAnswer(&out, Form{Model: "p/m"})
-	a.FinishLast(0, FinishLength)
+	a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Model: "p/m"})
+	a.FinishLast(0, hub.FinishLength)
 	a.End()
 	if err := a.Close(); err != nil || !strings.Contains(out.String(), `"finish_reason":"length"`) {
 		t.Errorf("error %v, object %s", err, out.String())
@@ -62,54 +63,54 @@ func TestANotedFinishReasonCountsOverTheEnd(t *testing.T) {
 }
 
 func TestRefusal(t *testing.T) {
-	say := func(form Form) string {
+	say := func(form hub.Form) string {
 		var out bytes.Buffer
-		a := NewAnswer(&out, form)
+		a := hub.NewAnswer(&out, form)
 		a.Refusal(0, "")
 		a.Refusal(0, "no \"way\"")
-		a.Finish(0, FinishContentFilter)
+		a.Finish(0, hub.FinishContentFilter)
 		a.Refusal(0, "never")
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
 	}
-	all, _ := stream(t, say(Form{Stream: true}))
+	all, _ := stream(t, say(hub.Form{Format: Format{}, Stream: true}))
 	var object sdk.ChatCompletion
-	if err := json.Unmarshal([]byte(say(Form{})), &object); err != nil {
+	if err := json.Unmarshal([]byte(say(hub.Form{Format: Format{}})), &object); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []sdk.ChatCompletionChoice{all.Choices[0], object.Choices[0]} {
-		if c.Message.Refusal != "no \"way\"" || c.Message.Content != "" || c.FinishReason != FinishContentFilter {
+		if c.Message.Refusal != "no \"way\"" || c.Message.Content != "" || c.FinishReason != hub.FinishContentFilter {
 			t.Errorf("read %+v", c)
 		}
 	}
-	if !strings.Contains(say(Form{}), `"content":null,"refusal":"no`) {
-		t.Errorf("object %s", say(Form{}))
+	if !strings.Contains(say(hub.Form{Format: Format{}}), `"content":null,"refusal":"no`) {
+		t.Errorf("object %s", say(hub.Form{Format: Format{}}))
 	}
-	if got := say(Form{Completion: true}); strings.Contains(got, "no ") {
+	if got := say(hub.Form{Format: Format{}, TextOnly: true}); strings.Contains(got, "no ") {
 		t.Errorf("completion %s", got)
 	}
 }
 
 func TestLogprobs(t *testing.T) {
-	say := func(form Form) string {
+	say := func(form hub.Form) string {
 		var out bytes.Buffer
-		a := NewAnswer(&out, form)
+		a := hub.NewAnswer(&out, form)
 		a.Text(0, "ab")
 		a.Logprobs(0, nil)
-		a.Logprobs(0, []TokenLogprob{{Token: "a", Logprob: -0.25, Top: []TokenLogprob{{Token: "a", Logprob: -0.25}, {Token: "\"", Logprob: -1e300}}}})
-		a.Logprobs(0, []TokenLogprob{{Token: "b"}})
-		a.Finish(0, FinishStop)
-		a.Logprobs(0, []TokenLogprob{{Token: "c"}})
+		a.Logprobs(0, []hub.TokenLogprob{{Token: "a", Logprob: -0.25, Top: []hub.TokenLogprob{{Token: "a", Logprob: -0.25}, {Token: "\"", Logprob: -1e300}}}})
+		a.Logprobs(0, []hub.TokenLogprob{{Token: "b"}})
+		a.Finish(0, hub.FinishStop)
+		a.Logprobs(0, []hub.TokenLogprob{{Token: "c"}})
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
 	}
-	all, _ := stream(t, say(Form{Stream: true}))
+	all, _ := stream(t, say(hub.Form{Format: Format{}, Stream: true}))
 	var object sdk.ChatCompletion
-	if err := json.Unmarshal([]byte(say(Form{})), &object); err != nil {
+	if err := json.Unmarshal([]byte(say(hub.Form{Format: Format{}})), &object); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []sdk.ChatCompletionChoice{all.Choices[0], object.Choices[0]} {
@@ -118,27 +119,34 @@ func TestLogprobs(t *testing.T) {
 			t.Errorf("read %+v", c)
 		}
 	}
-	if got := say(Form{Completion: true}); strings.Contains(got, "logprob\"") {
+	if got := say(hub.Form{Format: Format{}, TextOnly: true}); strings.Contains(got, "logprob\"") {
 		t.Errorf("completion %s", got)
 	}
 }
 
-func TestJSONThatStandsAloneIsAnEvent(t *testing.T) {
-	for name, test := range map[string]struct {
-		stream string
-		want   []string
-	}{
-		"in one line":             {"data: a\n\n{\"b\":1}\n", []string{"a", `{"b":1}`}},
-		"in several":              {"data: a\r\n\r\n{\r\n  \"data\": 1\r\n}", []string{"a", "{\n  \"data\": 1\n}"}},
-		"in a list":               {"[{\"b\":1}]\n\ndata: a\n\n", []string{`[{"b":1}]`, "a"}},
-		"not in an event of data": {"data: a\n{\"b\":1}\n\n", []string{"a"}},
+// TestAStopWordInWhatIsHeldBackEndsTheChoice: "bc" is there, but "abcd" may have begun before it.
+func TestAStopWordInWhatIsHeldBackEndsTheChoice(t *testing.T) {
+	form := hub.Form{Format: Format{}, Model: "p/m", Stop: []string{"bc", "abcd"}}
+	for name, then := range map[string]func(a *hub.Answer){
+		"before the upstream's reason": func(a *hub.Answer) { a.Finish(0, hub.FinishLength) },
+		"before a call": func(a *hub.Answer) {
+			a.ToolCallPart(0, 0, hub.ToolCall{ID: "1", Name: "f", Arguments: `{"a"`}, false)
+			a.ToolCallPart(0, 0, hub.ToolCall{Arguments: `:1}`}, false)
+			a.Finish(0, hub.FinishToolCalls)
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			for i := range test.stream {
-				if got := split(t, test.stream[:i], test.stream[i:]); !slices.Equal(got, test.want) {
-					t.Errorf("torn at %d: got %q, want %q", i, got, test.want)
-				}
+		for _, form.Stream = range []bool{true, false} {
+			var out bytes.Buffer
+			a := hub.NewAnswer(&out, form)
+			a.Text(0, "xabc")
+			then(a)
+			if err := a.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
-		})
+			got := out.String()
+			if strings.Contains(got, "bc") || strings.Contains(got, "arguments") || !strings.Contains(got, `"finish_reason":"stop"`) || strings.Contains(got, `"error"`) {
+				t.Errorf("%s, stream %t: %s", name, form.Stream, got)
+			}
+		}
 	}
 }

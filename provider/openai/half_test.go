@@ -9,6 +9,9 @@ import (
 	"unicode/utf16"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // TestHalfACharacterInAPiece waits for the other half, whatever it is a piece of.
@@ -43,7 +46,7 @@ func TestHalfACharacterInAPiece(t *testing.T) {
 					fmt.Fprintf(&stream, `data: {"id":"1","choices":[{"index":0,"delta":{`+member+"}}]}\n\n", piece)
 				}
 				stream.WriteString("data: [DONE]\n\n")
-				got, err := translated(t, Form{Stream: true, Model: "p/m", Stop: []string{"</code>"}}, true, stream.String())
+				got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m", Stop: []string{"</code>"}}, true, stream.String())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -54,7 +57,7 @@ func TestHalfACharacterInAPiece(t *testing.T) {
 				if all != test.want {
 					t.Errorf("the stream says %q, want %q, in\n%s", all, test.want, got)
 				}
-				object, err := translated(t, Form{Model: "p/m"}, true, stream.String())
+				object, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, true, stream.String())
 				if said := gjson.Get(object, "choices.0.message."+path).Str; err != nil || said != test.want {
 					t.Errorf("the object says %q, error %v", said, err)
 				}
@@ -79,9 +82,9 @@ func FuzzHalf(f *testing.F) {
 			first, second = quotedBytes(text[:n]), quotedBytes(text[n:])
 		}
 		var out bytes.Buffer
-		a := NewAnswer(&out, Form{Model: "m"})
+		a := hub.NewAnswer(&out, hub.Form{Format: Format{}, Model: "m"})
 		for _, piece := range [][]byte{first, second} {
-			r := NewReader(piece)
+			r := jsontext.NewReader(piece)
 			a.Text(0, r.String())
 		}
 		a.End()

@@ -1,6 +1,10 @@
 package openai
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
+)
 
 // AppendModels appends the answer to GET /models.
 func AppendModels(b []byte, names []string) []byte {
@@ -18,8 +22,8 @@ func AppendModels(b []byte, names []string) []byte {
 func AppendModel(b []byte, name string) []byte {
 	owner, _, _ := strings.Cut(name, "/")
 	b = append(b, `{"id":`...)
-	b = AppendString(b, name)
+	b = jsontext.AppendString(b, name)
 	b = append(b, `,"object":"model","created":0,"owned_by":`...)
-	b = AppendString(b, owner)
+	b = jsontext.AppendString(b, owner)
 	return append(b, '}')
 }

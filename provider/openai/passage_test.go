@@ -4,11 +4,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // passed sends pieces through a Passage, as far as an error that the provider reports.
-func passed(pieces ...string) (came []string, reported, atEnd *Error) {
-	var p Passage
+func passed(pieces ...string) (came []string, reported, atEnd *hub.Error) {
+	p := hub.Passage{Format: Format{}}
 	for _, piece := range pieces {
 		out, e := p.Pass([]byte(piece))
 		if came = append(came, string(out)); e != nil {
@@ -32,7 +34,7 @@ func TestAStreamPassesLineByLineAsItComes(t *testing.T) {
 		"an event and half of another": {textChunk + textChunk[:20], textChunk},
 		"nothing":                      {"", ""},
 	} {
-		var p Passage
+		p := hub.Passage{Format: Format{}}
 		if out, e := p.Pass([]byte(test.piece)); string(out) != test.passes || e != nil {
 			t.Errorf("%s: %q, error %v", name, out, e)
 		}
@@ -75,7 +77,7 @@ func TestAnErrorThatAProviderReportsWithinAStream(t *testing.T) {
 }
 
 func TestNothingPassesBehindAnError(t *testing.T) {
-	var p Passage
+	p := hub.Passage{Format: Format{}}
 	if _, e := p.Pass([]byte(`data: {"error":{"message":"overloaded"}}` + "\n\n")); e == nil {
 		t.Fatal("no error")
 	}
@@ -133,7 +135,10 @@ func TestWhetherAStreamIsWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := range len(test.stream) + 1 {
-				p := Passage{Responses: strings.Contains(test.stream, `"type":"response.`)}
+				p := hub.Passage{Format: Format{}}
+				if strings.Contains(test.stream, `"type":"response.`) {
+					p.Format = ResponsesFormat{}
+				}
 				came := ""
 				for _, piece := range []string{test.stream[:at], test.stream[at:]} {
 					out, e := p.Pass([]byte(piece))
@@ -161,10 +166,10 @@ func TestTheErrorThatEndsAStreamIsAnEventOfItsOwn(t *testing.T) {
 		"data: 1\n":          "\n",
 		"data: {\"choices\"": "\n\n",
 	} {
-		var p Passage
+		p := hub.Passage{Format: Format{}}
 		_, _ = p.Pass([]byte(came))
 		_, _ = p.Close()
-		if got := string(p.AppendFrame(nil, errIncomplete)); got != want+incomplete {
+		if got := string(p.AppendFrame(nil, hub.ErrIncomplete)); got != want+incomplete {
 			t.Errorf("behind %q: %q", came, got)
 		}
 	}
@@ -181,7 +186,7 @@ func FuzzPassage(f *testing.F) {
 		at = max(0, min(at, len(stream)))
 		pieces := []string{stream[:at], stream[at:]}
 		came, reported, atEnd := passed(pieces...)
-		if atEnd != errIncomplete && atEnd != nil { // in a line that has no end
+		if atEnd != hub.ErrIncomplete && atEnd != nil { // in a line that has no end
 			reported = atEnd
 		}
 		if all := strings.Join(came, ""); !strings.HasPrefix(stream, all) || reported == nil && all != stream {
@@ -198,7 +203,7 @@ var alone = regexp.MustCompile(`(?m)^[{\[]`)
 
 func BenchmarkPassage(b *testing.B) {
 	chunk := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" the"},"logprobs":null,"finish_reason":null}]}` + "\n\n")
-	var p Passage
+	p := hub.Passage{Format: Format{}}
 	b.SetBytes(int64(len(chunk)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,32 +1,87 @@
 package openai
 
 import (
+	"bytes"
 	"io"
+	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
+
+// ResponsesFormat is the format of /responses.
+type ResponsesFormat struct{}
+
+// AppendError appends the body of an answer that is this error. Codex tries five times at the code
+// server_is_overloaded, and 30 times at any other with status 503.
+func (ResponsesFormat) AppendError(b []byte, e *hub.Error, _ string) []byte {
+	if e.Status == http.StatusServiceUnavailable {
+		overloaded := *e
+		overloaded.Code = "server_is_overloaded"
+		e = &overloaded
+	}
+	return appendError(b, e, errorType(e.Status))
+}
+
+// AppendErrorFrame appends the event that ends a stream with this error
+// (https://platform.openai.com/docs/api-reference/responses-streaming/error).
+func (ResponsesFormat) AppendErrorFrame(b []byte, e *hub.Error) []byte {
+	b = append(b, "event: error\ndata: {\"type\":\"error\",\"code\":"...)
+	b = appendNullable(b, e.Code)
+	b = jsontext.AppendString(append(b, `,"message":`...), e.Message)
+	b = appendNullable(append(b, `,"param":`...), e.Param)
+	return append(b, `,"sequence_number":0}`+"\n\n"...)
+}
+
+var responseEvent = []byte(`"type":"response.`)
+
+// responseEnds are the types of the events that end a stream of /responses, where no [DONE] comes
+// (https://platform.openai.com/docs/api-reference/responses-streaming).
+var responseEnds = [][]byte{[]byte(`"type":"response.completed"`), []byte(`"type":"response.incomplete"`), []byte(`"type":"response.failed"`)}
+
+// Look looks at an event of /responses. An error in the API's own form passes.
+func (ResponsesFormat) Look(data []byte, p *hub.Progress) *hub.Error {
+	if !bytes.Contains(data, responseEvent) {
+		if jsontext.ValidObject(data) && gjson.GetBytes(data, "type").Str == "error" {
+			p.Ended, p.Failed = true, true
+			return nil
+		}
+		return hub.ReportedIn(data)
+	}
+	p.Begun = true
+	p.Ended = p.Ended || lastOfResponse(data)
+	return nil
+}
+
+// lastOfResponse reports whether an event ends a stream of /responses.
+func lastOfResponse(data []byte) bool {
+	return slices.ContainsFunc(responseEnds, func(end []byte) bool { return bytes.Contains(data, end) })
+}
 
 // TranslateResponse returns the Translate of a Call to /responses: everything passes through, but for
 // an object in the place of events, which becomes the events that say the same, and for events in the place
 // of an object (https://platform.openai.com/docs/api-reference/responses-streaming).
-func TranslateResponse(stream bool) func(dst io.Writer, sse bool) Translator {
-	return func(dst io.Writer, sse bool) Translator {
+func TranslateResponse(stream bool) func(dst io.Writer, sse bool) hub.Translator {
+	return func(dst io.Writer, sse bool) hub.Translator {
 		switch {
 		case sse == stream:
 			return nil
 		case sse:
-			return &bodyTranslator{dst: dst, convert: lastResponse}
+			return &hub.BodyTranslator{Dst: dst, Convert: lastResponse}
 		}
-		return &responseTranslator{bodyTranslator{dst: dst, convert: responseEvents}}
+		return &responseTranslator{hub.BodyTranslator{Dst: dst, Convert: responseEvents, Count: countTokens}}
 	}
 }
 
 // lastResponse is the response that a stream of events has ended with.
 func lastResponse(stream []byte) (response []byte, err error) {
-	var events Splitter
+	var events hub.Splitter
 	event := func(data []byte) error {
-		if e := reportedIn(data); e != nil {
+		if e := hub.ReportedIn(data); e != nil {
 			return e
 		}
 		if lastOfResponse(data) {
@@ -37,8 +92,8 @@ func lastResponse(stream []byte) (response []byte, err error) {
 	if err = events.Write(stream, event); err == nil {
 		err = events.Close(event)
 	}
-	if err == nil && !ValidObject(response) {
-		err = errIncomplete
+	if err == nil && !jsontext.ValidObject(response) {
+		err = hub.ErrIncomplete
 	}
 	if err != nil {
 		return nil, err
@@ -47,24 +102,27 @@ func lastResponse(stream []byte) (response []byte, err error) {
 }
 
 // responseTranslator makes events of an object.
-type responseTranslator struct{ bodyTranslator }
+type responseTranslator struct{ hub.BodyTranslator }
 
 func (*responseTranslator) Stream() bool { return true }
 
+// countTokens reads the token counts of a response.
+func countTokens(body []byte) hub.Usage { return ParseUsage(gjson.GetBytes(body, "usage")) }
+
 func responseEvents(body []byte) ([]byte, error) {
-	if e := reportedIn(body); e != nil {
+	if e := hub.ReportedIn(body); e != nil {
 		return nil, e
 	}
-	if !ValidObject(body) {
-		return nil, errUnreadable
+	if !jsontext.ValidObject(body) {
+		return nil, hub.ErrUnreadable
 	}
 	response := gjson.ParseBytes(body)
 	if response.Get("object").Str != "response" {
-		return nil, UpstreamBroken("Try again: the provider's answer is no response.")
+		return nil, hub.UpstreamBroken("Try again: the provider's answer is no response.")
 	}
 	var e eventWriter
-	body = []byte(Compact(response.Raw)) // a line break would end an event's data
-	begun := Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`))
+	body = []byte(jsontext.Compact(response.Raw)) // a line break would end an event's data
+	begun := jsontext.Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`))
 	e.event("response.created", `"response":`+string(begun))
 	i := 0
 	response.Get("output").ForEach(func(_, item gjson.Result) bool {
@@ -90,7 +148,7 @@ type eventWriter struct {
 // event writes an event with these members beside its type and number.
 func (e *eventWriter) event(kind, members string) {
 	e.b = append(append(append(e.b, "event: "...), kind...), "\ndata: {\"type\":"...)
-	e.b = append(AppendString(e.b, kind), `,"sequence_number":`...)
+	e.b = append(jsontext.AppendString(e.b, kind), `,"sequence_number":`...)
 	e.b = append(strconv.AppendInt(e.b, int64(e.next), 10), ',')
 	e.b = append(append(e.b, members...), "}\n\n"...)
 	e.next++
@@ -99,11 +157,11 @@ func (e *eventWriter) event(kind, members string) {
 // item writes an element of `output`: its beginning, what it says, and its end.
 func (e *eventWriter) item(index int, item gjson.Result) {
 	at := `"output_index":` + strconv.Itoa(index)
-	whole := at + `,"item":` + Compact(item.Raw)
-	at += `,"item_id":` + string(AppendString(nil, item.Get("id").Str))
+	whole := at + `,"item":` + jsontext.Compact(item.Raw)
+	at += `,"item_id":` + string(jsontext.AppendString(nil, item.Get("id").Str))
 	switch item.Get("type").Str {
 	case "message":
-		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(Merge([]byte(Compact(item.Raw)), []byte(`{"status":"in_progress","content":[]}`))))
+		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(jsontext.Merge([]byte(jsontext.Compact(item.Raw)), []byte(`{"status":"in_progress","content":[]}`))))
 		part := 0
 		item.Get("content").ForEach(func(_, content gjson.Result) bool {
 			e.content(at+`,"content_index":`+strconv.Itoa(part), content)
@@ -111,8 +169,8 @@ func (e *eventWriter) item(index int, item gjson.Result) {
 			return true
 		})
 	case "function_call":
-		arguments := string(AppendString(nil, item.Get("arguments").Str))
-		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(Merge([]byte(Compact(item.Raw)), []byte(`{"status":"in_progress","arguments":""}`))))
+		arguments := string(jsontext.AppendString(nil, item.Get("arguments").Str))
+		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(jsontext.Merge([]byte(jsontext.Compact(item.Raw)), []byte(`{"status":"in_progress","arguments":""}`))))
 		e.event("response.function_call_arguments.delta", at+`,"delta":`+arguments)
 		e.event("response.function_call_arguments.done", at+`,"arguments":`+arguments)
 	default:
@@ -128,12 +186,12 @@ func (e *eventWriter) content(place string, part gjson.Result) {
 	if part.Get("type").Str == "refusal" {
 		kind, field = "response.refusal", "refusal"
 	}
-	text := string(AppendString(nil, part.Get(field).Str))
-	e.event("response.content_part.added", at+`,"part":`+string(Merge([]byte(Compact(part.Raw)), []byte(`{"`+field+`":""}`))))
+	text := string(jsontext.AppendString(nil, part.Get(field).Str))
+	e.event("response.content_part.added", at+`,"part":`+string(jsontext.Merge([]byte(jsontext.Compact(part.Raw)), []byte(`{"`+field+`":""}`))))
 	if field == "text" {
 		at += `,"logprobs":[]`
 	}
 	e.event(kind+".delta", at+`,"delta":`+text)
 	e.event(kind+".done", at+`,"`+field+`":`+text)
-	e.event("response.content_part.done", place+`,"part":`+Compact(part.Raw))
+	e.event("response.content_part.done", place+`,"part":`+jsontext.Compact(part.Raw))
 }

@@ -11,6 +11,9 @@ import (
 
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/responses"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 const wholeResponse = `{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"gpt-5","error":null,
@@ -94,7 +97,7 @@ func TestResponsesThatAreNone(t *testing.T) {
 		`{"error":{"message":"x"}}`: 502,
 	} {
 		stream, err := responded(t, body)
-		var e *Error
+		var e *hub.Error
 		if !errors.As(err, &e) || e.Status != status || stream != "" {
 			t.Errorf("%q: %v, stream %q", body, err, stream)
 		}
@@ -117,12 +120,12 @@ func TestEventsInThePlaceOfAResponse(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		translator := TranslateResponse(false)(&out, true)
-		_, _ = translator.Write([]byte(strings.ReplaceAll(test.stream, wholeResponse, Compact(wholeResponse))))
+		_, _ = translator.Write([]byte(strings.ReplaceAll(test.stream, wholeResponse, jsontext.Compact(wholeResponse))))
 		err := translator.Close()
 		if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) || test.says == "" && err != nil {
 			t.Errorf("%s: error %v", name, err)
 		}
-		if test.want != "" && out.String() != Compact(test.want) || test.want == "" && out.Len() > 0 {
+		if test.want != "" && out.String() != jsontext.Compact(test.want) || test.want == "" && out.Len() > 0 {
 			t.Errorf("%s: object %s", name, out.String())
 		}
 	}
@@ -135,7 +138,7 @@ func FuzzResponseEvents(f *testing.F) {
 	f.Add([]byte(`{"error":{"message":"x","code":429}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		stream, err := responseEvents(body)
-		var e *Error
+		var e *hub.Error
 		if err != nil {
 			if !errors.As(err, &e) || e.Status < 400 || stream != nil {
 				t.Fatalf("%v, stream %s", err, stream)

@@ -9,6 +9,9 @@ import (
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // heard is what a client makes of an answer, in one line.
@@ -63,7 +66,7 @@ func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
 		"none, though the finish reason says so": {`data: {"choices":[{"index":0,"delta":{"content":"x"}}]}` + "\n\n", `"x" stop`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, err := translated(t, Form{Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
+			want, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +74,7 @@ func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
 			if got := heard(all.Choices[0]); got != test.want {
 				t.Errorf("the client hears %s, want %s in\n%s", got, test.want, want)
 			}
-			object, err := translated(t, Form{Model: "p/m"}, true, test.stream+toolsEnd)
+			object, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, true, test.stream+toolsEnd)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +87,7 @@ func TestToolCallsOfProvidersThatAreAlmostOpenAI(t *testing.T) {
 
 func TestPiecesOfTwoCallsNeverAlternate(t *testing.T) {
 	piece := func(index int, id, name, arguments string) string {
-		return delta(fmt.Sprintf(`{"index":%d%s,"function":{%s"arguments":%s}}`, index, id, name, AppendString(nil, arguments)))
+		return delta(fmt.Sprintf(`{"index":%d%s,"function":{%s"arguments":%s}}`, index, id, name, jsontext.AppendString(nil, arguments)))
 	}
 	first, second := piece(0, `,"id":"a"`, `"name":"f",`, ""), piece(1, `,"id":"b"`, `"name":"g",`, "")
 	for name, test := range map[string]struct{ stream, want string }{
@@ -97,7 +100,7 @@ func TestPiecesOfTwoCallsNeverAlternate(t *testing.T) {
 		"one that comes again":   {delta(`{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}}`) + delta(`{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}}`), `"" a:f({"x":1}) tool_calls`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
+			got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, test.stream+toolsEnd)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +117,7 @@ func TestPiecesOfTwoCallsNeverAlternate(t *testing.T) {
 					latest = int(index.Int())
 				}
 			}
-			object, err := translated(t, Form{Model: "p/m"}, true, test.stream+toolsEnd)
+			object, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, true, test.stream+toolsEnd)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,13 +131,13 @@ func TestPiecesOfTwoCallsNeverAlternate(t *testing.T) {
 // TestACallGoesOutAsItComes: its arguments are not held back for their end.
 func TestACallGoesOutAsItComes(t *testing.T) {
 	var out bytes.Buffer
-	translator := Translate(Form{Stream: true, Model: "p/m"}, DecodeChat)(&out, true)
+	translator := hub.Translate(hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, DecodeChat)(&out, true)
 	for _, arguments := range []string{`{"x`, `":"`, `long`, `"}`} {
 		before := out.Len()
-		if _, err := translator.Write([]byte(delta(`{"index":0,"id":"a","function":{"name":"f","arguments":` + string(AppendString(nil, arguments)) + `}}`))); err != nil {
+		if _, err := translator.Write([]byte(delta(`{"index":0,"id":"a","function":{"name":"f","arguments":` + string(jsontext.AppendString(nil, arguments)) + `}}`))); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(out.String()[before:], string(AppendString(nil, arguments))) {
+		if !strings.Contains(out.String()[before:], string(jsontext.AppendString(nil, arguments))) {
 			t.Errorf("%s is held back", arguments)
 		}
 	}
@@ -142,34 +145,34 @@ func TestACallGoesOutAsItComes(t *testing.T) {
 
 func TestACallWithoutANameIsNoAnswer(t *testing.T) {
 	calls := delta(`{"index":0,"id":"a","function":{"arguments":"{}"}}`) + toolsEnd
-	got, err := translated(t, Form{Stream: true, Model: "p/m"}, true, calls)
+	got, err := translated(t, hub.Form{Format: Format{}, Stream: true, Model: "p/m"}, true, calls)
 	if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, "without naming it") {
 		t.Errorf("error %v, stream\n%s", err, got)
 	}
-	if got, err := translated(t, Form{Model: "p/m"}, true, calls); err == nil || got != "" {
+	if got, err := translated(t, hub.Form{Format: Format{}, Model: "p/m"}, true, calls); err == nil || got != "" {
 		t.Errorf("error %v, answer %s", err, got)
 	}
 }
 
 // A client that sends `functions` looks for calls in `function_call` alone.
 func TestCallsInTheDeprecatedForm(t *testing.T) {
-	say := func(form Form) string {
+	say := func(form hub.Form) string {
 		var out bytes.Buffer
-		a := NewAnswer(&out, form)
-		a.ToolCall(0, ToolCall{ID: "a", Name: "f", Arguments: `{"x":1}`, Extra: []byte(`{}`)})
-		a.ToolCall(0, ToolCall{ID: "b", Name: "g"})
-		a.Finish(0, FinishStop)
+		a := hub.NewAnswer(&out, form)
+		a.ToolCall(0, hub.ToolCall{ID: "a", Name: "f", Arguments: `{"x":1}`, Extra: []byte(`{}`)})
+		a.ToolCall(0, hub.ToolCall{ID: "b", Name: "g"})
+		a.Finish(0, hub.FinishStop)
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
 	}
-	chunks := say(Form{Stream: true, Functions: true, Model: "p/m"})
+	chunks := say(hub.Form{Format: Format{}, Stream: true, Functions: true, Model: "p/m"})
 	if !strings.Contains(chunks, `"delta":{"function_call":{"name":"f","arguments":"{\"x\":1}"}}`) ||
 		strings.Contains(chunks, "tool_calls") || strings.Contains(chunks, `"g"`) || !strings.Contains(chunks, `"finish_reason":"function_call"`) {
 		t.Errorf("stream\n%s", chunks)
 	}
-	object := say(Form{Functions: true, Model: "p/m"})
+	object := say(hub.Form{Format: Format{}, Functions: true, Model: "p/m"})
 	read := readObject(t, object).Choices[0]
 	call := read.Message.FunctionCall //nolint:staticcheck // deprecated is what this is about
 	if call.Name != "f" || call.Arguments != `{"x":1}` || read.FinishReason != "function_call" || len(read.Message.ToolCalls) > 0 {

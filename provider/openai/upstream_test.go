@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 func gateway(code int, message string) string {
@@ -28,24 +31,24 @@ var never = []string{"canary", account, "123456789012"}
 func TestErrorBodies(t *testing.T) {
 	for _, test := range errorBodies {
 		t.Run(test.name, func(t *testing.T) {
-			check := func(e *Error, how string) {
+			check := func(e *hub.Error, how string) {
 				t.Helper()
-				if e.Status != test.status || e.Code != test.code || e.Type() != test.kind || e.From != test.from || e.Final != test.final || e.RetryAfter != test.wait {
-					t.Errorf("%s: got %+v, type %s", how, *e, e.Type())
+				if e.Status != test.status || e.Code != test.code || errorType(e.Status) != test.kind || e.From != test.from || e.Final != test.final || e.RetryAfter != test.wait {
+					t.Errorf("%s: got %+v, type %s", how, *e, errorType(e.Status))
 				}
 				wantWords(t, e, test.says)
 			}
-			check(UpstreamError(test.came, http.Header{}, []byte(test.body)), "as it is")
+			check(hub.UpstreamError(test.came, http.Header{}, []byte(test.body)), "as it is")
 			if test.reported != 0 {
 				for how, body := range asEvents(test.body) {
-					check(UpstreamError(test.came, http.Header{}, []byte(body)), how)
+					check(hub.UpstreamError(test.came, http.Header{}, []byte(body)), how)
 				}
 			}
-			if e := UpstreamError(test.came, wait7, []byte(test.body)); test.status < 500 && test.came >= 400 && e.RetryAfter != "7" {
+			if e := hub.UpstreamError(test.came, wait7, []byte(test.body)); test.status < 500 && test.came >= 400 && e.RetryAfter != "7" {
 				t.Errorf("Retry-After is %q", e.RetryAfter)
 			}
 
-			e := Reported(gjson.Parse(test.body))
+			e := hub.Reported(gjson.Parse(test.body))
 			if test.reported == 0 {
 				if json.Valid([]byte(test.body)) && e != nil {
 					t.Errorf("reports %+v", *e)
@@ -80,13 +83,13 @@ func asEvents(body string) map[string]string {
 	}
 }
 
-func wantWords(t *testing.T, e *Error, says string) {
+func wantWords(t *testing.T, e *hub.Error, says string) {
 	t.Helper()
 	if e.Message == "" || !strings.Contains(e.Message, says) {
 		t.Errorf("the message is %q, want the words %q", e.Message, says)
 	}
 	for _, word := range never {
-		if strings.Contains(string(e.AppendJSON(nil)), word) {
+		if strings.Contains(string(Format{}.AppendError(nil, e, "")), word) {
 			t.Errorf("the message %q has %s", e.Message, word)
 		}
 	}
@@ -128,14 +131,14 @@ func TestAnswersThatReportNothing(t *testing.T) {
 		if !json.Valid([]byte(body)) {
 			t.Fatalf("%s is not JSON", name)
 		}
-		if e := Reported(gjson.Parse(body)); e != nil {
+		if e := hub.Reported(gjson.Parse(body)); e != nil {
 			t.Errorf("%s reports %+v", name, *e)
 		}
 	}
 }
 
 func TestAnErrorInOpenAIsShapeKeepsItsParam(t *testing.T) {
-	e := UpstreamError(400, http.Header{}, []byte(`{"error":{"message":"m","type":"invalid_request_error","param":"tools","code":400}}`))
+	e := hub.UpstreamError(400, http.Header{}, []byte(`{"error":{"message":"m","type":"invalid_request_error","param":"tools","code":400}}`))
 	if e.Param != "tools" || e.Status != 400 || e.Message != "m" {
 		t.Errorf("got %+v", e)
 	}
@@ -143,14 +146,14 @@ func TestAnErrorInOpenAIsShapeKeepsItsParam(t *testing.T) {
 
 // TestAResponseInAnErrorsPlace: behind an error's status, its own error is what there is to tell.
 func TestAResponseInAnErrorsPlace(t *testing.T) {
-	e := UpstreamError(500, http.Header{}, []byte(`{"object":"response","status":"failed","error":{"code":"x","message":"It failed"}}`))
+	e := hub.UpstreamError(500, http.Header{}, []byte(`{"object":"response","status":"failed","error":{"code":"x","message":"It failed"}}`))
 	if e.Status != 500 || e.Code != "x" || e.Message != "It failed" {
 		t.Errorf("got %+v", *e)
 	}
 }
 
 func TestBracketsWithoutEnd(t *testing.T) {
-	if e := UpstreamError(400, http.Header{}, []byte(strings.Repeat("[", 1<<20))); e.Status != 400 || !strings.Contains(e.Message, "status 400") {
+	if e := hub.UpstreamError(400, http.Header{}, []byte(strings.Repeat("[", 1<<20))); e.Status != 400 || !strings.Contains(e.Message, "status 400") {
 		t.Errorf("got %+v", *e)
 	}
 }
@@ -166,9 +169,9 @@ func FuzzUpstreamError(f *testing.F) {
 		if status < 200 || status > 999 {
 			return
 		}
-		all := []*Error{UpstreamError(status, http.Header{}, body)}
+		all := []*hub.Error{hub.UpstreamError(status, http.Header{}, body)}
 		if json.Valid(body) {
-			all = append(all, Reported(gjson.ParseBytes(body)))
+			all = append(all, hub.Reported(gjson.ParseBytes(body)))
 		}
 		for _, e := range all {
 			if e != nil {
@@ -186,30 +189,30 @@ func FuzzBucket(f *testing.F) {
 		if status < 200 || status > 999 || !json.Valid([]byte(amount)) {
 			return
 		}
-		quoted := AppendString(nil, message)
+		quoted := jsontext.AppendString(nil, message)
 		said := fmt.Sprintf(`{"message":%s,"bucket":"bucket-canary-7f3a","spent":%s,"limit":%[2]s}`, quoted, amount)
 		if inList {
 			said = "[" + said + "]"
 		}
 		body := []byte(`{"success":false,"error":` + said + `}`)
-		for _, e := range []*Error{UpstreamError(status, http.Header{}, body), Reported(gjson.ParseBytes(body))} {
+		for _, e := range []*hub.Error{hub.UpstreamError(status, http.Header{}, body), hub.Reported(gjson.ParseBytes(body))} {
 			if e == nil {
 				t.Fatalf("%s reports nothing", body)
 			}
 			wantReadable(t, e, body)
-			if e.From != Gateway || strings.Contains(string(e.AppendJSON(nil)), "bucket-canary-7f3a") {
+			if e.From != hub.Gateway || strings.Contains(string(Format{}.AppendError(nil, e, "")), "bucket-canary-7f3a") {
 				t.Errorf("%d %s became %+v", status, body, *e)
 			}
 		}
 	})
 }
 
-func wantReadable(t *testing.T, e *Error, body []byte) {
+func wantReadable(t *testing.T, e *hub.Error, body []byte) {
 	t.Helper()
-	if e.Status < 400 || e.Status > 599 || e.Message == "" || !json.Valid(e.AppendJSON(nil)) || e.From == Proxy {
+	if e.Status < 400 || e.Status > 599 || e.Message == "" || !json.Valid(Format{}.AppendError(nil, e, "")) || e.From == hub.Proxy {
 		t.Errorf("%q became %+v", body, *e)
 	}
-	if kind := e.Type(); kind == "server_error" || kind == "rate_limit_exceeded" {
+	if kind := errorType(e.Status); kind == "server_error" || kind == "rate_limit_exceeded" {
 		t.Errorf("type %s", kind)
 	}
 }

@@ -4,30 +4,12 @@ import (
 	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// Usage counts tokens. Cached is part of Prompt, Reasoning of Completion.
-type Usage struct {
-	Prompt, Completion, Total int64
-	Cached, Reasoning         int64
-}
-
-// Usage notes the token counts; the last ones count.
-func (a *Answer) Usage(u Usage) {
-	if u == (Usage{}) && a.usage != nil {
-		return // some providers end with zeros
-	}
-	if u.Total == 0 {
-		u.Total = u.Prompt + u.Completion
-	}
-	if a.usage == nil {
-		a.usage = new(Usage)
-	}
-	*a.usage = u
-	a.usageEvent = nil // it was of counts before these
-}
-
-func (u *Usage) append(b []byte) []byte {
+// appendUsage appends the usage object.
+func appendUsage(b []byte, u *hub.Usage) []byte {
 	for _, field := range []struct {
 		name  string
 		value int64
@@ -43,17 +25,10 @@ func (u *Usage) append(b []byte) []byte {
 	return append(b, "}}"...)
 }
 
-// DecodeUsage notes OpenAI's usage object, if it is one.
-func DecodeUsage(usage gjson.Result, a *Answer) {
-	if usage.IsObject() {
-		a.Usage(ParseUsage(usage))
-	}
-}
-
 // ParseUsage reads OpenAI's usage object, of chats, completions and embeddings or, under other names,
 // of responses.
-func ParseUsage(usage gjson.Result) Usage {
-	var u Usage
+func ParseUsage(usage gjson.Result) hub.Usage {
+	var u hub.Usage
 	usage.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case "prompt_tokens", "input_tokens":

@@ -15,13 +15,15 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // chatCall is the call for a chat.
-func chatCall(t testing.TB, members string) *openai.Call {
+func chatCall(t testing.TB, members string) *hub.Call {
 	t.Helper()
-	r, err := openai.ParseRequest(openai.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+members+`}`))
+	r, err := openai.ParseRequest(hub.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+members+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestAChatGoesOutAsItCame(t *testing.T) {
 			}
 		})
 	}
-	r, _ := openai.ParseRequest(openai.Chat, []byte(`{"model":"workers-ai/`+qwen+`","stop":7}`))
+	r, _ := openai.ParseRequest(hub.Chat, []byte(`{"model":"workers-ai/`+qwen+`","stop":7}`))
 	r.Model = qwen
 	if _, err := (Provider{}).Call(r); err == nil {
 		t.Error("a stop word that is a number is taken")
@@ -64,7 +66,7 @@ func TestTokenCountsThatTheOperatorAskedFor(t *testing.T) {
 		"no stream":                          {`"messages":[]`, `"messages":[]`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := openai.ParseRequest(openai.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+test.sent+`}`))
+			r, err := openai.ParseRequest(hub.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+test.sent+`}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +92,7 @@ func TestTokenCountsThatTheOperatorAskedFor(t *testing.T) {
 }
 
 // chatted is what OpenAI's client makes of a chat, in one line, and how it got it.
-func chatted(t testing.TB, call *openai.Call, stream, sse bool, pieces ...string) (heard, all string, err error) {
+func chatted(t testing.TB, call *hub.Call, stream, sse bool, pieces ...string) (heard, all string, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	translator := call.Translate(&out, sse)
@@ -208,7 +210,7 @@ func TestChatsThatFail(t *testing.T) {
 // TestStopWordsOfAChat: whether the model knows them or not.
 func TestStopWordsOfAChat(t *testing.T) {
 	chunk := func(text string) string {
-		return `data: {"choices":[{"index":0,"delta":{"content":` + string(openai.AppendString(nil, text)) + `}}]}` + "\n\n"
+		return `data: {"choices":[{"index":0,"delta":{"content":` + string(jsontext.AppendString(nil, text)) + `}}]}` + "\n\n"
 	}
 	call := chatCall(t, `"messages":[],"stream":true,"stop":["1","2","3","4","</code>"]`)
 	var out bytes.Buffer

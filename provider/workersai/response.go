@@ -3,18 +3,20 @@ package workersai
 import (
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 // newDecode returns the decoder of one answer of any of Workers AI's endpoints. They answer in OpenAI's
 // format or in {"response":…}, alone or in Cloudflare's API envelope, and which of them does what
 // depends on the model more than on the endpoint.
-func newDecode() openai.Decode { return new(decoder).decode }
+func newDecode() hub.Decode { return new(decoder).decode }
 
 // decoder reads the messages of one answer.
 type decoder struct{ chat openai.ChatDecoder }
 
-func (d *decoder) decode(message []byte, a *openai.Answer) error {
+func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	if chat, err := d.chat.DecodeIfChat(message, a); chat || err != nil {
 		return err
 	}
@@ -37,7 +39,7 @@ type native struct {
 }
 
 func readNative(message []byte) (n native) {
-	r := openai.NewReader(message)
+	r := jsontext.NewReader(message)
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "result":
@@ -54,15 +56,15 @@ func readNative(message []byte) (n native) {
 }
 
 // say says a message on a. One that has nothing but padding says nothing.
-func (n *native) say(a *openai.Answer) {
+func (n *native) say(a *hub.Answer) {
 	if n.response == nil && n.calls == nil && n.finish == "" {
 		return
 	}
 	response := gjson.ParseBytes(n.response)
 	if response.IsArray() { // an answer in JSON, whatever it looks like
-		a.Text(0, openai.Compact(response.Raw))
+		a.Text(0, jsontext.Compact(response.Raw))
 	} else {
-		a.Text(0, openai.RawText(n.response))
+		a.Text(0, jsontext.RawText(n.response))
 	}
 	openai.DecodeCalls(0, n.calls, a)
 	if n.finish != "" {

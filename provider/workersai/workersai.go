@@ -8,6 +8,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
@@ -18,24 +20,24 @@ type Provider struct{}
 // Accepts takes names that begin with @cf/ or @hf/.
 func (Provider) Accepts(model string) error {
 	if !strings.HasPrefix(model, "@cf/") && !strings.HasPrefix(model, "@hf/") {
-		return openai.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
+		return hub.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
 	}
 	return nil
 }
 
 // Call returns the request for r.
-func (Provider) Call(r *openai.Request) (*openai.Call, error) {
+func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	switch r.Endpoint {
-	case openai.Chat:
+	case hub.Chat:
 		return chat(r)
-	case openai.Completions:
+	case hub.Completions:
 		return completion(r)
 	}
 	r.SetModel(r.Model)
-	if r.Endpoint == openai.Responses {
-		return &openai.Call{Path: "workers-ai/v1/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
+	if r.Endpoint == hub.Responses {
+		return &hub.Call{Path: "workers-ai/v1/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
 	}
-	return &openai.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // openai.Embeddings
+	return &hub.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // hub.Embeddings
 }
 
 // stopWords is how many are sent: no more than OpenAI's clients are used to.
@@ -43,7 +45,7 @@ const stopWords = 4
 
 // chat sends what the client does, in the form that every model takes. Since nothing says which models know
 // stop words, all of them are ours too.
-func chat(r *openai.Request) (*openai.Call, error) {
+func chat(r *hub.Request) (*hub.Call, error) {
 	r.AskForUsage()
 	stop, err := r.Stop()
 	if err != nil {
@@ -56,16 +58,16 @@ func chat(r *openai.Request) (*openai.Call, error) {
 	r.SetModel(r.Model)
 	form := r.Form(stop)
 	form.Pass = true
-	return &openai.Call{
+	return &hub.Call{
 		Path:      "workers-ai/v1/chat/completions",
 		Body:      r.Body,
-		Translate: openai.Translate(form, newDecode),
+		Translate: hub.Translate(form, newDecode),
 	}, nil
 }
 
 // completion asks the model itself, with the prompt as it is (`raw`): the OpenAI-compatible
 // endpoints would wrap it into a chat template, which breaks fill-in-the-middle.
-func completion(r *openai.Request) (*openai.Call, error) {
+func completion(r *hub.Request) (*hub.Call, error) {
 	prompt, err := r.Prompt()
 	if err != nil {
 		return nil, err
@@ -82,7 +84,7 @@ func completion(r *openai.Request) (*openai.Call, error) {
 		return nil, err
 	}
 	body := append(make([]byte, 0, len(r.Body)), `{"prompt":`...)
-	body = openai.AppendString(body, prompt)
+	body = jsontext.AppendString(body, prompt)
 	body = append(body, `,"raw":true,"stream":`...)
 	body = strconv.AppendBool(body, r.Stream)
 	for _, field := range []struct{ ours, theirs string }{
@@ -99,12 +101,12 @@ func completion(r *openai.Request) (*openai.Call, error) {
 		if value.Type != gjson.Number || field.ours == "max_completion_tokens" && gjson.GetBytes(r.Body, "max_tokens").Type == gjson.Number {
 			continue
 		}
-		body = openai.AppendString(append(body, ','), field.theirs)
+		body = jsontext.AppendString(append(body, ','), field.theirs)
 		body = append(append(body, ':'), value.Raw...)
 	}
-	return &openai.Call{
+	return &hub.Call{
 		Path:      "workers-ai/" + r.Model,
 		Body:      append(body, '}'),
-		Translate: openai.Translate(r.Form(stop), newDecode), // the endpoint takes no stop words: all are ours
+		Translate: hub.Translate(r.Form(stop), newDecode), // the endpoint takes no stop words: all are ours
 	}, nil
 }

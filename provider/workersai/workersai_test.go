@@ -8,14 +8,15 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
 const qwen = "@cf/qwen/qwen2.5-coder-32b-instruct"
 
-func completions(t *testing.T, model, body string) *openai.Call {
+func completions(t *testing.T, model, body string) *hub.Call {
 	t.Helper()
-	r, err := openai.ParseRequest(openai.Completions, []byte(`{"model":"workers-ai/`+model+`",`+body+`}`))
+	r, err := openai.ParseRequest(hub.Completions, []byte(`{"model":"workers-ai/`+model+`",`+body+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestTabCompletionIsARawPrompt(t *testing.T) {
 }
 
 // answered translates an upstream's answer, in pieces, and returns the text and all that came out.
-func answered(t *testing.T, call *openai.Call, sse bool, pieces ...string) (text, all string, err error) {
+func answered(t *testing.T, call *hub.Call, sse bool, pieces ...string) (text, all string, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	translator := call.Translate(&out, sse)
@@ -148,7 +149,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(cloudflareError))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		var out bytes.Buffer
-		a := openai.NewAnswer(&out, openai.Form{Completion: true, Model: "m"})
+		a := hub.NewAnswer(&out, hub.Form{Format: openai.Format{}, TextOnly: true, Model: "m"})
 		if newDecode()(message, a) != nil {
 			return
 		}

@@ -1,0 +1,77 @@
+package hub
+
+import "strings"
+
+// stopper ends a text before the first of its words, also where the word spans pieces. It holds
+// back no more than what could be the beginning of a word.
+type stopper struct {
+	words   []string
+	held    string
+	stopped bool
+}
+
+// next takes a piece of text and returns what may be said now. Once it has reported that the text
+// has ended, it says nothing more.
+func (s *stopper) next(text string) (say string, stopped bool) {
+	if len(s.words) == 0 || s.stopped {
+		return text, s.stopped
+	}
+	text = s.held + text
+	s.held = ""
+	keep := 0
+	for _, word := range s.words {
+		keep = max(keep, overlap(text, word))
+	}
+	hold := len(text) - keep
+	// A word that is there ends the text, unless another may have begun before it.
+	if end := firstOf(text, s.words); end >= 0 && end <= hold {
+		s.stopped = true
+		return text[:end], true
+	}
+	s.held = text[hold:]
+	return text[:hold], false
+}
+
+// clear reports whether text may be said as it is, with nothing to be held back or left out.
+func (s *stopper) clear(text string) bool {
+	if s.held != "" || s.stopped || firstOf(text, s.words) >= 0 {
+		return false
+	}
+	for _, word := range s.words {
+		if overlap(text, word) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// rest returns what is held back, once no more text can come.
+func (s *stopper) rest() string {
+	rest := s.held
+	s.held = ""
+	if end := firstOf(rest, s.words); end >= 0 {
+		s.stopped = true
+		rest = rest[:end]
+	}
+	return rest
+}
+
+func firstOf(text string, words []string) int {
+	first := -1
+	for _, word := range words {
+		if i := strings.Index(text, word); i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	return first
+}
+
+// overlap is the length of the longest end of text that word begins with, short of all of word.
+func overlap(text, word string) int {
+	for n := min(len(text), len(word)-1); n > 0; n-- {
+		if strings.HasSuffix(text, word[:n]) {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,215 @@
+package hub
+
+import (
+	"crypto/rand"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
+)
+
+// ToolCall is a call of a function, or a piece of one.
+type ToolCall struct {
+	// ID must be unique within the conversation; empty means that one is made.
+	ID, Name string
+
+	// Arguments is a JSON object in text; empty means {}.
+	Arguments string
+
+	// Extra is the JSON value of extra_content, if any.
+	Extra []byte
+}
+
+// NewCallID makes the id of a tool call.
+func NewCallID() string { return "call_" + rand.Text() }
+
+// call is a tool call of a choice, as far as it is known.
+type call struct {
+	key       int    // by which the provider tells a choice's calls apart
+	theirID   string // the provider's id; ours differs where that is taken
+	id, name  string
+	arguments []byte
+	half      jsontext.Half // the end of a piece of the arguments
+	extra     []byte
+
+	whole    bool // no more of the arguments can come
+	begun    bool // the client knows of the call
+	position int  // among those that the client knows of
+	said     int  // how many bytes of the arguments a stream has said
+	extraOut bool // a stream has said extra
+}
+
+// complete reports whether nothing more of a call can come that would make sense.
+func (t *call) complete() bool { return t.whole || jsontext.ValidObject(t.arguments) }
+
+// ToolCall adds a whole tool call, in a delta of its own: Continue's IDE loses a call that shares
+// one with text. Text completions have no place for it.
+func (a *Answer) ToolCall(index int, t ToolCall) {
+	if t.Arguments == "" {
+		t.Arguments = "{}"
+	}
+	c := a.choice(index)
+	if a.form.TextOnly || c.Finish != "" {
+		return
+	}
+	a.addToCall(index, c, c.newCall(-1), t, true)
+}
+
+// ToolCallPart adds a piece of a tool call as OpenAI's streams have them. key tells a choice's
+// calls apart, and whole says that all of the arguments are there. A piece that says nothing, with
+// which some providers end a call, is dropped.
+//
+// Pieces of two calls never alternate in what comes out, since Continue's IDE adds a piece to
+// whatever call is the latest: where they do in what comes in, the later call waits.
+func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
+	c := a.choice(index)
+	if a.form.TextOnly || c.Finish != "" {
+		return
+	}
+	t := c.callOf(key, part)
+	switch {
+	case t == nil && part.ID == "" && part.Name == "" && part.Arguments == "":
+		return
+	case t == nil:
+		t = c.newCall(key)
+	case t.whole:
+		return // it comes again
+	}
+	a.addToCall(index, c, t, part, whole)
+}
+
+// callOf returns the call that a piece goes on with, nil where it begins another.
+func (c *Choice) callOf(key int, part ToolCall) *call {
+	for i := len(c.calls) - 1; i >= 0; i-- {
+		if t := c.calls[i]; t.key == key {
+			if t.isOver(part) {
+				return nil
+			}
+			return t
+		}
+	}
+	return nil
+}
+
+// isOver reports whether a piece with the same key begins another call: some providers give all calls
+// the same key. Others give each piece of one call an id of its own, so that another id alone begins
+// nothing as long as more of the arguments must come.
+func (t *call) isOver(part ToolCall) bool {
+	otherID := part.ID != "" && t.theirID != "" && part.ID != t.theirID
+	otherName := part.Name != "" && t.name != "" && part.Name != t.name
+	switch {
+	case otherID && part.Name == "":
+		return t.complete()
+	case otherID:
+		return otherName || t.complete() || len(t.arguments) == 0 && t.name != ""
+	case part.ID == "":
+		return otherName || part.Name != "" && t.name != "" && t.complete()
+	}
+	return false
+}
+
+func (c *Choice) newCall(key int) *call {
+	t := &call{key: key}
+	c.calls = append(c.calls, t)
+	return t
+}
+
+func (a *Answer) addToCall(index int, c *Choice, t *call, part ToolCall, whole bool) {
+	if t.theirID == "" {
+		t.theirID = part.ID
+	}
+	if t.name == "" {
+		t.name = part.Name
+	}
+	if len(part.Extra) > 0 {
+		t.extra = append(t.extra[:0], part.Extra...)
+	}
+	t.arguments = append(t.arguments, t.half.Join(part.Arguments)...)
+	t.whole = t.whole || whole
+	if a.form.Stream {
+		a.sayCalls(index, c, false)
+	}
+}
+
+// sayCalls says what can be said of the calls of a stream: all of one before anything of the next.
+// At the end, that is everything.
+func (a *Answer) sayCalls(index int, c *Choice, end bool) {
+	for ; c.saying < len(c.calls); c.saying++ {
+		t := c.calls[c.saying]
+		if t.name != "" {
+			a.sayCall(index, c, t, end)
+		}
+		if last := c.saying == len(c.calls)-1; !end && (last || t.name == "" || !t.complete()) {
+			return
+		}
+	}
+}
+
+// sayCall says what is new of a call. Arguments that stay empty are none, which is no JSON.
+func (a *Answer) sayCall(index int, c *Choice, t *call, end bool) {
+	if end {
+		t.arguments = append(t.arguments, t.half.Rest()...)
+	}
+	if end && len(t.arguments) == 0 {
+		t.arguments = append(t.arguments, "{}"...)
+	}
+	first := !t.begun
+	if first && !a.beginCall(index, c, t) {
+		return
+	}
+	if !a.form.Stream {
+		return
+	}
+	extra := t.extra
+	if t.extraOut {
+		extra = nil
+	}
+	if first || t.said < len(t.arguments) || len(extra) > 0 {
+		a.write(Event{
+			Kind: CallPiece, Choice: index, Position: t.position, First: first,
+			Call: ToolCall{ID: t.id, Name: t.name, Arguments: string(t.arguments[t.said:]), Extra: extra},
+		})
+	}
+	t.said, t.extraOut = len(t.arguments), t.extraOut || len(extra) > 0
+}
+
+// beginCall gives a call that has a name its place among those that the client knows of. The
+// deprecated form has place for one, and behind a stop word there is none.
+func (a *Answer) beginCall(index int, c *Choice, t *call) bool {
+	if a.form.Functions && c.ncalls > 0 {
+		return false
+	}
+	a.release(index, c)
+	if c.stop.stopped { // in what was held back
+		return false
+	}
+	t.id = t.theirID
+	if t.id == "" || c.idTaken(t) {
+		t.id = NewCallID()
+	}
+	t.begun, t.position = true, c.ncalls
+	c.ncalls++
+	if a.form.Stream {
+		a.begin(index, c)
+	}
+	return true
+}
+
+func (c *Choice) idTaken(t *call) bool {
+	for _, other := range c.calls {
+		if other != t && other.id == t.id {
+			return true
+		}
+	}
+	return false
+}
+
+// unnamed reports whether there are arguments of a call that never got a name.
+func (a *Answer) unnamed() bool {
+	for _, c := range a.choices {
+		for _, t := range c.calls {
+			if t.name == "" && len(t.arguments) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
