@@ -10,5 +10,5 @@ testAgent({
   answers: /This is gemini-2.5-flash on google-ai-studio/,
   tool: 'read_file',
   wrongKey: { shows: /Invalid API key/, requests: 1 },
-  cut: { shows: /cut off/, requests: 1 },
+  cut: { shows: /Try again: the provider's answer was cut off/, requests: 4 },
 })

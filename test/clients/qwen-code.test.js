@@ -10,5 +10,5 @@ testAgent({
   tool: 'read_file',
   more: 1,
   wrongKey: { shows: /Invalid API key/, requests: 1 },
-  cut: { shows: /cut off/, requests: 1 },
+  cut: { shows: /Try again: the provider's answer was cut off/, requests: 1 },
 })
