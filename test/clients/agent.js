@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { always, folder, limit, ours, prefix, sent, statuses, user } from './server.js'
+import { always, folder, limit, next, ours, prefix, sent, statuses, user } from './server.js'
 
 const running = new Set()
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL'))) // where the tests are stopped half way
@@ -74,7 +74,8 @@ const assertBetween = (n, least, most) => assert.ok(n >= least && n <= most, `${
 //   answers                what it shows of an answer
 //   tool                   its tool that reads a file
 //   more                   how many requests it may make beside those that the user waits for: a title, a memory
-//   wrongKey, cut          how many requests the server sees, and what the user is shown
+//   wrongKey, cut          how many requests there are, and what the user is shown. All answers are cut off, or as many as
+//                          cut.times says; cut.status is the status of a program that gets over it
 export function testAgent({ agent, program = agent, title = agent, args, variables = {}, path, answers, tool, more = 0, wrongKey, cut }) {
   const email = `${title.replaceAll(' ', '-')}@example.com`
   const key = user(email)
@@ -113,9 +114,11 @@ export function testAgent({ agent, program = agent, title = agent, args, variabl
   })
 
   test(`${title} shows that an answer was cut off`, limit, async () => {
-    await always({ Cut: { After: 3 } })
+    const breakOff = { Cut: { After: 3 } }
+    await (cut.times ? next(...Array(cut.times).fill(breakOff)) : always(breakOff))
     const { status, all } = await ask('hello there')
-    const requests = (await sent()).length
-    assert.equal(`${status} after ${requests}: ${cut.shows.test(all)}`, `${cut.status ?? 1} after ${cut.requests}: true`, all)
+    assert.equal(status, cut.status ?? 1, all)
+    assert.match(all, cut.shows)
+    assert.equal((await sent()).length, cut.requests, all)
   })
 }
