@@ -1,13 +1,13 @@
-// Package continueauth adds the whole of continue_auth to a Caddy that imports it: the modules and
-// the commands. It is what xcaddy imports:
+// Package continueauth adds all modules and commands of continue_auth to Caddy. It is the package
+// that xcaddy imports:
 //
 //	xcaddy build --with github.com/continue-auth/caddy-continue-auth
 //
-// The package has nothing else. The modules are in caddyauth, the commands in caddyauth/command.
+// The modules are in caddyauth, the commands in caddyauth/command.
 package continueauth
 
 import (
-	// The parts of the plugin. Each registers itself with Caddy.
+	// These are the parts of the plugin. Each registers itself with Caddy.
 	_ "github.com/continue-auth/caddy-continue-auth/caddyauth"
 	_ "github.com/continue-auth/caddy-continue-auth/caddyauth/command"
 )

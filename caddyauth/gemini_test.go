@@ -9,86 +9,128 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// TestWhatGeminiIsAsked is what was dropped in silence once.
-func TestWhatGeminiIsAsked(t *testing.T) {
-	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}`)
-	})
-	p := start(t, setup{upstream: u.URL})
-	const gemini3 = "google-ai-studio/gemini-3-flash-preview"
-	for name, test := range map[string]struct{ model, members, at, want string }{
-		"a media type":            {gemini, `"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/jpg;base64,AAAA"}}]}]`, "contents.0.parts.0.inlineData.mimeType", `"image/jpeg"`},
-		"a detail":                {gemini, `"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}}]}]`, "generationConfig.mediaResolution", `"MEDIA_RESOLUTION_LOW"`},
-		"a detail of Gemini 3":    {gemini3, `"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}}]}]`, "contents.0.parts.0.mediaResolution", `{"level":"MEDIA_RESOLUTION_LOW"}`},
-		"a schema behind allOf":   {gemini, `"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","allOf":[{"properties":{"a":{"type":"string"}}}]}}}]`, "tools.0.functionDeclarations.0.parametersJsonSchema", `{"type":"object","properties":{"a":{"type":"string"}}}`},
-		"an id that is repeated":  {gemini, `"messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f"}},{"id":"1","type":"function","function":{"name":"f"}}]},{"role":"tool","tool_call_id":"1","content":"a"},{"role":"tool","tool_call_id":"1","content":"b"}]`, "contents.2.parts.#.functionResponse.id", `["1","1_1"]`},
-		"a way to think":          {gemini, `"messages":[{"role":"user","content":"x"}],"extra_body":{"google":{"thinking_config":{"thinking_budget":99}}}`, "generationConfig.thinkingConfig", `{"thinkingBudget":99}`},
-		"a cached content":        {gemini, `"messages":[{"role":"user","content":"x"}],"google":{"cached_content":"cachedContents/x"}`, "cachedContent", `"cachedContents/x"`},
-		"a search":                {gemini, `"messages":[{"role":"user","content":"x"}],"web_search_options":{}`, "tools", `[{"googleSearch":{}}]`},
-		"a search and a function": {gemini3, `"messages":[{"role":"user","content":"x"}],"web_search_options":{},"tools":[{"type":"function","function":{"name":"f"}}]`, "toolConfig", `{"includeServerSideToolInvocations":true}`},
+const (
+	geminiPath   = "/v1beta/models/gemini-2.5-flash"
+	geminiBody   = `{"contents":[{"role":"user","parts":[{"text":"hi"}]}], "x":1.50}`
+	geminiAnswer = `{"candidates":[{"content":{"role":"model","parts":[{"text":"an \"error\""}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4,"totalTokenCount":7}}`
+	geminiStream = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\ndata: " + geminiAnswer + "\r\n\r\n"
+)
+
+// geminiCLI is how Gemini CLI signs in.
+func geminiCLI() map[string]string {
+	return map[string]string{"X-Goog-Api-Key": testEmail + ":" + testKey, "User-Agent": "GeminiCLI/0.50.0/gemini-2.5-flash (linux; x64)"}
+}
+
+func TestGeminisOwnFormatPasses(t *testing.T) {
+	for name, test := range map[string]struct{ path, answer, contentType, wantPath, prompt string }{
+		"an object":                  {geminiPath + ":generateContent?key=never", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
+		"a stream":                   {geminiPath + ":streamGenerateContent?alt=sse", geminiStream, "text/event-stream", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "3"},
+		"a stream that is a list":    {geminiPath + ":streamGenerateContent", "[" + geminiAnswer + "\n,\n" + geminiAnswer + "]", "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "3"},
+		"a count":                    {geminiPath + ":countTokens", `{"totalTokens":9}`, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:countTokens", ""},
+		"a full name":                {"/v1beta/models/google-ai-studio/gemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
+		"a full name, its / escaped": {"/v1beta/models/google-ai-studio%2Fgemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
 	} {
-		if res := p.do(request{path: "/v1/chat/completions", body: `{"model":"` + test.model + `",` + test.members + `}`}); res.StatusCode != 200 {
-			t.Errorf("%s: status %d: %s", name, res.StatusCode, read(t, res))
-			continue
-		}
-		if _, sent := u.seen(); gjson.Get(sent, test.at).Raw != test.want {
-			t.Errorf("%s: sent %s, want %s at %s", name, sent, test.want, test.at)
-		}
-	}
-	for field, members := range map[string]string{
-		"extra_body.google.labels":         `"extra_body":{"google":{"labels":{}}}`,
-		"reasoning_effort":                 `"reasoning_effort":"low","google":{"thinking_config":{"thinking_budget":1}}`,
-		"web_search_options":               `"web_search_options":{},"tools":[{"type":"function","function":{"name":"f"}}]`,
-		"web_search_options.user_location": `"web_search_options":{"user_location":{}}`,
-	} {
-		res := p.do(request{path: "/v1/chat/completions", body: `{"model":"` + gemini + `","messages":[{"role":"user","content":"x"}],` + members + `}`})
-		if body := read(t, res); res.StatusCode != 400 || gjson.Get(body, "error.param").Str != field {
-			t.Errorf("%s: status %d: %s", field, res.StatusCode, body)
-		}
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, answerWith(test.contentType, test.answer))
+			p := start(t, setup{upstream: u.URL})
+			res := p.do(request{path: test.path, header: geminiCLI(), body: geminiBody})
+			if got := read(t, res); res.StatusCode != 200 || got != test.answer {
+				t.Errorf("status %d, answer %s", res.StatusCode, got)
+			}
+			sent, body := u.seen()
+			if body != geminiBody || sent.URL.String() != "/v1/acc/gw/"+test.wantPath || sent.Header.Get("X-Goog-Api-Key") != "google-canary" {
+				t.Errorf("sent to %s with %v: %s", sent.URL, sent.Header, body)
+			}
+			wantFields(t, p.logged(res.Header.Get("X-Request-Id")), map[string]string{
+				"client": "gemini-cli", "client_format": "gemini", "provider": "google-ai-studio", "model": "gemini-2.5-flash", "outcome": "ok", "prompt_tokens": test.prompt,
+			})
+		})
 	}
 }
 
-// TestWhatGeminiAnswers is what was dropped in silence once, or looked like a normal end.
-func TestWhatGeminiAnswers(t *testing.T) {
-	answer := ""
-	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, ":streamGenerateContent") {
-			events(w)
-			send(w, "data: "+answer+"\r\n\r\n")
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, answer)
-	})
-	p := start(t, setup{upstream: u.URL})
-	for name, test := range map[string]struct{ parts, rest, at, want string }{
-		"sources":        {`{"text":"Zürich."}`, `"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a","title":"A"}}],"groundingSupports":[{"segment":{"endIndex":8,"text":"Zürich."},"groundingChunkIndices":[0]}]}`, "annotations", `[{"type":"url_citation","url_citation":{"start_index":0,"end_index":7,"url":"https://a","title":"A"}}]`},
-		"an image":       {`{"inlineData":{"mimeType":"image/png","data":"AAAA"}}`, `"finishReason":"STOP"`, "images", `[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]`},
-		"code":           {`{"executableCode":{"language":"PYTHON","code":"x"}}`, `"finishReason":"STOP"`, "content", "\"\\n```python\\nx\\n```\\n\""},
-		"no signature":   {``, `"finishReason":"MISSING_THOUGHT_SIGNATURE"`, "", "MISSING_THOUGHT_SIGNATURE"},
-		"unknown reason": {``, `"finishReason":"A_NEW_REASON"`, "", "A_NEW_REASON"},
-		"a file":         {`{"fileData":{"fileUri":"gs://x"}}`, `"finishReason":"STOP"`, "", "fileData"},
+// wantGoogleError checks that an answer is an error of Google's.
+func wantGoogleError(t *testing.T, res *http.Response, status int, name, says string) {
+	t.Helper()
+	body := read(t, res)
+	e := gjson.Get(body, "error")
+	if res.StatusCode != status || int(e.Get("code").Int()) != status || e.Get("status").Str != name || !strings.Contains(e.Get("message").Str, says) {
+		t.Errorf("status %d, body %s, want %d %s that says %q", res.StatusCode, body, status, name, says)
+	}
+}
+
+func TestErrorsOnGeminisPathsHaveGooglesShape(t *testing.T) {
+	p := start(t, setup{upstream: "127.0.0.1:1"})
+	wrong := map[string]string{"X-Goog-Api-Key": testEmail + ":wrong"}
+	few := map[string]string{"X-Goog-Api-Key": "few@example.com:plain-key"}
+	for name, test := range map[string]struct {
+		request      request
+		status       int
+		google, says string
+	}{
+		"a wrong key":           {request{path: geminiPath + ":generateContent", header: wrong, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
+		"a key in the URL":      {request{path: geminiPath + ":generateContent?key=" + testEmail + ":" + testKey, header: map[string]string{"X": ""}, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
+		"no JSON":               {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: "[]"}, 400, "INVALID_ARGUMENT", "JSON object"},
+		"a model in the body":   {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: `{"\u006dodel":"models/other"}`}, 400, "INVALID_ARGUMENT", "`model`"},
+		"a model further in":    {request{path: geminiPath + ":countTokens", header: geminiCLI(), body: `{"generateContentRequest":{"model":"models/other"}}`}, 400, "INVALID_ARGUMENT", "generateContentRequest.model"},
+		"a model not allowed":   {request{path: geminiPath + ":generateContent", header: few, body: geminiBody}, 403, "PERMISSION_DENIED", ""},
+		"another provider":      {request{path: "/v1beta/models/gpt-4o:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", "google-ai-studio"},
+		"a model out of place":  {request{path: "/v1beta/models/google-ai-studio/..%2Fx:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", ""},
+		"the list of models":    {request{method: "GET", path: "/v1beta/models", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
+		"a method of no use":    {request{path: geminiPath + ":batchGenerateContent", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
+		"a wrong HTTP method":   {request{method: "GET", path: geminiPath + ":generateContent", header: geminiCLI()}, 405, "UNIMPLEMENTED", "POST"},
+		"no upstream":           {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: geminiBody}, 502, "UNAVAILABLE", "cannot be reached"},
+		"a path that is no one": {request{path: "/v1beta", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
 	} {
-		answer = `{"candidates":[{"content":{"parts":[` + test.parts + `]},` + test.rest + `}]}`
-		ask := `{"model":"` + gemini + `","messages":[{"role":"user","content":"x"}],"web_search_options":{}`
-		res := p.do(request{path: "/v1/chat/completions", body: ask + `}`})
-		body := read(t, res)
-		stream := read(t, p.do(request{path: "/v1/chat/completions", body: ask + `,"stream":true}`}))
-		if test.at == "" {
-			if res.StatusCode != 502 || !strings.Contains(gjson.Get(body, "error.message").Str, test.want) {
-				t.Errorf("%s: status %d: %s", name, res.StatusCode, body)
+		t.Run(name, func(t *testing.T) { wantGoogleError(t, p.do(test.request), test.status, test.google, test.says) })
+	}
+}
+
+func TestErrorsOfGooglesOwnPass(t *testing.T) {
+	const quota = `{"error":{"code":429,"message":"Quota of project_number:123 exceeded.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}`
+	for name, test := range map[string]struct {
+		status       int
+		body, passes string
+		want         int
+		google, says string
+	}{
+		"a quota":               {429, quota, strings.Replace(quota, "project_number:123", "[redacted]", 1), 429, "", ""},
+		"a bad key":             {400, `{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}`, "", 502, "UNAVAILABLE", "own credentials"},
+		"a gateway without key": {400, `{"success":false,"errors":[{"code":2040,"message":"no credentials"}]}`, "", 502, "UNAVAILABLE", "no credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.body)
+			})
+			p := start(t, setup{upstream: u.URL})
+			res := p.do(request{path: geminiPath + ":generateContent", header: geminiCLI(), body: geminiBody})
+			if test.passes == "" {
+				wantGoogleError(t, res, test.want, test.google, test.says)
+				return
 			}
-			if strings.Contains(stream, "[DONE]") || !strings.Contains(stream, test.want) {
-				t.Errorf("%s: stream\n%s", name, stream)
+			if got := read(t, res); res.StatusCode != test.want || got != test.passes {
+				t.Errorf("status %d, body %s", res.StatusCode, got)
 			}
-			continue
-		}
-		if got := gjson.Get(body, "choices.0.message."+test.at).Raw; res.StatusCode != 200 || got != test.want {
-			t.Errorf("%s: status %d: %s", name, res.StatusCode, body)
-		}
-		if !strings.Contains(stream, `"delta":{"`+test.at+`":`+test.want+`}`) || !strings.HasSuffix(stream, "data: [DONE]\n\n") {
-			t.Errorf("%s: stream\n%s", name, stream)
-		}
+		})
+	}
+}
+
+func TestAStreamOfGeminisThatFailsSaysSo(t *testing.T) {
+	first, _, _ := strings.Cut(geminiStream, "data: "+geminiAnswer)
+	const cut = `{"error":{"code":502,"message":"Try again: the provider's answer ended before it was complete.","status":"UNAVAILABLE","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"UPSTREAM_INVALID_RESPONSE","domain":"caddy-continue-auth"}]}}` + "\n\n"
+	for name, test := range map[string]struct{ sent, want string }{
+		"no finish reason":         {first, first + cut},
+		"a stream that is whole":   {geminiStream, geminiStream},
+		"a prompt that is blocked": {"data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n", "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, answerWith("text/event-stream", test.sent))
+			p := start(t, setup{upstream: u.URL})
+			res := p.do(request{path: geminiPath + ":streamGenerateContent?alt=sse", header: geminiCLI(), body: geminiBody})
+			if got := read(t, res); got != test.want {
+				t.Errorf("stream\n%q\nwant\n%q", got, test.want)
+			}
+		})
 	}
 }

@@ -17,7 +17,9 @@ import (
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *hub.Call, rec *record) error {
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
-		passage: hub.Passage{Format: rec.wire}, scanner: provider.UsageScanner{Messages: rec.endpoint == hub.Messages},
+		scanner: provider.UsageScanner{Messages: rec.endpoint == hub.Messages},
+		passage: hub.Passage{Format: rec.wire},
+		object:  hub.ObjectPassage{List: rec.endpoint == hub.Gemini && carried.streamed},
 	}
 	defer func() { carried.end(answer.status != 0) }()
 	cut, err := serveNext(answer, out, next)

@@ -186,21 +186,6 @@ func (p *proxy) run(s setup, folder string) error {
 	return p.load(p.config)
 }
 
-// documentedFilter is how docs/operating.md keeps users' keys out of an access log.
-func documentedFilter(t *testing.T) string {
-	t.Helper()
-	page, err := os.ReadFile("../docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, snippet, found := strings.Cut(string(page), "(without_keys) {\n")
-	filter, _, closed := strings.Cut(snippet, "\n}\n")
-	if !found || !closed {
-		t.Fatal("docs/operating.md has no snippet without_keys")
-	}
-	return filter
-}
-
 // load makes a Caddyfile the running configuration.
 func (p *proxy) load(config string) error {
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)

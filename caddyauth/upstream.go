@@ -175,6 +175,7 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.C
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
+	out.RequestURI = out.URL.Path // reverse_proxy logs it: the client's may have a key in its query
 	out.Header = h.upstreamHeader(r.Header, call)
 	out.Trailer = nil
 	out.TransferEncoding = nil

@@ -13,40 +13,42 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// APIKey is what the store knows of a user. It is immutable.
+// APIKey is a parsed record of a user. It is immutable.
 //
-// A key that lies in the store in the clear is hashed as it is read: nothing here, nor anything
-// that holds an APIKey, can give a key away.
+// It holds only hashes. ParseAPIKey hashes a key that the store has in the clear, so an APIKey
+// cannot give a key away.
 type APIKey struct {
 	key      digest
 	previous digest
 
-	// until and previousUntil are the zero time where there is no end.
+	// until and previousUntil say when the keys end. The zero time means never.
 	until         time.Time
 	previousUntil time.Time
 
 	enabled bool
 
-	// models is the allow-list; nil allows every model.
+	// models is the allow-list. Nil allows every model.
 	models []string
 
-	// Metadata are the user's own entries of cf-aig-metadata, four at most, in their order.
+	// Metadata are the user's own entries of cf-aig-metadata in the order of the record, at most
+	// four.
 	Metadata []MetadataEntry
 }
 
-// MetadataEntry is a name and a JSON string, number or boolean.
+// MetadataEntry is a name and its value: a JSON string, number or boolean.
 type MetadataEntry struct {
 	Name  string
 	Value json.RawMessage
 }
 
-// digest is the SHA-256 of a key; the zero digest matches none.
+// digest is the SHA-256 of a key. No key matches the zero digest.
 type digest [sha256.Size]byte
 
-// maxMetadata is what the AI Gateway takes, less the user's entry; it ignores those beyond.
+// maxMetadata is the number of entries that the AI Gateway keeps, less the one for the user. It
+// ignores the rest.
 const maxMetadata = 4
 
-// apiKeyRecord is an entry of the namespace ApiKeys. Fields that it does not name are allowed.
+// apiKeyRecord is an entry of the namespace ApiKeys. An entry may have other fields too.
 type apiKeyRecord struct {
 	APIKey     string          `json:"apiKey"`
 	APIKeyHash string          `json:"apiKeyHash"`
@@ -62,10 +64,10 @@ type previousRecord struct {
 	ExpiresAt  string `json:"expiresAt"`
 }
 
-// ParseAPIKey reads a user's record. Its errors name the field at fault and no value.
+// ParseAPIKey reads a user's record. Its errors name the field at fault, but no value.
 //
-// Where a record has both apiKeyHash and apiKey, the hash counts: it is the newer form. A previous
-// key without an end is no key: the end is what a rotation promises.
+// If a record has both apiKeyHash and apiKey, ParseAPIKey uses the hash, which is the newer form.
+// It ignores a previous key that has no end, because a rotation always sets one.
 func ParseAPIKey(value []byte) (*APIKey, error) {
 	var r apiKeyRecord
 	if err := decode(value, &r); err != nil {
@@ -108,8 +110,9 @@ func parseDigest(s string) (digest, error) {
 	return digest(sum), nil
 }
 
-// parseTime refuses the zero time, which stands for no end, and a zone a day or more from UTC, which
-// time.Parse takes up to 25 hours and could not read again from a snapshot.
+// parseTime refuses two kinds of times. The zero time stands for "never". A time zone a day or more
+// from UTC could not be written to a snapshot: time.Parse takes up to 25 hours, MarshalText does
+// not.
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	_, again := t.MarshalText()
@@ -119,8 +122,9 @@ func parseTime(s string) (time.Time, error) {
 	return t, nil
 }
 
-// parseMetadata takes the first entries that the AI Gateway would take: names beginning with "cf."
-// are reserved, `user` is ours, and values are strings, numbers and booleans.
+// parseMetadata returns the first entries that the AI Gateway accepts. It skips names that begin
+// with "cf.", which are reserved, the name `user`, which the proxy sets, and values other than
+// strings, numbers and booleans.
 func parseMetadata(raw json.RawMessage) (entries []MetadataEntry, err error) {
 	metadata := gjson.ParseBytes(raw)
 	if metadata.Type == gjson.Null {
@@ -139,11 +143,11 @@ func parseMetadata(raw json.RawMessage) (entries []MetadataEntry, err error) {
 	return entries, nil
 }
 
-// unknown is what an unknown user's key is compared with, so that the answer takes the same time.
+// unknown stands in for an unknown user, so that Check takes the same time for one.
 var unknown = new(APIKey)
 
-// Check reports whether key opens the door at that time. k may be nil: an unknown user. Neither
-// the time that it takes nor the code that it runs depends on what is stored.
+// Check reports whether key lets the user in at the time now. A nil k is an unknown user, whom no
+// key lets in. Neither the time nor the code path of Check depends on what is stored.
 func (k *APIKey) Check(key string, now time.Time) bool {
 	if k == nil {
 		k = unknown
@@ -159,7 +163,7 @@ func (k *APIKey) Check(key string, now time.Time) bool {
 	return (current|previous)&known&bit(k.enabled) == 1
 }
 
-// Refusal says why Check has refused a key, in words for the log. k may be nil.
+// Refusal says in words for the log why Check has refused a key. A nil k is an unknown user.
 func (k *APIKey) Refusal(now time.Time) string {
 	switch {
 	case k == nil:
@@ -183,7 +187,7 @@ func bit(b bool) int {
 	return 0
 }
 
-// Allows reports whether the user may use the model of that name, "<provider>/<model>".
+// Allows reports whether the user may use a model. name is "<provider>/<model>".
 func (k *APIKey) Allows(name string) bool {
 	if k.models == nil {
 		return true
@@ -196,9 +200,9 @@ func (k *APIKey) Allows(name string) bool {
 	return false
 }
 
-// match reports whether name fits pattern, in which * stands for any run of characters. It goes
-// back to the last * alone, which is enough, so that no pattern takes more than
-// len(pattern) * len(name) steps.
+// match reports whether name fits pattern, in which * stands for any run of characters. After a
+// mismatch it goes back to the last * only, which is enough. So it takes at most len(pattern) *
+// len(name) steps.
 func match(pattern, name string) bool {
 	p, n := 0, 0
 	star, mark := -1, 0
@@ -220,7 +224,8 @@ func match(pattern, name string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// decode reads a JSON object into v. encoding/json's own errors may quote values.
+// decode reads a JSON object into v. It does not return encoding/json's own errors, which may quote
+// values.
 func decode(value []byte, v any) error {
 	_, value, err := CutMark(value)
 	if err != nil {

@@ -16,7 +16,7 @@ func hashed(key string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckLetsInOnlyTheRightKey(t *testing.T) {
 	for name, test := range map[string]struct {
 		record string
 		key    string
@@ -67,7 +67,7 @@ func TestAnUnknownUserHasNoKey(t *testing.T) {
 	}
 }
 
-func TestBrokenRecordsOfUsers(t *testing.T) {
+func TestParseAPIKeyNamesTheFaultyField(t *testing.T) {
 	for record, want := range map[string]string{
 		``:                           "must be a JSON object",
 		`"secret"`:                   "must be a JSON object",
@@ -92,7 +92,7 @@ func TestBrokenRecordsOfUsers(t *testing.T) {
 	}
 }
 
-func TestAllows(t *testing.T) {
+func TestAllowsFollowsTheListOfModels(t *testing.T) {
 	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 	for name, test := range map[string]struct {
 		models string
@@ -129,7 +129,7 @@ func TestAllows(t *testing.T) {
 	}
 }
 
-// FuzzMatch holds that a pattern means what a regular expression of it does, byte by byte.
+// FuzzMatch checks match against a regular expression of the same pattern, byte by byte.
 func FuzzMatch(f *testing.F) {
 	f.Add("workers-ai/*llama*8b*", "workers-ai/@cf/meta/llama-3.1-8b-instruct")
 	f.Add("a*b*c", "a/bcb/ccd")
@@ -148,7 +148,7 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// eachByte has a character for each byte of s, valid UTF-8 or not.
+// eachByte turns each byte of s into one character, so that s need not be valid UTF-8.
 func eachByte(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -157,7 +157,7 @@ func eachByte(s string) string {
 	return b.String()
 }
 
-func TestMetadata(t *testing.T) {
+func TestMetadataHasFourValidEntriesAtMost(t *testing.T) {
 	k, err := ParseAPIKey([]byte(`{"metadata":{"user":"forged","team":"core","cf.user_id":"x","nested":{"a":1},"list":[1],"gone":null,"cost":1.50,"vip":true,"z":"4","fifth":"5"}}`))
 	if err != nil {
 		t.Fatal(err)

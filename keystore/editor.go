@@ -7,34 +7,34 @@ import (
 	"unicode/utf8"
 )
 
-// Editor is a Store that can be written to. It is safe for concurrent use.
+// Editor is a Store whose entries can be changed. It is safe for concurrent use.
 type Editor interface {
 	Store
 
-	// Edit replaces the values of names by what edit makes of them. There are 1 to 100 names, all of
-	// them valid and different. edit is called once for each, in their order, with nil where the name
-	// is not there; where it returns nil, the name is removed. What it returns as it came is not
-	// written. It must not call Edit.
+	// Edit calls edit once for each name, in the order of names, with the name's value, or with nil
+	// if the name does not exist. It then stores the value that edit returns. If edit returns nil,
+	// Edit removes the name. If edit returns the value unchanged, Edit does not write it. names has
+	// 1 to 100 valid, different names. edit must not call Edit.
 	//
-	// An error of edit ends it with that error and nothing written, and so does a value that is not
-	// UTF-8. Any other error is one of this package's: of the names that were to change, some may
-	// have and others not.
+	// If edit returns an error, or a value that is not UTF-8, Edit writes nothing and returns that
+	// error. All other errors match one of this package's errors. Some of the changes may then have
+	// been made, and others not.
 	Edit(ctx context.Context, ns Namespace, names []string, edit func(name string, value []byte) ([]byte, error)) error
 }
 
-// Change is what has become of a name: its new value, or nil where it is to be removed.
+// Change is a name with its new value. A nil value removes the name.
 type Change struct {
 	Name  string
 	Value []byte
 }
 
-// Changes is the part of Edit that does not write, for those who implement it: it calls edit and
-// returns what is to change, in the order of names. values are those that are there now.
+// Changes does the part of Edit that comes before writing, for implementations of Editor. It calls
+// edit for each name and returns the changes, in the order of names. values are the current ones.
 func Changes(names []string, values map[string][]byte, edit func(name string, value []byte) ([]byte, error)) ([]Change, error) {
 	var changes []Change
 	for _, name := range names {
 		before := values[name]
-		// A copy, so that an edit in place is seen as one.
+		// edit gets a copy: bytes.Equal could not see a change that edit makes in place.
 		after, err := edit(name, bytes.Clone(before))
 		if err != nil {
 			return nil, err

@@ -1,5 +1,5 @@
-// Package keystore holds what the proxy knows of its users and providers: the records, and the
-// interface of the stores that keep them.
+// Package keystore defines the records of users and providers, and the interface of the stores that
+// keep them.
 package keystore
 
 import (
@@ -11,16 +11,16 @@ import (
 	"unicode/utf8"
 )
 
-// Namespace is one of the two tables of a store.
+// Namespace is one of a store's two tables.
 type Namespace int
 
-// The namespaces, named as their settings are.
+// The two namespaces.
 const (
 	APIKeys          Namespace = iota // a user's email -> an APIKey
 	ProviderSettings                  // a provider's name -> its Settings
 )
 
-// String returns the name of the setting that says where the namespace is.
+// String returns the name of the option that locates the namespace.
 func (n Namespace) String() string {
 	if n == ProviderSettings {
 		return "provider_settings"
@@ -28,52 +28,55 @@ func (n Namespace) String() string {
 	return "api_keys"
 }
 
-// Store answers look-ups. It is safe for concurrent use.
+// Store looks up records. It is safe for concurrent use.
 //
-// An error means that the store could not answer, never that a name is not there. It matches one
-// of the errors of this package with errors.Is and holds no secret, no record and no name.
+// An error means that the store could not answer. A name that does not exist is no error. Each
+// error matches one of this package's errors with errors.Is, and contains no secret, no record and
+// no name.
 type Store interface {
-	// Get returns the values of those of names that are there. There are 1 to 100 names, all
-	// of them valid.
+	// Get returns the values of names. Names that do not exist are not in the result. names has 1
+	// to 100 valid names.
 	Get(ctx context.Context, ns Namespace, names []string) (map[string][]byte, error)
 
 	// List returns all names.
 	List(ctx context.Context, ns Namespace) ([]string, error)
 }
 
-// Why a store could not answer.
+// These errors say why a store could not answer.
 var (
-	// ErrUnauthorized: the store refuses our token, or it lacks a permission.
+	// ErrUnauthorized means that the store refuses the API token, or that the token lacks a
+	// permission.
 	ErrUnauthorized = errors.New("the keystore refuses the API token")
 
-	// ErrNamespaceNotFound: there is no such account or namespace.
+	// ErrNamespaceNotFound means that the account or the namespace does not exist.
 	ErrNamespaceNotFound = errors.New("the keystore does not know the account or the namespace")
 
-	// ErrRateLimited: too many calls; the error is a *RateLimitError.
+	// ErrRateLimited means that the store refuses more calls for now. The error is a
+	// *RateLimitError.
 	ErrRateLimited = errors.New("the keystore's rate limit is exceeded")
 
-	// ErrTimeout: no answer in time.
+	// ErrTimeout means that the store did not answer in time.
 	ErrTimeout = errors.New("the keystore did not answer in time")
 
-	// ErrUnavailable: no connection, a server error, or an answer that makes no sense.
+	// ErrUnavailable means that there was no connection, a server error, or an invalid answer.
 	ErrUnavailable = errors.New("the keystore is unavailable")
 )
 
-// RateLimitError is ErrRateLimited with the time that the store asks to be left alone.
+// RateLimitError is an ErrRateLimited that also says how long to wait.
 type RateLimitError struct {
-	// RetryAfter is zero where the store did not say.
+	// RetryAfter is the time that the store asks callers to wait, or zero if it does not say.
 	RetryAfter time.Duration
 }
 
-// Error returns ErrRateLimited's text.
+// Error returns the text of ErrRateLimited.
 func (e *RateLimitError) Error() string { return ErrRateLimited.Error() }
 
 // Is makes the error match ErrRateLimited.
 func (e *RateLimitError) Is(target error) bool { return target == ErrRateLimited }
 
-// ValidName reports whether name can be in a store. What Cloudflare KV cannot hold, or would hold
-// under another name, no store does: empty names, `.` and `..`, more than 512 bytes, control
-// characters, and text that is not UTF-8
+// ValidName reports whether a store can have a name. Names that Cloudflare KV cannot hold, or would
+// hold under another name, are invalid in every store: empty names, `.` and `..`, more than 512
+// bytes, control characters, and text that is not UTF-8
 // (https://developers.cloudflare.com/kv/api/write-key-value-pairs/).
 func ValidName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 512 &&

@@ -7,8 +7,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// members are those of a JSON object, in their order and with their values byte for byte, for whoever
-// edits a few of them.
+// members are the members of a JSON object, in order. An edit keeps the values that it does not
+// change byte for byte.
 type members []member
 
 type member struct {
@@ -16,7 +16,7 @@ type member struct {
 	value string // JSON
 }
 
-// parseMembers reads a valid JSON object, which a byte order mark may stand before.
+// parseMembers reads a valid JSON object. A byte order mark may precede it.
 func parseMembers(object string) members {
 	var m members
 	object = strings.TrimPrefix(object, string(mark))
@@ -27,8 +27,9 @@ func parseMembers(object string) members {
 	return m
 }
 
-// get returns a value; empty if there is none. As in encoding/json, which reads the records, case
-// does not matter, and of several the last one counts that is not null.
+// get returns the value of a member, or an empty result if there is none. It finds the member as
+// encoding/json does, which reads the records: case does not matter, and the last value that is not
+// null counts.
 func (m members) get(name string) gjson.Result {
 	for i := len(m) - 1; i >= 0; i-- {
 		if strings.EqualFold(m[i].name, name) && m[i].value != "null" {
@@ -38,7 +39,8 @@ func (m members) get(name string) gjson.Result {
 	return gjson.Result{}
 }
 
-// set gives a member a value, in its place or at the end. Others that would be read as it go.
+// set changes a member in its place, or adds it at the end. It removes all other members that
+// encoding/json would read under this name.
 func (m *members) set(name, value string) {
 	kept := (*m)[:0]
 	done := false
@@ -59,7 +61,7 @@ func (m *members) set(name, value string) {
 
 func (m *members) setString(name, value string) { m.set(name, quote(value)) }
 
-// remove takes out all that would be read as a member.
+// remove removes all members that encoding/json would read under this name.
 func (m *members) remove(name string) {
 	kept := (*m)[:0]
 	for _, old := range *m {
@@ -70,7 +72,7 @@ func (m *members) remove(name string) {
 	*m = kept
 }
 
-// String returns the object.
+// String returns the object as JSON.
 func (m members) String() string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -86,7 +88,7 @@ func (m members) String() string {
 	return b.String()
 }
 
-// quote is a JSON string.
+// quote returns s as a JSON string.
 func quote(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -95,7 +97,7 @@ func quote(s string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// quoteAll is a JSON array of strings.
+// quoteAll returns a JSON array of strings.
 func quoteAll(all []string) string {
 	quoted := make([]string, len(all))
 	for i, s := range all {

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// keyPrefix is what secret scanners know our keys by.
+// keyPrefix begins every key, so that secret scanners recognize it.
 const keyPrefix = "cca_"
 
-// keyDigits is how many digits of base 62 hold 32 bytes.
+// keyDigits is the number of base-62 digits that 32 bytes need.
 const keyDigits = 43
 
-// NewKey makes a user's key: the prefix, and 32 random bytes as a number in base 62, whose digits a
-// double click selects whole.
+// NewKey makes a user's key: the prefix, followed by 32 random bytes as a number in base 62. A
+// double click selects the whole key.
 func NewKey() string {
 	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process first
+	_, _ = rand.Read(random[:]) // Read never returns an error: it ends the process instead
 	return keyOf(random)
 }
 
@@ -27,13 +27,14 @@ func keyOf(random [32]byte) string {
 	return keyPrefix + strings.Repeat("0", keyDigits-len(digits)) + digits
 }
 
-// HashKey returns what a record holds as apiKeyHash for key.
+// HashKey returns the apiKeyHash of key.
 func HashKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// KeyID is what a key goes by in logs: the beginning of its hash. The zero KeyID is of no key.
+// KeyID identifies a key in logs. It is the beginning of the key's hash. The zero KeyID means no
+// key.
 type KeyID [4]byte
 
 // IDOf returns the KeyID of key.
@@ -42,8 +43,8 @@ func IDOf(key string) KeyID {
 	return KeyID(sum[:4])
 }
 
-// String returns the first 8 digits of the key's hash, as they stand in its record; "" for the zero
-// KeyID.
+// String returns the first 8 digits of the key's hash, which its record has too. For the zero KeyID
+// it returns "".
 func (id KeyID) String() string {
 	if id == (KeyID{}) {
 		return ""

@@ -18,7 +18,7 @@ func TestKeysAreInBase62(t *testing.T) {
 	}
 }
 
-func TestEveryBitOfAKeyCounts(t *testing.T) {
+func TestEveryBitChangesTheKey(t *testing.T) {
 	seen := map[string]int{keyOf([32]byte{}): -1}
 	for bit := range 256 {
 		var random [32]byte
@@ -38,7 +38,7 @@ func TestEveryBitOfAKeyCounts(t *testing.T) {
 	}
 }
 
-func TestAHashOpensTheDoorForItsKey(t *testing.T) {
+func TestAHashLetsInItsKey(t *testing.T) {
 	key := NewKey()
 	k, err := ParseAPIKey([]byte(`{"apiKeyHash":"` + HashKey(key) + `","status":"Enabled"}`))
 	if err != nil || !k.Check(key, time.Now()) || k.Check(key+"x", time.Now()) {

@@ -11,15 +11,15 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Record is a user's entry as it lies in the store, for whoever edits it. What an edit does not
-// name stays as it is, byte for byte, also where nobody here knows what it means.
+// Record is a user's entry that can be edited. An edit changes only the members that it is about.
+// All others stay as they are, byte for byte, even if this package does not know them.
 type Record struct {
-	// before is the entry as it was parsed.
+	// before is the entry as ParseRecord got it.
 	before  string
 	members members
 }
 
-// NewRecord makes the entry of a user who has that key from now on.
+// NewRecord makes the entry of a new user with the given key.
 func NewRecord(key string, now time.Time) *Record {
 	r := new(Record)
 	r.members.setString("apiKeyHash", HashKey(key))
@@ -36,7 +36,7 @@ func ParseRecord(value []byte) (*Record, error) {
 	return &Record{string(value), parseMembers(string(value))}, nil
 }
 
-// Bytes returns the entry: where nothing was changed, as it came.
+// Bytes returns the entry. If nothing was changed, the bytes are those that ParseRecord got.
 func (r *Record) Bytes() []byte {
 	after := r.members.String()
 	if r.before != "" && after == parseMembers(r.before).String() {
@@ -45,12 +45,13 @@ func (r *Record) Bytes() []byte {
 	return []byte(after)
 }
 
-// formatTime rounds up: an end is never earlier than was promised.
+// formatTime rounds up, so that a key never ends earlier than promised.
 func formatTime(t time.Time) string {
 	return t.Add(time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339)
 }
 
-// SetEnabled lets the user in or keeps the user out. A status that says so already stays as it is.
+// SetEnabled lets the user in, or locks the user out. It does not rewrite a status that already
+// says so.
 func (r *Record) SetEnabled(enabled bool) {
 	status := "Disabled"
 	if enabled {
@@ -61,11 +62,11 @@ func (r *Record) SetEnabled(enabled bool) {
 	}
 }
 
-// latest is the last time that RFC 3339 can write.
+// latest is the last time that RFC 3339 can express.
 var latest = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
-// SetExpires sets when the user's keys end; the zero time removes the end. A time after the year
-// 9999, which RFC 3339 cannot write, becomes the last one that it can.
+// SetExpires sets the time when the user's keys end. The zero time means never. A time after the
+// year 9999 becomes the last second of 9999, because RFC 3339 cannot express it.
 func (r *Record) SetExpires(at time.Time) {
 	if at.IsZero() {
 		r.members.remove("expiresAt")
@@ -77,7 +78,7 @@ func (r *Record) SetExpires(at time.Time) {
 	r.members.setString("expiresAt", formatTime(at))
 }
 
-// SetModels sets the allow-list: nil allows all models, an empty list none.
+// SetModels sets the allow-list. Nil allows all models, an empty list allows none.
 func (r *Record) SetModels(patterns []string) {
 	if patterns == nil {
 		r.members.remove("models")
@@ -86,13 +87,14 @@ func (r *Record) SetModels(patterns []string) {
 	r.members.set("models", quoteAll(patterns))
 }
 
-// SetMetadata sets an entry of cf-aig-metadata. The AI Gateway takes four beside the user's, and
-// keeps some names for itself.
+// SetMetadata sets an entry of cf-aig-metadata. It returns an error if the name is empty or
+// reserved, or if there would be more than four entries. The AI Gateway takes no more than four
+// beside the user's email.
 func (r *Record) SetMetadata(name, value string) error {
 	if name == "" || name == "user" || strings.HasPrefix(name, "cf.") {
 		return errors.New("metadata cannot be named " + quote(name) + ": that name is empty or reserved")
 	}
-	// Read as ParseAPIKey does, for which null is a value too.
+	// ParseAPIKey reads metadata in this way too: null is a value.
 	var read struct {
 		Metadata json.RawMessage `json:"metadata"`
 	}
@@ -111,7 +113,8 @@ func (r *Record) SetMetadata(name, value string) error {
 	return nil
 }
 
-// setExact returns the members of an object, or of null, with one set. Here, case does matter.
+// setExact returns the members of an object, or of null, after setting one of them. Names that
+// differ in case are different members here.
 func setExact(object []byte, name, value string) (all members) {
 	done := false
 	if gjson.ParseBytes(object).IsObject() {
@@ -131,7 +134,7 @@ func setExact(object []byte, name, value string) (all members) {
 	return all
 }
 
-// currentHash is the apiKeyHash of the key in force, empty if there is none.
+// currentHash returns the apiKeyHash of the current key, or "" if there is none.
 func (r *Record) currentHash() string {
 	k, err := ParseAPIKey(r.Bytes())
 	if err != nil || k.key == (digest{}) {
@@ -140,7 +143,7 @@ func (r *Record) currentHash() string {
 	return hashPrefix + hex.EncodeToString(k.key[:])
 }
 
-// Rotate puts a new key in the place of the user's, which works on for a grace that may be none.
+// Rotate replaces the user's key. The old key still works for the time grace, which may be zero.
 func (r *Record) Rotate(key string, now time.Time, grace time.Duration) {
 	old := r.currentHash()
 	r.members.remove("previous")
@@ -154,8 +157,8 @@ func (r *Record) Rotate(key string, now time.Time, grace time.Duration) {
 	}
 }
 
-// HashPlainKey puts its hash in the place of a key that lies there in the clear, and reports
-// whether one did. A hash that is there already is the one that counts.
+// HashPlainKey replaces a key in the clear by its hash. It reports whether there was a key in the
+// clear. If the entry also has a hash, that hash stays.
 func (r *Record) HashPlainKey() bool {
 	if !r.hasPlainKey() {
 		return false
@@ -168,39 +171,40 @@ func (r *Record) HashPlainKey() bool {
 	return true
 }
 
-// hasPlainKey looks at every apiKey: one that is not read, since another follows, is a secret too.
+// hasPlainKey looks at every member named apiKey. One that a later member overrides is a secret
+// too.
 func (r *Record) hasPlainKey() bool {
 	return slices.ContainsFunc(r.members, func(m member) bool {
 		return strings.EqualFold(m.name, "apiKey") && gjson.Parse(m.value).Str != ""
 	})
 }
 
-// Info is what may be shown of a Record.
+// Info is the part of a Record that may be shown.
 type Info struct {
 	Enabled   bool
-	CreatedAt string // as it was written
+	CreatedAt string // as in the record
 
-	// ExpiresAt is when the keys end, PreviousUntil when the key before the current one does;
-	// zero means never, and that there is none.
+	// ExpiresAt is when the keys end. The zero time means never. PreviousUntil is when the previous
+	// key ends. The zero time means that there is no previous key.
 	ExpiresAt, PreviousUntil time.Time
 
-	// Models is the allow-list; nil allows all.
+	// Models is the allow-list. Nil allows all models.
 	Models []string
 
 	Metadata []MetadataEntry
 
-	// KeyID is the first eight hexadecimal digits of the key's hash, empty where there is no key.
+	// KeyID is the first eight hexadecimal digits of the key's hash, or "" if there is no key.
 	KeyID string
 
-	// PlainKey says that the key lies in the store in the clear.
+	// PlainKey reports whether the store has the key in the clear.
 	PlainKey bool
 }
 
-// Info returns what may be shown.
+// Info returns the part of the record that may be shown.
 func (r *Record) Info() Info {
 	k, err := ParseAPIKey(r.Bytes())
 	if err != nil {
-		return Info{} // cannot be: it was parsed before
+		return Info{} // impossible: ParseRecord has read it before
 	}
 	info := Info{
 		Enabled:       k.enabled,

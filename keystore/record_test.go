@@ -23,7 +23,7 @@ func record(t testing.TB, value string) *Record {
 	return r
 }
 
-// opens reports which of the keys open the door at a time.
+// opens returns those of keys that let the user in at the time at.
 func opens(t testing.TB, r *Record, at time.Time, keys ...string) string {
 	t.Helper()
 	k, err := ParseAPIKey(r.Bytes())
@@ -39,7 +39,7 @@ func opens(t testing.TB, r *Record, at time.Time, keys ...string) string {
 	return strings.Join(open, " ")
 }
 
-func TestANewRecord(t *testing.T) {
+func TestANewRecordLetsInItsKey(t *testing.T) {
 	r := NewRecord("a", noon)
 	want := `{"apiKeyHash":"` + HashKey("a") + `","createdAt":"2026-01-31T12:00:00Z","status":"Enabled"}`
 	if got := string(r.Bytes()); got != want || opens(t, r, noon, "a", "b") != "a" {
@@ -47,7 +47,7 @@ func TestANewRecord(t *testing.T) {
 	}
 }
 
-func TestEditsKeepWhatTheyDoNotOwn(t *testing.T) {
+func TestEditsKeepAllOtherMembers(t *testing.T) {
 	const worker = `{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled", "note" : {"x": [1.50, "é\u0041"]},"metadata":{"team":"core"}}`
 	const kept = `"note":{"x": [1.50, "é\u0041"]}`
 	for name, test := range map[string]struct {
@@ -84,7 +84,7 @@ func TestEditsKeepWhatTheyDoNotOwn(t *testing.T) {
 	}
 }
 
-func TestRotation(t *testing.T) {
+func TestTheOldKeyWorksUntilItsGraceEnds(t *testing.T) {
 	r := record(t, `{"apiKey":"old","status":"Enabled"}`)
 	r.Rotate("new", noon, time.Hour)
 	if got := opens(t, r, noon.Add(time.Hour-time.Second), "old", "new"); got != "old new" {
@@ -111,8 +111,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestNothingStaysThatWouldBeRead: encoding/json takes names in any case, and the last of several.
-func TestNothingStaysThatWouldBeRead(t *testing.T) {
+// encoding/json takes names in any case, and the last of several members.
+func TestAnEditLeavesNoOtherMemberOfTheSameName(t *testing.T) {
 	r := record(t, `{"STATUS":"Enabled","ApiKey":"plain","apikey":"other","status":"Enabled","Previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2030-01-01T00:00:00Z"},"APIKEYHASH":null,"expiresat":"2027-01-01T00:00:00Z"}`)
 	if got := opens(t, r, noon, "plain", "other", "p"); got != "other p" {
 		t.Fatalf("at first: %q", got)
@@ -134,14 +134,14 @@ func TestNothingStaysThatWouldBeRead(t *testing.T) {
 	}
 }
 
-func TestAHashBesideAPlainKeyCounts(t *testing.T) {
+func TestAHashCountsMoreThanAPlainKey(t *testing.T) {
 	r := record(t, `{"apiKey":"plain","apiKeyHash":"`+HashKey("hashed")+`","status":"Enabled"}`)
 	if !r.HashPlainKey() || opens(t, r, noon, "plain", "hashed") != "hashed" || strings.Contains(string(r.Bytes()), "plain") {
 		t.Errorf("%s", r.Bytes())
 	}
 }
 
-func TestMetadataThatIsRefused(t *testing.T) {
+func TestInvalidMetadataIsRefused(t *testing.T) {
 	r := record(t, `{"metadata":{"a":1,"b":2,"c":3},"status":"Enabled"}`)
 	for _, name := range []string{"", "user", "cf.user"} {
 		if err := r.SetMetadata(name, "x"); err == nil {
@@ -160,7 +160,7 @@ func TestMetadataThatIsRefused(t *testing.T) {
 	}
 }
 
-func TestRecordsThatAreRefused(t *testing.T) {
+func TestBrokenRecordsAreRefused(t *testing.T) {
 	for _, value := range []string{``, `[]`, `{"apiKey":`, `{"apiKeyHash":"x"}`, `{"expiresAt":"soon"}`, `{"status":1}`} {
 		if _, err := ParseRecord([]byte(value)); err == nil {
 			t.Errorf("%q is taken", value)
@@ -168,7 +168,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestInfo(t *testing.T) {
+func TestInfoShowsNoKey(t *testing.T) {
 	r := record(t, `{"apiKey":"a","createdAt":"then","status":"ENABLED","expiresAt":"2026-01-31T12:00:00Z","models":["x/*"],"metadata":{"team":"core","user":"no"},"previous":{"apiKeyHash":"`+HashKey("p")+`","expiresAt":"2026-01-31T12:00:00Z"}}`)
 	want := Info{
 		Enabled: true, CreatedAt: "then", ExpiresAt: noon, PreviousUntil: noon, Models: []string{"x/*"},
@@ -182,7 +182,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAKeyInTheClearThatIsNotReadGoesToo(t *testing.T) {
+func TestAnOverriddenPlainKeyIsRemovedToo(t *testing.T) {
 	for _, value := range []string{
 		`{"apiKey":"plain","apikey":"","status":"Enabled"}`,
 		`{"apiKey":"","APIKEY":"plain","apikey":null,"apiKey":"","status":"Enabled"}`,
@@ -202,7 +202,7 @@ func TestAKeyInTheClearThatIsNotReadGoesToo(t *testing.T) {
 	}
 }
 
-func TestARecordBehindAByteOrderMarkIsEdited(t *testing.T) {
+func TestARecordWithAByteOrderMarkCanBeEdited(t *testing.T) {
 	r := record(t, "\ufeff{\r\n\"apiKey\":\"a\",\"status\":\"Enabled\"}")
 	r.SetEnabled(false)
 	if got, want := string(r.Bytes()), `{"apiKey":"a","status":"Disabled"}`; got != want {
@@ -218,7 +218,7 @@ func TestARecordBehindAByteOrderMarkIsEdited(t *testing.T) {
 	}
 }
 
-func TestAnEditThatChangesNothingKeepsTheEntryAsItCame(t *testing.T) {
+func TestAnEditThatChangesNothingKeepsEveryByte(t *testing.T) {
 	for value, edit := range map[string]func(*Record){
 		`{ "status" : "ENABLED" }`:      func(r *Record) { r.SetEnabled(true) },
 		`{ "status":"disabled"}`:        func(r *Record) { r.SetEnabled(false) },
@@ -233,7 +233,7 @@ func TestAnEditThatChangesNothingKeepsTheEntryAsItCame(t *testing.T) {
 	}
 }
 
-func TestAnEndThatCannotBeWritten(t *testing.T) {
+func TestAnEndAfterTheYear9999BecomesTheLastSecond(t *testing.T) {
 	for _, at := range []time.Time{
 		time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
 		time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -2*60*60)),
@@ -246,16 +246,16 @@ func TestAnEndThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-func TestMetadataCountsAsTheGatewayDoes(t *testing.T) {
+func TestMetadataIsCountedAsTheGatewayCountsIt(t *testing.T) {
 	for name, test := range map[string]struct{ before, set, want string }{
-		"what is not sent does not count":    {`{"user":"x","n":{},"a":1,"b":2,"c":3}`, "d", `{"user":"x","n":{},"a":1,"b":2,"c":3,"d":"v"}`},
-		"one of too many can be changed":     {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "a", `{"a":"v","b":2,"c":3,"d":4,"e":5}`},
-		"one that is not sent is refused":    {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "e", ""},
-		"a name given twice is set once":     {`{"a":1,"b":2,"a":3}`, "a", `{"a":"v","b":2}`},
-		"null after entries is no metadata":  {`{"a":1},"metadata":null`, "b", `{"b":"v"}`},
-		"the last of several is metadata":    {`{"a":1},"Metadata":{"b":1}`, "c", `{"b":1,"c":"v"}`},
-		"names that differ by case are two":  {`{"a":1}`, "A", `{"a":1,"A":"v"}`},
-		"metadata that is null can be given": {`null`, "a", `{"a":"v"}`},
+		"an entry that is not sent does not count":        {`{"user":"x","n":{},"a":1,"b":2,"c":3}`, "d", `{"user":"x","n":{},"a":1,"b":2,"c":3,"d":"v"}`},
+		"an entry can be changed when there are too many": {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "a", `{"a":"v","b":2,"c":3,"d":4,"e":5}`},
+		"an entry that would not be sent is refused":      {`{"a":1,"b":2,"c":3,"d":4,"e":5}`, "e", ""},
+		"a name given twice is set once":                  {`{"a":1,"b":2,"a":3}`, "a", `{"a":"v","b":2}`},
+		"null after entries is no metadata":               {`{"a":1},"metadata":null`, "b", `{"b":"v"}`},
+		"the last of several is metadata":                 {`{"a":1},"Metadata":{"b":1}`, "c", `{"b":1,"c":"v"}`},
+		"names that differ in case are different":         {`{"a":1}`, "A", `{"a":1,"A":"v"}`},
+		"null metadata can be replaced":                   {`null`, "a", `{"a":"v"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := `{"metadata":` + test.before + `}`
@@ -271,8 +271,8 @@ func TestMetadataCountsAsTheGatewayDoes(t *testing.T) {
 	}
 }
 
-// TestAfterAnyEditsTheKeysOpenAsPromised does random edits beside a model of what they promise.
-func TestAfterAnyEditsTheKeysOpenAsPromised(t *testing.T) {
+// TestAfterAnyEditsTheKeysOpenAsPromised makes random edits and compares with a model.
+func TestAfterRandomEditsTheRightKeysWork(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		r := record(t, `{"Apikey":"gone","apiKey":"k0","x":{"y": 1.50},"STATUS":"disabled","status":"Enabled"}`)
@@ -319,7 +319,7 @@ func TestAfterAnyEditsTheKeysOpenAsPromised(t *testing.T) {
 
 type namedValue struct{ name, value string }
 
-// membersOf has those of an object, as encoding/json reads them.
+// membersOf returns the members of an object as encoding/json reads them.
 func membersOf(t *testing.T, object []byte) (found []namedValue) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(object))
@@ -335,7 +335,7 @@ func membersOf(t *testing.T, object []byte) (found []namedValue) {
 	return found
 }
 
-// others are the members that no edit of the fuzz test owns.
+// others returns the members that no edit of the fuzz test changes.
 func others(t *testing.T, object []byte) []namedValue {
 	t.Helper()
 	return slices.DeleteFunc(membersOf(t, object), func(m namedValue) bool {

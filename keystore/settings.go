@@ -12,26 +12,26 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Settings is what the store knows of a provider. It is immutable: nobody may write to what its
-// fields hold.
+// Settings is a parsed record of a provider. It is immutable: do not write to the values of its
+// fields.
 type Settings struct {
-	// Header are the headers that go upstream, set last. They usually hold the provider's key.
+	// Header has the headers that go upstream. They are set last and usually hold the provider's
+	// key.
 	Header http.Header
 
-	// Query is added to the upstream's URL. It may hold a key.
+	// Query is added to the upstream URL. It may hold a key.
 	Query url.Values
 
-	// Body is a JSON object to be merged into the bodies of requests for chats and text completions
-	// (RFC 7396), nil where there is nothing to merge.
+	// Body is a JSON object that is merged into the bodies of chats and text completions (RFC
+	// 7396). Nil means that there is nothing to merge.
 	Body []byte
 
-	// Models are the names, without the provider's, that GET /models lists; nil where the
-	// operator has not said.
+	// Models are the names that GET /models lists, without the provider's name. Nil means that the
+	// operator has not set them.
 	Models []string
 }
 
-// settingsRecord is an entry of the namespace ProviderSettings. Fields that it does not name are
-// allowed.
+// settingsRecord is an entry of the namespace ProviderSettings. An entry may have other fields too.
 type settingsRecord struct {
 	Headers     map[string]json.RawMessage `json:"headers"`
 	QueryString map[string]json.RawMessage `json:"queryString"`
@@ -39,12 +39,12 @@ type settingsRecord struct {
 	Models      []string                   `json:"models"`
 }
 
-// headerSpace is what may stand around a header's value without being a part of it: Fetch's HTTP
-// whitespace (https://fetch.spec.whatwg.org/#concept-header-value-normalize). The Worker's runtime takes
-// it away, so that a key which was pasted with its line break works.
+// headerSpace is the white space that ParseSettings removes around a header's value. It is Fetch's
+// HTTP whitespace (https://fetch.spec.whatwg.org/#concept-header-value-normalize). The Worker's
+// runtime removes it too, so a key that was pasted with a line break keeps working.
 const headerSpace = "\t\n\r "
 
-// ParseSettings reads a provider's record. Its errors name the field at fault and no value.
+// ParseSettings reads a provider's record. Its errors name the field at fault, but no value.
 func ParseSettings(value []byte) (*Settings, error) {
 	var r settingsRecord
 	if err := decode(value, &r); err != nil {
@@ -77,7 +77,7 @@ func ParseSettings(value []byte) (*Settings, error) {
 	return s, err
 }
 
-// parseBody refuses what would make the request another than the one that was checked.
+// parseBody refuses members that would change the request after it has been checked.
 func parseBody(raw json.RawMessage) ([]byte, error) {
 	body := gjson.ParseBytes(raw)
 	switch {
@@ -94,7 +94,7 @@ func parseBody(raw json.RawMessage) ([]byte, error) {
 	return []byte(raw), nil
 }
 
-// scalar is a value as the Worker would have written it: numbers and booleans as their text.
+// scalar returns the text of a string, a number or a boolean, as the Worker writes it.
 func scalar(raw json.RawMessage) (string, error) {
 	value := gjson.ParseBytes(raw)
 	switch value.Type {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestParseSettings(t *testing.T) {
+func TestParseSettingsReadsWhatTheWorkerReads(t *testing.T) {
 	for name, test := range map[string]struct {
 		record        string
 		header, query string
@@ -20,7 +20,7 @@ func TestParseSettings(t *testing.T) {
 		"models":                    {`{"models":["@cf/a","@cf/b"]}`, "", "", []string{"@cf/a", "@cf/b"}},
 		"white space around values": {`{"headers":{"a":"\r\n k 1\t\n","b":" ","c":"\u00a0k"},"queryString":{"q":" 1\n"}}`, "A: k 1, B: , C: \u00a0k", "q=+1%0A", nil},
 		"a byte order mark":         {"\ufeff\r\n{\"headers\":{\"a\":\"b\"}}\r\n", "A: b", "", nil},
-		"null is as left out":       {`{"headers":null,"queryString":null,"models":null}`, "", "", nil},
+		"null counts as left out":   {`{"headers":null,"queryString":null,"models":null}`, "", "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := ParseSettings([]byte(test.record))
@@ -44,7 +44,7 @@ func TestParseSettings(t *testing.T) {
 	}
 }
 
-func TestTheBodyOfSettings(t *testing.T) {
+func TestTheBodyOfSettingsMustBeAnObject(t *testing.T) {
 	for record, want := range map[string]string{
 		`{}`:            "",
 		`{"body":null}`: "",
@@ -58,7 +58,7 @@ func TestTheBodyOfSettings(t *testing.T) {
 	}
 }
 
-func TestBrokenSettings(t *testing.T) {
+func TestParseSettingsNamesTheFaultyField(t *testing.T) {
 	const lineBreak = "not valid in HTTP: a value must not have a line break or another control character inside"
 	for record, want := range map[string]string{
 		`[]`:                            "must be a JSON object",
@@ -68,7 +68,7 @@ func TestBrokenSettings(t *testing.T) {
 		`{"headers":{"a":"b\r\nc: d"}}`: "headers.a: " + lineBreak,
 		`{"headers":{"a":"b\nc"}}`:      "headers.a: " + lineBreak,
 		`{"headers":{"a":"b\u0000"}}`:   "headers.a: " + lineBreak,
-		`{"headers":{"a":"b\u000b"}}`:   "headers.a: " + lineBreak, // which Fetch does not trim
+		`{"headers":{"a":"b\u000b"}}`:   "headers.a: " + lineBreak, // Fetch does not trim it
 		`{"headers":{"a b":"c"}}`:       "headers: a name is not valid in HTTP",
 		`{"headers":{" a":"c"}}`:        "headers: a name is not valid in HTTP",
 		`{"headers":{"a\n":"c"}}`:       "headers: a name is not valid in HTTP",
@@ -110,7 +110,7 @@ func TestValidName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"dev@example.com":              true,
 		"dev+tag/x@example.com":        true,
-		"x/../../y":                    true, // names travel in bodies, never in a URL
+		"x/../../y":                    true, // names are sent in bodies, never in a URL
 		"dév@example.com":              true,
 		strings.Repeat("a", 512):       true,
 		"":                             false,

@@ -2,13 +2,14 @@ package keystore
 
 import "strings"
 
-// SettingsRecord is a provider's entry as it lies in the store, for whoever edits it. What an edit
-// does not name stays as it is.
+// SettingsRecord is a provider's entry that can be edited. An edit changes only the members that it
+// is about.
 type SettingsRecord struct {
 	members members
 }
 
-// ParseSettingsRecord reads an entry; none makes an empty one. It refuses what ParseSettings does.
+// ParseSettingsRecord reads an entry. Nil makes an empty one. It refuses what ParseSettings
+// refuses.
 func ParseSettingsRecord(value []byte) (*SettingsRecord, error) {
 	if value == nil {
 		return new(SettingsRecord), nil
@@ -22,8 +23,8 @@ func ParseSettingsRecord(value []byte) (*SettingsRecord, error) {
 // Bytes returns the entry.
 func (r *SettingsRecord) Bytes() []byte { return []byte(r.members.String()) }
 
-// object returns the members of a member that is an object. As in encoding/json, which reads the
-// entry into a map, several are one, and null empties it.
+// object returns the members of an object within the entry. It reads the entry as encoding/json
+// does: it joins objects of the same name, and null empties the object.
 func (r *SettingsRecord) object(name string) (all members) {
 	for _, m := range r.members {
 		switch {
@@ -37,7 +38,7 @@ func (r *SettingsRecord) object(name string) (all members) {
 	return all
 }
 
-// SetHeader sets a header, whose name is the same in any case; an empty value removes it.
+// SetHeader sets a header. The case of name does not matter. An empty value removes the header.
 func (r *SettingsRecord) SetHeader(name, value string) {
 	headers := r.object("headers")
 	if value == "" {
@@ -48,12 +49,12 @@ func (r *SettingsRecord) SetHeader(name, value string) {
 	r.members.set("headers", headers.String())
 }
 
-// SetQuery sets a parameter of the query string; an empty value removes it.
+// SetQuery sets a parameter of the query string. An empty value removes it.
 func (r *SettingsRecord) SetQuery(name, value string) {
 	query := r.object("queryString")
 	kept := query[:0]
 	for _, old := range query {
-		if old.name != name { // here, case does matter
+		if old.name != name { // case matters here
 			kept = append(kept, old)
 		}
 	}
@@ -68,7 +69,7 @@ func (r *SettingsRecord) SetModels(models []string) {
 	r.members.set("models", quoteAll(models))
 }
 
-// Names returns the names of the headers and of the query's parameters, whose values are secrets.
+// Names returns the names of the headers and of the query's parameters. Their values are secrets.
 func (r *SettingsRecord) Names() (headers, query []string) {
 	headers, query = []string{}, []string{}
 	for _, one := range r.object("headers") {

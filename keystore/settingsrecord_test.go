@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-func TestEditsOfSettings(t *testing.T) {
+func TestEditsOfSettingsKeepAllOtherMembers(t *testing.T) {
 	const before = `{"headers":{"x-API-key":"old","a.b":"c"}, "queryString":{"api-version":"1","Key":"k"},"note":[1.50]}`
 	for name, test := range map[string]struct {
 		edit func(*SettingsRecord)
 		want string
 	}{
-		"a header of another case": {func(r *SettingsRecord) { r.SetHeader("X-Api-Key", "new\"") },
+		"a header in another case": {func(r *SettingsRecord) { r.SetHeader("X-Api-Key", "new\"") },
 			`{"headers":{"X-Api-Key":"new\"","a.b":"c"},"queryString":{"api-version":"1","Key":"k"},"note":[1.50]}`},
 		"a new header": {func(r *SettingsRecord) { r.SetHeader("x", "y") },
 			`{"headers":{"x-API-key":"old","a.b":"c","x":"y"},"queryString":{"api-version":"1","Key":"k"},"note":[1.50]}`},
@@ -40,7 +40,7 @@ func TestEditsOfSettings(t *testing.T) {
 	}
 }
 
-func TestSettingsOfNothing(t *testing.T) {
+func TestNewSettingsCanBeEdited(t *testing.T) {
 	r, err := ParseSettingsRecord(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +59,8 @@ func TestSettingsOfNothing(t *testing.T) {
 	}
 }
 
-// TestHeadersInTwoMembers: encoding/json reads both into one map, and null empties it.
-func TestHeadersInTwoMembers(t *testing.T) {
+// encoding/json reads both members into one map, and null empties it.
+func TestHeadersInTwoMembersAreJoined(t *testing.T) {
 	for before, want := range map[string]string{
 		`{"headers":{"a":"1"},"Headers":{"b":"2"}}`:                `{"headers":{"a":"1","b":"2","c":"3"}}`,
 		`{"headers":{"a":"1"},"headers":null,"headers":{"b":"2"}}`: `{"headers":{"b":"2","c":"3"}}`,

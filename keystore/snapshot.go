@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// MarshalJSON returns a record that ParseAPIKey reads as the same user. It holds hashes alone.
+// MarshalJSON returns a record that ParseAPIKey reads as the same user. It contains hashes only.
 func (k *APIKey) MarshalJSON() ([]byte, error) {
 	record := struct {
 		APIKeyHash string          `json:"apiKeyHash,omitempty"`
@@ -42,11 +42,11 @@ func (k *APIKey) MarshalJSON() ([]byte, error) {
 	return json.Marshal(record)
 }
 
-// String returns the digest as a record holds it.
+// String returns the digest in the form that a record has.
 func (d digest) String() string { return hashPrefix + hex.EncodeToString(d[:]) }
 
-// MarshalJSON returns a record that ParseSettings reads as the same settings. It holds the secrets
-// that the settings hold.
+// MarshalJSON returns a record that ParseSettings reads as the same settings. It contains the
+// secrets of the settings.
 func (s *Settings) MarshalJSON() ([]byte, error) {
 	record := struct {
 		Headers     map[string]string `json:"headers,omitempty"`
@@ -57,7 +57,7 @@ func (s *Settings) MarshalJSON() ([]byte, error) {
 	return json.Marshal(record)
 }
 
-// first takes the only value that a record has of each name.
+// first returns the first value of each name. A record has only one.
 func first(values map[string][]string) map[string]string {
 	all := make(map[string]string, len(values))
 	for name := range values {

@@ -9,19 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// records are users' records with everything that a user can have.
+// records are users' records that together have everything that a user can have.
 var records = map[string]string{
-	"a key in the clear":             `{"apiKey":"secret","status":"enabled"}`,
-	"a hash":                         `{"apiKeyHash":"` + hashed("secret") + `","status":"Enabled","createdAt":"2026-01-31T12:00:00Z"}`,
-	"no key at all":                  `{}`,
-	"disabled":                       `{"apiKey":"secret","status":"Disabled"}`,
-	"an end in another time zone":    `{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:30:00.5+01:00"}`,
-	"a key that is being rotated":    `{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`,
-	"a list that allows no model":    `{"apiKey":"secret","models":[]}`,
-	"a list that allows some":        `{"apiKey":"secret","models":["workers-ai/*","openai/gpt-4o"]}`,
-	"metadata of every kind":         `{"apiKey":"secret","metadata":{"team":"c\"or\u00e9","level":1e2,"lead":true,"gone":null}}`,
-	"metadata that are of no use":    `{"apiKey":"secret","metadata":{"user":"x","cf.a":1,"o":{}}}`,
-	"metadata of one name two times": `{"apiKey":"secret","metadata":{"a":1,"a":2}}`,
+	"a key in the clear":                `{"apiKey":"secret","status":"enabled"}`,
+	"a hash":                            `{"apiKeyHash":"` + hashed("secret") + `","status":"Enabled","createdAt":"2026-01-31T12:00:00Z"}`,
+	"no key at all":                     `{}`,
+	"disabled":                          `{"apiKey":"secret","status":"Disabled"}`,
+	"an end in another time zone":       `{"apiKey":"secret","status":"Enabled","expiresAt":"2026-01-31T12:30:00.5+01:00"}`,
+	"a key that is being rotated":       `{"apiKeyHash":"` + hashed("new") + `","status":"Enabled","previous":{"apiKeyHash":"` + hashed("old") + `","expiresAt":"2026-02-01T00:00:00Z"}}`,
+	"a list that allows no model":       `{"apiKey":"secret","models":[]}`,
+	"a list that allows some":           `{"apiKey":"secret","models":["workers-ai/*","openai/gpt-4o"]}`,
+	"metadata of every kind":            `{"apiKey":"secret","metadata":{"team":"c\"or\u00e9","level":1e2,"lead":true,"gone":null}}`,
+	"metadata that is never sent":       `{"apiKey":"secret","metadata":{"user":"x","cf.a":1,"o":{}}}`,
+	"metadata with the same name twice": `{"apiKey":"secret","metadata":{"a":1,"a":2}}`,
 }
 
 func TestASnapshotOfAUserIsTheUser(t *testing.T) {
@@ -53,7 +53,7 @@ func TestASnapshotOfAUserIsTheUser(t *testing.T) {
 	}
 }
 
-// settingsRecords are providers' records with everything that settings can have.
+// settingsRecords are providers' records that together have everything that settings can have.
 var settingsRecords = map[string]string{
 	"nothing":    `{}`,
 	"everything": `{"headers":{"authorization":"Bearer x","x-n":5},"queryString":{"key":"k","on":true},"body":{"safetySettings":[{"a":1}]},"models":["a","b"]}`,
@@ -79,7 +79,7 @@ func TestASnapshotOfSettingsIsTheSettings(t *testing.T) {
 	}
 }
 
-// FuzzSnapshot holds that whatever the store has of a user, a snapshot of it can be read.
+// FuzzSnapshot checks that a snapshot of any user can be read, and is the same user.
 func FuzzSnapshot(f *testing.F) {
 	for _, record := range records {
 		f.Add([]byte(record))
@@ -101,7 +101,8 @@ func FuzzSnapshot(f *testing.F) {
 	})
 }
 
-// FuzzSnapshotOfSettings holds that whatever the store has of a provider, a snapshot of it is the same.
+// FuzzSnapshotOfSettings checks that a snapshot of any settings can be read, and is the same
+// settings.
 func FuzzSnapshotOfSettings(f *testing.F) {
 	for _, record := range settingsRecords {
 		f.Add([]byte(record))
@@ -109,7 +110,7 @@ func FuzzSnapshotOfSettings(f *testing.F) {
 	f.Add([]byte(`{"headers":{"a":"\ud800<\u2028"},"queryString":{"":"\u0000"},"body":{ "a" : "<&>\u2028", "a":1e400 }}`))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		s, err := ParseSettings(record)
-		if err != nil || !utf8.Valid(record) { // as what stores read out of JSON is
+		if err != nil || !utf8.Valid(record) { // stores read JSON, which is valid UTF-8
 			return
 		}
 		snapshot, err := json.Marshal(s)
@@ -130,7 +131,7 @@ func FuzzSnapshotOfSettings(f *testing.F) {
 	})
 }
 
-// sameJSON reports whether two documents are equal but for spaces and escapes.
+// sameJSON reports whether two documents are equal, except for spaces and escapes.
 func sameJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	plain := func(document []byte) (value any) {

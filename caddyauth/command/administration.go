@@ -24,16 +24,16 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/filestore"
 )
 
-// configFlags say what the server's configuration is.
+// configFlags locate the server's configuration.
 type configFlags struct{ config, adapter string }
 
 func (f *configFlags) add(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&f.config, "config", "c", "", "the server's configuration (default: the Caddyfile in this folder)")
-	flags.StringVarP(&f.adapter, "adapter", "a", "", "the format of the configuration, where its name does not tell")
+	flags.StringVarP(&f.adapter, "adapter", "a", "", "the format of the configuration, if its file name does not say it")
 }
 
-// keystoreFlags say which keystore a command is for.
+// keystoreFlags select the keystore that a command works on.
 type keystoreFlags struct {
 	configFlags
 	site string
@@ -41,39 +41,39 @@ type keystoreFlags struct {
 
 func (f *keystoreFlags) add(cmd *cobra.Command) {
 	f.configFlags.add(cmd)
-	cmd.PersistentFlags().StringVar(&f.site, "site", "", "the host of the site, where there are several")
+	cmd.PersistentFlags().StringVar(&f.site, "site", "", "the host of the site, if there are several")
 }
 
-// administration is a keystore that a command works on, and the server that may be running on it.
+// administration is a keystore that a command works on, and the server that may be using it.
 type administration struct {
 	store keystore.Store
 	site  *site
-	admin string // the address of the server's admin endpoint; empty: it is off
+	admin string // the address of the server's admin endpoint, or "" if it is off
 
 	maxAge, absent time.Duration // of the server's cache
-	remote         bool          // the keystore is not a file of this machine's
+	remote         bool          // the keystore is not a file on this machine
 	pace           *rate.Limiter
 	messages       io.Writer
 	close          func()
 }
 
-// What a command takes of the calls that Cloudflare allows a token, 1,200 in five minutes: the
-// server's own share is three a second.
+// callsPerSecond and callsAtOnce are a command's share of Cloudflare's limit of 1,200 calls of one
+// token in five minutes. The server's share is three calls a second.
 const (
 	callsPerSecond = 0.4
 	callsAtOnce    = 120
 )
 
-// purpose is what a command opens a keystore for.
+// purpose says why a command opens a keystore.
 type purpose int
 
 const (
 	existing   purpose = iota
-	making             // a keystore of files that are not there yet is made
-	addressing         // one that exists, and the site's address matters
+	making             // if the keystore's files do not exist, they are made
+	addressing         // the keystore must exist, and the command needs the site's address
 )
 
-// run returns a command's RunE that opens the keystore first.
+// run returns a RunE that opens the keystore and then calls do.
 func (f *keystoreFlags) run(why purpose, do func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cmd.SilenceUsage = true
@@ -110,7 +110,7 @@ func (f *keystoreFlags) administration(ctx context.Context, why purpose, message
 	return a, nil
 }
 
-// adminAddress is where the server that runs a configuration has its admin endpoint.
+// adminAddress returns the address of the admin endpoint in a configuration, or "" if it is off.
 func adminAddress(config []byte) string {
 	var c struct {
 		Admin struct {
@@ -118,7 +118,7 @@ func adminAddress(config []byte) string {
 			Listen   string `json:"listen"`
 		} `json:"admin"`
 	}
-	_ = json.Unmarshal(config, &c) // the sites were found in it
+	_ = json.Unmarshal(config, &c) // it is valid JSON: the sites were found in it
 	switch {
 	case c.Admin.Disabled:
 		return ""
@@ -152,14 +152,14 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	}
 	a.close = func() {
 		if closer, ok := a.store.(io.Closer); ok {
-			_ = closer.Close() // whatever was written, is
+			_ = closer.Close() // all changes have been written
 		}
 		cancel()
 	}
 	return nil
 }
 
-// prepare makes the files of a keystore that is new, and sets the pace for one that is far.
+// prepare makes the files of a new file keystore, and limits the calls of a remote keystore.
 func (a *administration) prepare(source caddyauth.Keystore, why purpose) error {
 	f, ok := source.(*caddyauth.File)
 	if !ok {
@@ -182,7 +182,7 @@ func (a *administration) prepare(source caddyauth.Keystore, why purpose) error {
 	return nil
 }
 
-// get returns the values of those of names that are there.
+// get returns the values of names. Names that do not exist are not in the result.
 func (a *administration) get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
 	if err := a.pace.Wait(ctx); err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func (a *administration) get(ctx context.Context, ns keystore.Namespace, names [
 	return a.store.Get(ctx, ns, names)
 }
 
-// edit changes the values of names, 100 at most.
+// edit changes the values of names, at most 100.
 func (a *administration) edit(ctx context.Context, ns keystore.Namespace, names []string, edit func(name string, value []byte) ([]byte, error)) error {
 	editor, ok := a.store.(keystore.Editor)
 	if !ok {
@@ -201,7 +201,7 @@ func (a *administration) edit(ctx context.Context, ns keystore.Namespace, names 
 			return fmt.Errorf("%q: a name is empty, too long, or has control characters", name)
 		}
 	}
-	for range 2 { // it reads and writes
+	for range 2 { // an edit reads and writes
 		if err := a.pace.Wait(ctx); err != nil {
 			return err
 		}
@@ -209,10 +209,10 @@ func (a *administration) edit(ctx context.Context, ns keystore.Namespace, names 
 	return editor.Edit(ctx, ns, names, edit)
 }
 
-// batch is how many names travel in one call.
+// batch is the number of names in one call of the keystore.
 const batch = 100
 
-// each calls visit with the names and values of a namespace, in their order.
+// each calls visit for each name and value of a namespace, in order.
 func (a *administration) each(ctx context.Context, ns keystore.Namespace, visit func(name string, value []byte) error) error {
 	names, err := a.store.List(ctx, ns)
 	if err != nil {
@@ -238,13 +238,13 @@ func (a *administration) each(ctx context.Context, ns keystore.Namespace, visit 
 	return nil
 }
 
-// say tells the operator something that is not the command's result.
+// say prints a message that is not part of the command's result.
 func (a *administration) say(format string, args ...any) {
 	fmt.Fprintf(a.messages, format+"\n", args...)
 }
 
-// forget has the running server drop its copies of users or providers. If it cannot be reached, it
-// says by when the change takes effect: within that time.
+// forget tells the running server to drop its copies of users or providers. If the server cannot be
+// reached, it says when the change takes effect at the latest.
 func (a *administration) forget(within time.Duration, emails ...string) {
 	if len(emails) == 0 {
 		return
@@ -263,7 +263,7 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 	}
 	for _, path := range paths {
 		if err := callAdmin(a.admin, path); err != nil {
-			a.say("No server was told at %s (%v): one that runs elsewhere takes this up at most %s.", a.admin, err, when)
+			a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
 			return
 		}
 	}
@@ -274,7 +274,7 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 	a.say("The running server was told.")
 }
 
-// adminTimeout bounds a call of the admin endpoint.
+// adminTimeout limits a call of the admin endpoint.
 const adminTimeout = 5 * time.Second
 
 func callAdmin(address, path string) error {
@@ -284,7 +284,7 @@ func callAdmin(address, path string) error {
 		if err == nil {
 			_ = res.Body.Close()
 		} else if _, reason, ok := strings.Cut(err.Error(), "connect: "); ok {
-			err = errors.New(reason) // of a sentence that names everything twice
+			err = errors.New(reason) // the rest of the error repeats the address
 		}
 		done <- err
 	}()

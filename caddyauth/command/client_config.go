@@ -44,7 +44,7 @@ that the providers' settings list and that the user may use, at the site's addre
 	return cmd
 }
 
-// clientConfig finds out what a user may use.
+// clientConfig finds out which models a user may use.
 func (a *administration) clientConfig(ctx context.Context, email string) (clientConfig, error) {
 	header, err := a.site.handler.UserHeader()
 	c := clientConfig{email: email, apiBase: a.site.apiBase, emailHeader: header}
@@ -56,7 +56,7 @@ func (a *administration) clientConfig(ctx context.Context, email string) (client
 		return c, err
 	}
 	if status := viewOf(email, record).Status; status != "enabled" {
-		a.say("%s is %s: this configuration is of no use until that changes.", email, status)
+		a.say("%s is %s. This configuration does not work until that changes.", email, status)
 	}
 	user, err := keystore.ParseAPIKey(record.Bytes())
 	if err != nil {

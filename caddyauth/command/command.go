@@ -1,6 +1,6 @@
-// Package command is `caddy continue-auth`: the commands for whoever runs the server. They add users
-// and providers to the keystore that the server's configuration names, write clients' configurations,
-// add up what was used, and show a server at work.
+// Package command implements `caddy continue-auth`, the operator's commands. They edit the users
+// and providers in the keystore of the server's configuration, write configurations for clients,
+// add up the usage, and run a demo.
 //
 // Importing the package registers the commands with Caddy.
 package command
@@ -16,12 +16,12 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "continue-auth",
 		Usage: "<command>",
-		Short: "API keys of their own for the users of Cloudflare AI Gateway",
-		Long: `Commands of the continue_auth module, for whoever runs the server.
+		Short: "Manages users' API keys for Cloudflare AI Gateway",
+		Long: `Commands for the operator of a server with continue_auth.
 
-They find the keystore in the server's configuration: the Caddyfile in this folder, or the one that
---config names. Relative paths in that count from this folder, as they do for a server started here.
-What they change, a running server that they can reach sees at once.`,
+The commands find the keystore in the server's configuration: the Caddyfile in this folder, or the
+file that --config names. Relative paths in it start at this folder, as they do for a server that is
+started here. The commands tell a running server about changes, if they can reach it.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args, cmd.RunE = cobra.NoArgs, help
 			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), demoCommand())
@@ -29,10 +29,11 @@ What they change, a running server that they can reach sees at once.`,
 	})
 }
 
-// help is what a command does that has others. With Args of none, it refuses those that it has not.
+// help prints the help of a command that has subcommands. Together with cobra.NoArgs, it refuses
+// unknown subcommands.
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// one is the Args of a command that takes one argument, which its Use names.
+// one is the Args of a command with one argument, which its Use names.
 func one(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("one argument is wanted, and there are %d: %s", len(args), cmd.UseLine())

@@ -12,41 +12,41 @@ import (
 	"unicode/utf8"
 )
 
-// clientConfig is what an agent is to be told for one user.
+// clientConfig is what the configuration of an agent needs for one user.
 type clientConfig struct {
 	email, emailHeader string
 	apiBase            string
-	models             []string // "<provider>/<model>"
+	models             []string // each is "<provider>/<model>"
 }
 
-// keyPlaceholder stands for the user's key, which nobody has but the user.
+// keyPlaceholder stands for the user's key. Only the user has the key.
 const keyPlaceholder = "USER_KEY"
 
-// clientModel is how Continue is to use a model.
+// clientModel says how Continue must use a model.
 type clientModel struct {
 	name, model  string
 	roles        []string
 	capabilities []string
-	useChat      bool // Continue would send POST /responses, which not every provider has
-	batch        int  // how many inputs an embeddings model takes at once; 0: as many as Continue sends
+	useChat      bool // without it, Continue would send POST /responses, which not every provider has
+	batch        int  // the most inputs that an embeddings model takes at once; 0 means no limit
 }
 
-// What Continue is told goes by the models' names, as Continue's own defaults do: nothing else says
-// what a model can do.
+// These patterns guess from a model's name what the model can do, because nothing else says so.
+// Continue's own defaults do the same.
 var (
 	embeds      = regexp.MustCompile(`(?i)embed|minilm|\b(bge|e5|gte)-`)
 	reranks     = regexp.MustCompile(`(?i)rerank`)
-	completes   = regexp.MustCompile(`(?i)qwen.*coder|codeqwen|codestral|starcoder|stable-code|codellama|codegemma|deepseek-coder|codegeex`) // Continue knows their markers
+	completes   = regexp.MustCompile(`(?i)qwen.*coder|codeqwen|codestral|starcoder|stable-code|codellama|codegemma|deepseek-coder|codegeex`) // Continue knows the markers of these
 	isBase      = regexp.MustCompile(`(?i)-base\b|starcoder|stable-code|codellama|codegemma`)
 	isInstruct  = regexp.MustCompile(`(?i)instruct|-chat\b|-it\b`)
-	asksInWords = regexp.MustCompile(`(?i)gpt-[34].*(mini|nano)|claude.*haiku`) // to these Continue sends no markers; the small ones are quick enough
+	asksInWords = regexp.MustCompile(`(?i)gpt-[34].*(mini|nano)|claude.*haiku`) // Continue sends no markers to these, and the small ones are fast enough
 	sees        = regexp.MustCompile(`(?i)vision|gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-[5-9]|/o(1|3|4-mini)(-20[0-9-]+)?$|gemini|gemma-3|claude|llava|pixtral|llama-4|mistral-small-3|qwen.*-vl\b`)
 	callsNone   = regexp.MustCompile(`(?i)llama-2|llava|gemma-2|deepseek-r1|-base\b|mistral-7b|phi-2|tinyllama`)
-	responds    = regexp.MustCompile(`^o[0-9]+|gpt-[5-9]`) // Continue's own test, of the whole name
+	responds    = regexp.MustCompile(`^o[0-9]+|gpt-[5-9]`) // Continue's own test of the whole name
 )
 
-// clientModels returns the models that Continue can use, and the rerankers: there is no endpoint for
-// those.
+// clientModels returns the models that Continue can use. It also returns the rerankers, for which
+// there is no endpoint.
 func (c clientConfig) clientModels() (usable []clientModel, rerankers []string) {
 	names, seen := map[string]bool{}, map[string]bool{}
 	for _, model := range c.models {
@@ -60,7 +60,7 @@ func (c clientConfig) clientModels() (usable []clientModel, rerankers []string) 
 		}
 		m := newClientModel(model)
 		if names[m.name] {
-			m.name = model // Continue drops the second of a name, and says nothing
+			m.name = model // Continue silently drops a second model of the same name
 		}
 		names[m.name] = true
 		usable = append(usable, m)
@@ -103,15 +103,16 @@ func (m clientModel) does(role string) bool { return slices.Contains(m.roles, ro
 
 func (m clientModel) can(capability string) bool { return slices.Contains(m.capabilities, capability) }
 
-// completing is the index of the model that completes code as it is typed, or -1.
+// completing returns the index of the model for tab completion, or -1 if there is none.
 func completing(models []clientModel) int {
 	return slices.IndexFunc(models, func(m clientModel) bool { return m.does("autocomplete") })
 }
 
-// inCapitals are the parts of models' names that are abbreviations or sizes.
+// inCapitals matches parts of models' names that are abbreviations or sizes.
 var inCapitals = regexp.MustCompile(`^(gpt|oss|bge|awq|hf|fp8|[ae]?[0-9.]+[bm])$`)
 
-// displayName is a model's last part in words, with its provider: "Llama 3.1 8B Instruct (Workers AI)".
+// displayName returns the last part of a model's name in words, with its provider: "Llama 3.1 8B
+// Instruct (Workers AI)".
 func displayName(model string) string {
 	provider, _, _ := strings.Cut(model, "/")
 	if known := map[string]string{"workers-ai": "Workers AI", "azure-openai": "Azure OpenAI", "google-ai-studio": "Google AI Studio", "openai": "OpenAI"}[provider]; known != "" {
@@ -136,14 +137,14 @@ func displayName(model string) string {
 // yaml writes Continue's config.yaml.
 func (c clientConfig) yaml(out io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Continue's configuration for %s: ~/.continue/config.yaml.\n# Put your API key in the place of %s.\n", printable(c.email), keyPlaceholder)
+	fmt.Fprintf(&b, "# Continue's configuration for %s: ~/.continue/config.yaml.\n# Replace %s by your API key.\n", printable(c.email), keyPlaceholder)
 	b.WriteString("name: AI proxy\nversion: 1.0.0\nschema: v1\n")
 	models, rerankers := c.clientModels()
 	for _, model := range rerankers {
-		fmt.Fprintf(&b, "# Left out, as there is no endpoint for rerankers: %s\n", printable(model))
+		fmt.Fprintf(&b, "# Left out, because there is no endpoint for rerankers: %s\n", printable(model))
 	}
 	if len(models) == 0 {
-		b.WriteString("models: [] # none is listed that this user may use in Continue\n")
+		b.WriteString("models: [] # no model is listed that this user may use in Continue\n")
 	} else {
 		b.WriteString(completionNote(models) + "models:\n")
 	}
@@ -154,22 +155,22 @@ func (c clientConfig) yaml(out io.Writer) error {
 	return err
 }
 
-// completionNote says what to expect of tab completion where no code model is listed.
+// completionNote returns a comment about tab completion if no code model is listed.
 func completionNote(models []clientModel) string {
 	switch i := completing(models); {
 	case i < 0:
-		return "# Tab completion: no model here is fit for it, so none has the role autocomplete. Continue would send\n" +
-			"# these models markers that they have not learnt, or wait too long for their answers. Ask for a code model,\n" +
+		return "# Tab completion: no model here is suitable, so none has the role autocomplete. Continue would send\n" +
+			"# these models markers that they do not know, or wait too long for their answers. Ask for a code model,\n" +
 			"# such as workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
 	case !completes.MatchString(models[i].model):
-		return "# Tab completion: no code model is listed. The one below that has the role autocomplete is asked in words,\n" +
-			"# which works, but is slower and takes more tokens. Ask for a code model, such as\n" +
+		return "# Tab completion: no code model is listed. The model with the role autocomplete is asked in words instead.\n" +
+			"# This works, but is slower and takes more tokens. Ask for a code model, such as\n" +
 			"# workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct.\n"
 	}
 	return ""
 }
 
-// yamlModel writes a model. The first one's requestOptions are those of all.
+// yamlModel writes a model. The first model defines the requestOptions of all.
 func (c clientConfig) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
 	fmt.Fprintf(b, "  - name: %s\n    provider: openai\n    model: %s\n    apiBase: %s\n    apiKey: %s\n", scalar(m.name), scalar(m.model), scalar(c.apiBase), keyPlaceholder)
 	if m.useChat {
@@ -189,7 +190,7 @@ func (c clientConfig) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
 	}
 }
 
-// printable is s as it may stand in a comment.
+// printable returns s without characters that could end a comment or change the terminal.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
@@ -199,15 +200,15 @@ func printable(s string) string {
 	}, s)
 }
 
-// What YAML takes for a string without quotes.
+// These strings need no quotes in YAML.
 var (
 	plainScalar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/@()+-]*([ ][A-Za-z0-9._/@()+-]+)*$`)
 	plainURL    = regexp.MustCompile(`^https?://[A-Za-z0-9._-]+(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$`)
 	notStrings  = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 )
 
-// scalar is a string in YAML. Go's escapes mean the same in YAML's double quotes, in valid UTF-8
-// (https://yaml.org/spec/1.2.2/#57-escaped-characters).
+// scalar returns s as a YAML string. In valid UTF-8, Go's escapes mean the same in YAML's double
+// quotes (https://yaml.org/spec/1.2.2/#57-escaped-characters).
 func scalar(s string) string {
 	if plainURL.MatchString(s) || plainScalar.MatchString(s) && !slices.Contains(notStrings, strings.ToLower(s)) {
 		return s
@@ -235,7 +236,7 @@ type oldCapabilities struct {
 	UploadImage bool `json:"uploadImage"`
 }
 
-// json writes Continue's old config.json, which has one model each for tab completion and
+// json writes Continue's old config.json. It has only one model for tab completion and one for
 // embeddings.
 func (c clientConfig) json(out io.Writer) error {
 	config := struct {

@@ -26,7 +26,7 @@ var everyKind = configFor(
 	"anthropic/claude-haiku-4-5", "groq/openai/gpt-oss-120b", "mistral/codestral-latest", "dynamic/team",
 )
 
-func TestClientConfigs(t *testing.T) {
+func TestClientConfigsAreTheGoldenFiles(t *testing.T) {
 	for name, config := range map[string]clientConfig{
 		"every_kind": everyKind,
 		"odd_names": {email: "o\"brien\\x#y@example.com", emailHeader: "*Mail", apiBase: "http://localhost:8080/v1", models: []string{
@@ -79,7 +79,7 @@ func written(t *testing.T, config clientConfig) (asYAML, asJSON string) {
 	return y.String(), j.String()
 }
 
-func TestWhatAModelIsFor(t *testing.T) {
+func TestAModelsNameDecidesItsRoles(t *testing.T) {
 	const (
 		chats       = "chat, edit, apply"
 		chatsAsWell = "chat, edit, apply, autocomplete"
@@ -92,7 +92,7 @@ func TestWhatAModelIsFor(t *testing.T) {
 		"workers-ai/@cf/llava-hf/llava-1.5-7b-hf":                 {"Llava 1.5 7B HF (Workers AI)", chats, "image_input"},
 		"workers-ai/@cf/deepseek-ai/deepseek-r1-distill-qwen-32b": {"Deepseek R1 Distill Qwen 32B (Workers AI)", chats, ""},
 		"workers-ai/@cf/openai/gpt-oss-120b":                      {"GPT OSS 120B (Workers AI)", chats, "tool_use"},
-		"workers-ai/@cf/defog/sqlcoder-7b-2":                      {"Sqlcoder 7B 2 (Workers AI)", chats, "tool_use"}, // Continue has no markers for it
+		"workers-ai/@cf/defog/sqlcoder-7b-2":                      {"Sqlcoder 7B 2 (Workers AI)", chats, "tool_use"}, // Continue does not know its markers
 		"workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct":          {"Qwen2.5 Coder 32B Instruct (Workers AI)", chatsAsWell, "tool_use"},
 		"workers-ai/@hf/thebloke/deepseek-coder-6.7b-instruct":    {"Deepseek Coder 6.7B Instruct (Workers AI)", chatsAsWell, "tool_use"},
 		"workers-ai/@hf/thebloke/deepseek-coder-6.7b-base-awq":    {"Deepseek Coder 6.7B Base AWQ (Workers AI)", completes, ""},
@@ -106,7 +106,7 @@ func TestWhatAModelIsFor(t *testing.T) {
 		"workers-ai/@cf/baai/bge-large-en-v1.5":                   {"BGE Large En V1.5 (Workers AI)", embeds, ""},
 		"workers-ai/@cf/google/embeddinggemma-300m":               {"Embeddinggemma 300M (Workers AI)", embeds, ""},
 		"huggingface/intfloat/multilingual-e5-large":              {"Multilingual E5 Large (huggingface)", embeds, ""},
-		"azure-openai/inst/o3-mini":                               {"O3 Mini (Azure OpenAI)", chats, "tool_use"}, // sees nothing, as o3 does
+		"azure-openai/inst/o3-mini":                               {"O3 Mini (Azure OpenAI)", chats, "tool_use"}, // unlike o3, it takes no images
 		"azure-openai/inst/o3-2025-04-16":                         {"O3 2025 04 16 (Azure OpenAI)", chats, "tool_use, image_input"},
 		"azure-openai/inst/gpt-5":                                 {"GPT 5 (Azure OpenAI)", chats, "tool_use, image_input"},
 		"openai/gpt-3.5-turbo":                                    {"GPT 3.5 Turbo (OpenAI)", chats, "tool_use"},
@@ -121,18 +121,18 @@ func TestWhatAModelIsFor(t *testing.T) {
 	}
 }
 
-func TestOneModelCompletesWhereNoCodeModelIsListed(t *testing.T) {
+func TestWithoutACodeModelOneModelCompletes(t *testing.T) {
 	for name, c := range map[string]struct {
 		models []string
 		want   []string
 	}{
-		"a code model wins over a small one":   {[]string{"openai/gpt-4o-mini", "mistral/codestral-latest"}, []string{"mistral/codestral-latest"}},
-		"all code models may":                  {[]string{"mistral/codestral-latest", "openrouter/qwen/qwen3-coder"}, []string{"mistral/codestral-latest", "openrouter/qwen/qwen3-coder"}},
-		"the first small one of two":           {[]string{"openai/gpt-4o", "openai/gpt-4.1-nano", "anthropic/claude-3-5-haiku"}, []string{"openai/gpt-4.1-nano"}},
-		"none that thinks first":               {[]string{"openai/gpt-5-mini", "groq/openai/gpt-oss-20b"}, nil},
-		"none that would be sent markers":      {[]string{"workers-ai/@cf/meta/llama-3.1-8b-instruct", "google-ai-studio/gemini-2.5-flash"}, nil},
-		"none that embeds, whatever its name":  {[]string{"x/gpt-4-mini-embed"}, nil},
-		"none, where there are none to choose": {nil, nil},
+		"a code model comes before a small one":                {[]string{"openai/gpt-4o-mini", "mistral/codestral-latest"}, []string{"mistral/codestral-latest"}},
+		"all code models complete":                             {[]string{"mistral/codestral-latest", "openrouter/qwen/qwen3-coder"}, []string{"mistral/codestral-latest", "openrouter/qwen/qwen3-coder"}},
+		"the first of two small models completes":              {[]string{"openai/gpt-4o", "openai/gpt-4.1-nano", "anthropic/claude-3-5-haiku"}, []string{"openai/gpt-4.1-nano"}},
+		"a model that thinks first does not complete":          {[]string{"openai/gpt-5-mini", "groq/openai/gpt-oss-20b"}, nil},
+		"a model that would be sent markers does not complete": {[]string{"workers-ai/@cf/meta/llama-3.1-8b-instruct", "google-ai-studio/gemini-2.5-flash"}, nil},
+		"an embeddings model does not complete":                {[]string{"x/gpt-4-mini-embed"}, nil},
+		"without models none completes":                        {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			models, _ := configFor(c.models...).clientModels()
@@ -149,7 +149,7 @@ func TestOneModelCompletesWhereNoCodeModelIsListed(t *testing.T) {
 	}
 }
 
-func TestChatWhereContinueWouldSendResponses(t *testing.T) {
+func TestChatIsUsedWhereContinueWouldSendResponses(t *testing.T) {
 	for model, want := range map[string]bool{
 		"azure-openai/inst/gpt-5-mini": true, "openai/gpt-6": true, "o1/x": true, "openrouter/openai/gpt-5": true,
 		"azure-openai/inst/o3-mini": false, "openai/o1": false, "openai/gpt-4o": false, "openai/GPT-5": false, "x/gpt-5-embed": false,
@@ -160,9 +160,8 @@ func TestChatWhereContinueWouldSendResponses(t *testing.T) {
 	}
 }
 
-// TestEveryModelOnce: whatever is listed, in whatever order, each model is in the file once, with
-// something to do.
-func TestEveryModelOnce(t *testing.T) {
+// Each listed model must be in the file once, and have a role.
+func TestEveryModelIsInTheFileOnce(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	parts := []string{"gpt", "4o", "mini", "qwen", "coder", "bge", "embed", "rerank", "base", "Instruct", "8b", "é", "-", "_", "haiku", "claude", "@cf/x/", "gpt-5"}
@@ -185,7 +184,8 @@ func TestEveryModelOnce(t *testing.T) {
 	}
 }
 
-// FuzzClientConfig: whatever operators call things, the file says the same to those who read it.
+// FuzzClientConfig checks that the YAML and the JSON say the same, whatever the names of models and
+// users are.
 func FuzzClientConfig(f *testing.F) {
 	f.Add("dev@example.com", "X-User-Email", "https://ai.example.com/v1", "workers-ai/@cf/meta/llama-3.1-8b-instruct", "openai/gpt-4o")
 	f.Add("a\"\\\n@b", "*", "x: #", "null/y", "x/a\u0085b")

@@ -23,7 +23,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 )
 
-// demoEmail is the user that the demo makes.
+// demoEmail is the email of the demo's user.
 const demoEmail = "dev@example.com"
 
 // demoServer is a running server with one user.
@@ -34,15 +34,16 @@ type demoServer struct {
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Shows a server at work, without an account or a network",
-		Long: `Starts a server with continue_auth and a user of its own on loopback, sends a chat and a tab
-completion for each provider through it, and stays up for you to try.
+		Short: "Runs a server to try, without an account or a network",
+		Long: `Starts a server with continue_auth and one user on loopback. It sends a chat and a tab completion to
+each provider, and then runs until you stop it, so that you can try it.
 
-The AI Gateway behind it is simulated, unless ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set: then
-it is your real one. The providers' settings then come from Workers KV, if CLOUDFLARE_API_TOKEN and
-PROVIDER_SETTINGS_NAMESPACE_ID are set too; else the gateway must have the providers' keys stored.
+The AI Gateway behind it is simulated. If ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set, the
+demo uses your real gateway instead. It then reads the providers' settings from Workers KV, if
+CLOUDFLARE_API_TOKEN and PROVIDER_SETTINGS_NAMESPACE_ID are set too. Without them, the gateway must
+have the providers' keys.
 
-Nothing is left behind when it ends.`,
+When it ends, it removes everything that it has made.`,
 		Example: "  caddy continue-auth demo",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,9 +78,9 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, caddy.Stop()) }()
 
 	if gateway.simulated {
-		fmt.Fprintln(out, "The AI Gateway behind this server is simulated: no account, no network.")
+		fmt.Fprintln(out, "The AI Gateway behind this server is simulated. You need no account and no network.")
 	} else {
-		fmt.Fprintln(out, "The AI Gateway behind this server is yours, from ACCOUNT_ID and GATEWAY_NAME.")
+		fmt.Fprintln(out, "The AI Gateway behind this server is your own, from ACCOUNT_ID and GATEWAY_NAME.")
 	}
 	if err := server.show(ctx, out); ctx.Err() != nil {
 		return nil
@@ -91,17 +92,17 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-// demoGateway is what the demo's server stands in front of.
+// demoGateway is the gateway that the demo's server uses.
 type demoGateway struct {
 	url       string
 	simulated bool
-	env       map[string]string // of the placeholders in demoConfig
+	env       map[string]string // for the placeholders in demoConfig
 	settings  map[string]json.RawMessage
 	close     func() error
 }
 
-// openDemoGateway returns the gateway that the Worker's environment variables name, or starts a
-// simulated one.
+// openDemoGateway returns the gateway of the Worker's environment variables. If they are not set,
+// it starts a simulated one.
 func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 	if os.Getenv("ACCOUNT_ID") != "" && os.Getenv("GATEWAY_NAME") != "" && os.Getenv("GATEWAY_API_KEY") != "" {
 		settings, err := realSettings(ctx)
@@ -115,7 +116,7 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	simulated.Always(gatewaytest.Scenario{Delay: 20 * time.Millisecond}) // so that one sees it arrive
+	simulated.Always(gatewaytest.Scenario{Delay: 20 * time.Millisecond}) // slow enough to see the answers arrive
 	settings := make(map[string]json.RawMessage)
 	for name, header := range simulated.Config.ProviderHeaders {
 		record := map[string]map[string]string{"headers": header}
@@ -139,8 +140,9 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 	}, nil
 }
 
-// realSettings reads the settings of the demo's providers from Workers KV, if the environment says
-// where they are. Without, the providers' keys are stored at the gateway.
+// realSettings reads the settings of the demo's providers from Workers KV, if the environment
+// variables name the namespace. Otherwise it returns empty settings: the gateway then has the
+// providers' keys.
 func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
 	settings := make(map[string]json.RawMessage)
 	var names []string
@@ -154,7 +156,7 @@ func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
 	}
 	store, err := cloudflarekv.New(cloudflarekv.Config{
 		AccountID: os.Getenv("ACCOUNT_ID"), APIToken: token,
-		APIKeysNamespace: namespace, ProviderSettingsNamespace: namespace, // the demo has a user of its own
+		APIKeysNamespace: namespace, ProviderSettingsNamespace: namespace, // no API keys are read: the demo has its own user
 	})
 	if err != nil {
 		return nil, err
@@ -171,7 +173,7 @@ func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
 	return settings, nil
 }
 
-// demoConfig is the demo's Caddyfile: folder, address and gateway are put in.
+// demoConfig is the demo's Caddyfile, a format for folder, address and gateway.
 const demoConfig = `{
 	admin off
 	persist_config off
@@ -230,7 +232,7 @@ func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
 	return server, caddy.Load(adapted, true)
 }
 
-// writeBulk writes a file of the file keystore.
+// writeBulk writes one file of a file keystore.
 func writeBulk(path string, records map[string]json.RawMessage) error {
 	type entry struct {
 		Key   string `json:"key"`

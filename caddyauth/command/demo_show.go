@@ -14,7 +14,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// demoModels are a chat model and one for tab completion of each provider.
+// demoModels has a model for chats and one for tab completion for each provider.
 var demoModels = []struct{ provider, chat, completion string }{
 	{"workers-ai", "@cf/meta/llama-3.1-8b-instruct", "@cf/qwen/qwen2.5-coder-32b-instruct"},
 	{"azure-openai", "myinstance/gpt-4o-mini", "myinstance/gpt-4o-mini"},
@@ -23,7 +23,7 @@ var demoModels = []struct{ provider, chat, completion string }{
 }
 
 // show sends a chat and a tab completion to each provider, and writes the answers as they arrive.
-// It goes on after an error, which a real provider may have reasons for, and returns all of them.
+// An error does not stop it, because a real provider may refuse a request. It returns all errors.
 func (s *demoServer) show(ctx context.Context, out io.Writer) (failed error) {
 	for _, model := range demoModels {
 		for _, example := range []struct {
@@ -50,7 +50,7 @@ func (s *demoServer) show(ctx context.Context, out io.Writer) (failed error) {
 	return failed
 }
 
-// stream sends a request and writes the text of its answer, piece by piece.
+// stream sends a request and writes the text of the answer as it arrives.
 func (s *demoServer) stream(ctx context.Context, out io.Writer, path string, body map[string]any) error {
 	content, err := json.Marshal(body)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *demoServer) stream(ctx context.Context, out io.Writer, path string, bod
 	return lines.Err()
 }
 
-// invite says how to try the server.
+// invite prints how to try the server.
 func (s *demoServer) invite(out io.Writer) {
 	chat := demoModels[0].provider + "/" + demoModels[0].chat
 	completion := demoModels[0].provider + "/" + demoModels[0].completion

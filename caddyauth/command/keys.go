@@ -23,11 +23,11 @@ func keysCommand() *cobra.Command {
 	f := new(keystoreFlags)
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Gives users their keys, and takes them away",
-		Long: `Gives users their keys, and takes them away.
+		Short: "Manages users and their keys",
+		Long: `Manages users and their keys.
 
-A key is printed once, on standard output, when it is made: the keystore holds its hash alone. Everything
-else that is said goes to standard error, so that a script can take the key as it comes.`,
+A new key is printed once, on standard output. The keystore has only its hash. All messages go to
+standard error, so a script can use the output as the key.`,
 		Example: `  caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*'
   caddy continue-auth keys list
   caddy continue-auth keys rotate dev@example.com --grace 24h`,
@@ -39,7 +39,7 @@ else that is said goes to standard error, so that a script can take the key as i
 	return cmd
 }
 
-// restrictions are what a key is limited to.
+// restrictions are the limits of a key.
 type restrictions struct {
 	expires  string
 	models   []string
@@ -53,9 +53,8 @@ func (r *restrictions) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&r.metadata, "metadata", nil, "an entry for the gateway's logs and limits, as name=value; up to four")
 }
 
-// apply writes the restrictions to a record.
-//
-// mustEnd refuses an end that is empty: a script's variable may be.
+// apply writes the restrictions to a record. If mustEnd is set, an empty end is an error: the flag
+// was given, perhaps with a variable that is not set.
 func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now time.Time) error {
 	if set := r.expires != "" || mustEnd; set {
 		at, err := parseEnd(r.expires, now)
@@ -71,7 +70,7 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 				continue
 			}
 			if strings.ContainsAny(pattern, " \t") {
-				return fmt.Errorf("--models %q: no model's name has a space; put a comma between two", pattern)
+				return fmt.Errorf("--models %q: a model's name has no spaces: put a comma between two names", pattern)
 			}
 			patterns = append(patterns, pattern)
 		}
@@ -87,12 +86,12 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 		}
 	}
 	if _, err := keystore.ParseAPIKey(to.Bytes()); err != nil {
-		return fmt.Errorf("such a key would be refused: %w", err)
+		return fmt.Errorf("the server would refuse this key: %w", err)
 	}
 	return nil
 }
 
-// parseEnd reads the end of a key: a time from now, the end of a day in UTC, or a time.
+// parseEnd reads the end of a key: a duration from now, a day, whose end counts in UTC, or a time.
 func parseEnd(text string, now time.Time) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, text)
 	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
@@ -109,7 +108,7 @@ func parseEnd(text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// checkEmail refuses names that a client could not present.
+// checkEmail refuses emails that a client could not send.
 func checkEmail(email string) error {
 	if !keystore.ValidName(email) || !httpguts.ValidHeaderFieldValue(email) || strings.ContainsAny(email, ": \t") {
 		return fmt.Errorf("%q: an email must not be empty, and has no spaces, colons or control characters", email)
@@ -122,7 +121,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "add EMAIL",
-		Short: "Makes a key for a new user and prints it, once",
+		Short: "Makes a key for a new user and prints it once",
 		Example: `  caddy continue-auth keys add dev@example.com
   caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
   key=$(caddy continue-auth keys add dev@example.com)`,
@@ -140,7 +139,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 			written := false
 			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
 				if value != nil {
-					return nil, fmt.Errorf("%s has a key already: use `keys rotate` for another, or `keys remove` first", email)
+					return nil, fmt.Errorf("%s has a key already: use `keys rotate` for another one, or `keys remove` first", email)
 				}
 				written = true
 				return record.Bytes(), nil
@@ -158,9 +157,9 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 	return cmd
 }
 
-// printKey prints a new key, which nobody can print again.
+// printKey prints a new key. It cannot be printed again later.
 func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON bool) (err error) {
-	signal.Ignore(syscall.SIGPIPE) // who closes the output early is to read the error
+	signal.Ignore(syscall.SIGPIPE) // if the output is closed early, the error must still be shown
 	if asJSON {
 		err = printJSON(out, struct {
 			Email string `json:"email"`
@@ -171,15 +170,15 @@ func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON 
 		_, err = fmt.Fprintln(out, key)
 	}
 	if err != nil {
-		return fmt.Errorf("the key could not be shown, and nobody knows it: make another with `keys rotate %s`: %w", email, err)
+		return fmt.Errorf("the key could not be shown and is lost: make another with `keys rotate %s`: %w", email, err)
 	}
 	return nil
 }
 
-// warnIfKeptOut says so where a key is of no use.
+// warnIfKeptOut prints a warning if the user's key does not work.
 func (a *administration) warnIfKeptOut(email string, record *keystore.Record) {
 	if status := viewOf(email, record).Status; status != "enabled" {
-		a.say("%s is %s, and stays out until that changes.", email, status)
+		a.say("%s is %s, and cannot sign in until that changes.", email, status)
 	}
 }
 
@@ -190,8 +189,8 @@ func printJSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// settle finds out what has become of a new key that the keystore may have written without saying
-// so: nobody would ever know it.
+// settle finds out whether the keystore has written a new key although it reported an error. The
+// caller shows the key only then.
 func (a *administration) settle(ctx context.Context, email, key string, written bool, err error) error {
 	if !written || !uncertain(err) {
 		return err
@@ -201,14 +200,14 @@ func (a *administration) settle(ctx context.Context, email, key string, written 
 	case gjson.GetBytes(values[email], "apiKeyHash").Str == keystore.HashKey(key):
 		return nil
 	case a.mayShowLater(unknown, err):
-		return fmt.Errorf("%w; whether the key was written is not known: in a minute, see with `keys show %s`, and make another key, with `keys rotate` if the user is there", err, email)
+		return fmt.Errorf("%w; whether the key was written is not known: look in a minute with `keys show %s`; make another key with `keys rotate` if the user exists, and with `keys add` if not", err, email)
 	}
 	return err
 }
 
-// mayShowLater reports whether what failed with err may have been written all the same, although the
-// keystore, asked again, shows nothing of it or failed with unknown: Workers KV can show for a minute
-// what was there before (https://developers.cloudflare.com/kv/concepts/how-kv-works/).
+// mayShowLater reports whether a write that failed with err may still become visible. unknown is
+// the error of a read after it. Workers KV can show the old value for a minute
+// (https://developers.cloudflare.com/kv/concepts/how-kv-works/).
 func (a *administration) mayShowLater(unknown, err error) bool {
 	return uncertain(err) && (unknown != nil || a.remote)
 }
@@ -218,7 +217,7 @@ func uncertain(err error) bool {
 	return errors.Is(err, keystore.ErrUnavailable) || errors.Is(err, keystore.ErrTimeout)
 }
 
-// editUser changes the record of a user who must be there.
+// editUser changes the record of an existing user.
 func (a *administration) editUser(ctx context.Context, email string, change func(*keystore.Record) error) (record *keystore.Record, err error) {
 	err = a.edit(ctx, keystore.APIKeys, []string{email}, func(email string, value []byte) ([]byte, error) {
 		if record, err = parseUser(email, value); err != nil {
@@ -238,16 +237,16 @@ func parseUser(email string, value []byte) (*keystore.Record, error) {
 	}
 	record, err := keystore.ParseRecord(value)
 	if err != nil {
-		return nil, fmt.Errorf("the entry of %s is broken, and was left alone: %w", email, err)
+		return nil, fmt.Errorf("the entry of %s is broken and was not changed: %w", email, err)
 	}
 	return record, nil
 }
 
-// keysStatus is `keys enable` and `keys disable`.
+// keysStatus makes the commands `keys enable` and `keys disable`.
 func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
-	verb, done, short := "disable", "Disabled", "Keeps a user out, until `keys enable`"
+	verb, done, short := "disable", "Disabled", "Locks a user out, until `keys enable`"
 	if enabled {
-		verb, done, short = "enable", "Enabled", "Lets a user who was disabled in again"
+		verb, done, short = "enable", "Enabled", "Lets a disabled user in again"
 	}
 	return &cobra.Command{
 		Use:     verb + " EMAIL",
@@ -278,9 +277,9 @@ func keysRotate(f *keystoreFlags) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "rotate EMAIL",
-		Short: "Makes another key for a user and prints it, once",
-		Long: `Makes another key for a user and prints it, once. The key before it works on for the grace;
-without one, it ends at once.`,
+		Short: "Makes another key for a user and prints it once",
+		Long: `Makes another key for a user and prints it once. The previous key still works for the time that
+--grace says. Without --grace it ends at once.`,
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
 		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
@@ -300,13 +299,13 @@ without one, it ends at once.`,
 			if until := record.Info().PreviousUntil; !until.IsZero() {
 				ends = "at " + until.Format(time.RFC3339)
 			}
-			a.say("Made another key for %s. It is shown this once. The one before it ends %s.", args[0], ends)
+			a.say("Made another key for %s. It is shown this once. The previous key ends %s.", args[0], ends)
 			a.warnIfKeptOut(args[0], record)
 			a.forget(a.maxAge, args[0])
 			return printKey(cmd.OutOrStdout(), args[0], key, record, asJSON)
 		}),
 	}
-	cmd.Flags().StringVar(&grace, "grace", "0s", "how long the key before it works on, such as 24h")
+	cmd.Flags().StringVar(&grace, "grace", "0s", "how long the previous key still works, such as 24h")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -315,8 +314,8 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL",
-		Short: "Removes a user, with all that is known of them",
-		Long:  `Removes a user, with all that is known of them. On a terminal it asks first; a script is not asked.`,
+		Short: "Removes a user and the user's key",
+		Long:  `Removes a user and the user's key. It asks first if it runs on a terminal.`,
 		Example: `  caddy continue-auth keys remove dev@example.com
   caddy continue-auth keys remove dev@example.com --yes`,
 		Args: one,
@@ -337,10 +336,10 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 			if err == nil {
 				a.say("Removed %s.", args[0])
 			}
-			a.forget(a.maxAge, args[0]) // it may be gone even if KV did not say so
+			a.forget(a.maxAge, args[0]) // the user may be gone even after an error
 			return err
 		}),
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal either")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, even on a terminal")
 	return cmd
 }

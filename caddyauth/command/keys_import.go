@@ -24,13 +24,18 @@ import (
 func keysImport(f *keystoreFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "import FILE.csv",
-		Short: "Makes keys for many new users and prints them, once",
-		Long: `Makes keys for many new users and prints them, once, as CSV: email,key.
+		Short: "Makes keys for many new users and prints them once",
+		Long: `Makes keys for many new users and prints them once, as CSV: email,key.
 
-The file's first line names its columns: email, and if wanted expires, models (separated by spaces),
-metadata.NAME, and key, for keys that users have already: of those only the hash is stored, and
-nothing is printed. All of the file is checked before anything is written. Users who are there
-already are left alone, so that an import that broke off is finished by running it again.`,
+The file's first line names its columns. email is required. These are optional:
+
+  expires         when the key ends
+  models          the models that the user may use, separated by spaces
+  metadata.NAME   an entry for the gateway's logs and limits
+  key             a key that the user already has; its hash is stored, and it is not printed
+
+The whole file is checked before anything is written. Users who exist already are not changed. So if
+an import breaks off, run it again.`,
 		Example: `  caddy continue-auth keys import team.csv > keys.csv
 
   # team.csv
@@ -47,14 +52,14 @@ already are left alone, so that an import that broke off is finished by running 
 	}
 }
 
-// newUser is a line of an import.
+// newUser is one line of an import.
 type newUser struct {
 	email  string
-	key    string // that was made; empty where the user has one
+	key    string // the new key, or "" if the user already had one
 	record *keystore.Record
 }
 
-// readImport reads and checks all of a file; "-" is standard input.
+// readImport reads and checks a whole file. "-" is standard input.
 func readImport(path string, now time.Time) (users []newUser, err error) {
 	in := os.Stdin
 	if path != "-" {
@@ -69,7 +74,7 @@ func readImport(path string, now time.Time) (users []newUser, err error) {
 	return users, nil
 }
 
-// parseImport reads and checks all of an import.
+// parseImport reads and checks a whole import.
 func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
 	reader, err := newImportReader(in)
 	if err != nil {
@@ -99,7 +104,7 @@ func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
 			return nil, err
 		}
 		if strings.Join(fields, "") == "" {
-			continue // spreadsheets leave such lines
+			continue // spreadsheets write such lines
 		}
 		line, _ := reader.FieldPos(0)
 		u, err := parseUserLine(columns, fields, now)
@@ -114,8 +119,8 @@ func parseImport(in io.Reader, now time.Time) ([]newUser, error) {
 	}
 }
 
-// newImportReader reads CSV as spreadsheets write it: behind a byte order mark, and with semicolons
-// where the comma is a decimal's.
+// newImportReader reads CSV as spreadsheets write it. It accepts a byte order mark, and semicolons,
+// which are used where a comma is the decimal point.
 func newImportReader(in io.Reader) (*csv.Reader, error) {
 	buffered := bufio.NewReader(in)
 	first, _ := buffered.Peek(buffered.Size())
@@ -183,13 +188,14 @@ func parseUserLine(columns, fields []string, now time.Time) (u newUser, err erro
 	return u, r.apply(u.record, limited, false, now)
 }
 
-// importUsers writes users a batch at a time, and prints the keys of each batch once they are there.
+// importUsers writes users in batches. It prints the keys of each batch after the batch has been
+// written.
 func (a *administration) importUsers(ctx context.Context, users []newUser, out io.Writer) error {
-	signal.Ignore(syscall.SIGPIPE) // who closes the output early is to read that keys were lost
+	signal.Ignore(syscall.SIGPIPE) // if the output is closed early, the error must still be shown
 	keys := csv.NewWriter(out)
 	_ = keys.Write([]string{"email", "key"})
 	if keys.Flush(); keys.Error() != nil {
-		return keys.Error() // before anything is written that nobody could read
+		return keys.Error() // stop before keys are written that cannot be shown
 	}
 	var emails []string
 	progress := newProgress(a.messages, "imported", len(users))
@@ -199,10 +205,10 @@ func (a *administration) importUsers(ctx context.Context, users []newUser, out i
 	made, there := 0, 0
 	for some := range slices.Chunk(users, batch) {
 		if ctx.Err() != nil {
-			a.say("%d users were made. Run the same import again for the others: they will be left alone.", made)
+			a.say("%d users were made. Run the same import again for the others. It does not change those who exist.", made)
 			return errors.New("interrupted")
 		}
-		// A batch that has begun is finished, so that no key is written and not shown.
+		// A batch that has started is finished, so that every key that is written is also shown.
 		written, err := a.importBatch(context.WithoutCancel(ctx), some)
 		for _, u := range written {
 			emails = append(emails, u.email)
@@ -213,11 +219,11 @@ func (a *administration) importUsers(ctx context.Context, users []newUser, out i
 		keys.Flush()
 		if keys.Error() != nil {
 			for _, u := range written {
-				a.say("The key of %s may not have been shown: make another with `keys rotate`.", u.email)
+				a.say("The key of %s may not have been shown. Make another one with `keys rotate`.", u.email)
 			}
 		}
 		if err = errors.Join(err, keys.Error()); err != nil {
-			a.say("%d users were made before the last %d, and some of these may have been. Run the same import again: who is there will be left alone.", made, len(some))
+			a.say("%d users were made. Of the next %d, some may have been made too. Run the same import again. It does not change users who exist.", made, len(some))
 			a.forget(a.absent, emails...)
 			return err
 		}
@@ -225,16 +231,16 @@ func (a *administration) importUsers(ctx context.Context, users []newUser, out i
 		there += len(some) - len(written)
 		progress.add(len(some))
 	}
-	a.say("Made %d users; %d were there already and were left alone.", made, there)
+	a.say("Made %d users. %d existed already and were not changed.", made, there)
 	if made > 0 {
 		a.forget(a.absent, emails...)
 	}
 	return nil
 }
 
-// importBatch writes those of users who are not there yet, and returns them. If the keystore does
-// not say whether it wrote them, it is asked again, and those of whom it still does not are returned
-// as well: a key that was written and not shown would be nobody's.
+// importBatch writes the users who do not exist yet, and returns them. If the keystore fails,
+// importBatch reads them back. It then also returns users for whom it is still not known whether
+// they were written: otherwise their keys could be in the keystore without having been shown.
 func (a *administration) importBatch(ctx context.Context, users []newUser) (written []newUser, err error) {
 	byEmail := make(map[string]newUser, len(users))
 	var emails []string
@@ -264,7 +270,7 @@ func (a *administration) importBatch(ctx context.Context, users []newUser) (writ
 		return gjson.GetBytes(value, hash).Str != gjson.GetBytes(u.record.Bytes(), hash).Str
 	})
 	if open > 0 {
-		a.say("%d of the last %d keys may or may not have been written. In a minute, run the import again: they hold unless it prints others for the same users.", open, len(written))
+		a.say("%d of the last %d keys may or may not have been written. Run the import again in a minute. They work unless it prints other keys for the same users.", open, len(written))
 	}
 	return written, err
 }

@@ -12,7 +12,8 @@ import (
 
 var madeKey = regexp.MustCompile(`^cca_[0-9A-Za-z]{43}$`)
 
-// FuzzImport: what is taken are users whom a server lets in, each once.
+// FuzzImport checks that the server lets in every user of an import that is accepted, and that each
+// occurs once.
 func FuzzImport(f *testing.F) {
 	f.Add("email,expires,models,metadata.team\ndev@example.com,90d,workers-ai/* openai/*,core\n\n,,,\nops@example.com,2030-12-31,,\n")
 	f.Add("\ufeffEmail;Key; Models\r\n\"dev@example.com\";old key;\"a;b\"\r\n")
@@ -61,7 +62,7 @@ func emailsAsCSV(t *testing.T, users []newUser) string {
 	return out.String()
 }
 
-func TestImportsAreReadInTheEncodingsOfSpreadsheets(t *testing.T) {
+func TestImportsAreReadInSpreadsheetsEncodings(t *testing.T) {
 	const utf16 = "the text is UTF-16; save it as UTF-8"
 	for name, test := range map[string]struct{ content, email, err string }{
 		"UTF-8":                   {"email\ndev@example.com\n", "dev@example.com", ""},

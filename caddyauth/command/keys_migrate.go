@@ -13,11 +13,10 @@ func keysMigrate(f *keystoreFlags) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Puts hashes in the place of keys that lie in the keystore in the clear",
-		Long: `Puts hashes in the place of keys that lie in the keystore in the clear, as the Worker left them. The
-users notice nothing: their keys go on working.
+		Short: "Replaces keys in the clear by their hashes",
+		Long: `Replaces keys in the clear, as the Worker stored them, by their hashes. The users' keys still work.
 
-It first says what it would do, and does it only if you agree, or with --yes.`,
+The command first says how many keys it would hash. It hashes them only if you agree, or with --yes.`,
 		Example: `  caddy continue-auth keys migrate
   caddy continue-auth keys migrate --yes`,
 		Args: cobra.NoArgs,
@@ -44,7 +43,7 @@ It first says what it would do, and does it only if you agree, or with --yes.`,
 	return cmd
 }
 
-// plainKeys returns the users whose keys lie in the clear, and says how many there are.
+// plainKeys returns the users whose keys are stored in the clear, and prints how many there are.
 func (a *administration) plainKeys(ctx context.Context) ([]string, error) {
 	var emails []string
 	all, broken := 0, 0
@@ -54,7 +53,7 @@ func (a *administration) plainKeys(ctx context.Context) ([]string, error) {
 		switch {
 		case err != nil:
 			broken++
-			a.say("The entry of %s is broken and stays as it is: %v.", email, err)
+			a.say("The entry of %s is broken and is not changed: %v.", email, err)
 		case record.Info().PlainKey:
 			emails = append(emails, email)
 		}
@@ -77,15 +76,15 @@ func (a *administration) hashKeys(ctx context.Context, emails []string) error {
 				count++
 				return record.Bytes(), nil
 			}
-			return value, nil // somebody else was faster
+			return value, nil // the key has been changed meanwhile
 		})
 		if err != nil {
-			a.say("%d keys were hashed before this. Run it again for the others.", hashed)
+			a.say("%d keys were hashed before this error. Run the command again for the others.", hashed)
 			return err
 		}
 		hashed += count
 		progress.add(len(some))
 	}
-	a.say("Hashed %d keys. They go on working.", hashed)
+	a.say("Hashed %d keys. They still work.", hashed)
 	return nil
 }

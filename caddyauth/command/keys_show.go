@@ -14,7 +14,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// keyView is what is shown of a user.
+// keyView is what the commands show of a user.
 type keyView struct {
 	Email         string                     `json:"email"`
 	Status        string                     `json:"status"` // enabled, disabled or expired
@@ -22,9 +22,9 @@ type keyView struct {
 	CreatedAt     string                     `json:"created_at,omitempty"`
 	ExpiresAt     *time.Time                 `json:"expires_at,omitempty"`
 	PreviousUntil *time.Time                 `json:"previous_until,omitempty"`
-	Models        []string                   `json:"models"` // null: all
+	Models        []string                   `json:"models"` // null means all
 	Metadata      map[string]json.RawMessage `json:"metadata,omitempty"`
-	PlainKey      bool                       `json:"plain_key,omitempty"` // the key lies in the keystore in the clear
+	PlainKey      bool                       `json:"plain_key,omitempty"` // the keystore has the key in the clear
 }
 
 func viewOf(email string, record *keystore.Record) keyView {
@@ -61,7 +61,8 @@ func (v keyView) expires() string {
 	return v.ExpiresAt.UTC().Format(time.DateTime)
 }
 
-// created is in the form of the other times, unless somebody else wrote it in one of their own.
+// created returns the creation time in the same form as the other times. If it cannot be read, it
+// is returned as written.
 func (v keyView) created() string {
 	at, err := time.Parse(time.RFC3339, v.CreatedAt)
 	if err != nil {
@@ -120,7 +121,7 @@ func (a *administration) list(ctx context.Context, out *keyWriter) error {
 		}
 	}
 	if plain > 0 {
-		a.say("%d keys lie in the keystore in the clear. `caddy continue-auth keys migrate` ends that.", plain)
+		a.say("The keystore has %d keys in the clear. Hash them with `caddy continue-auth keys migrate`.", plain)
 	}
 	if broken > 0 {
 		return fmt.Errorf("%d entries are broken; those users are refused", broken)
@@ -128,10 +129,10 @@ func (a *administration) list(ctx context.Context, out *keyWriter) error {
 	return nil
 }
 
-// keyWriter prints users as they come: a table, or an array in JSON.
+// keyWriter prints users one by one, as a table or as a JSON array.
 type keyWriter struct {
 	out   io.Writer
-	table *tabwriter.Writer // nil for JSON
+	table *tabwriter.Writer // nil if it writes JSON
 	count int
 }
 
@@ -163,7 +164,7 @@ func (w *keyWriter) write(v keyView) error {
 	return err
 }
 
-// key is how a key is told from others.
+// key returns what identifies the key.
 func (v keyView) key() string {
 	switch {
 	case v.KeyID == "":
@@ -193,7 +194,7 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "show EMAIL",
-		Short:   "Shows what is known of a user, but for the key",
+		Short:   "Shows a user, but not the key",
 		Example: "  caddy continue-auth keys show dev@example.com --json",
 		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
@@ -212,7 +213,7 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 	return cmd
 }
 
-// user reads the record of a user who must be there.
+// user reads the record of an existing user.
 func (a *administration) user(ctx context.Context, email string) (*keystore.Record, error) {
 	if err := checkEmail(email); err != nil {
 		return nil, err
@@ -238,7 +239,7 @@ func (v keyView) print(out io.Writer) error {
 	line("created", v.created())
 	line("expires", v.expires())
 	if v.PreviousUntil != nil {
-		line("key before it", "works until "+v.PreviousUntil.UTC().Format(time.DateTime))
+		line("previous key", "works until "+v.PreviousUntil.UTC().Format(time.DateTime))
 	}
 	line("models", v.models())
 	if len(v.Metadata) > 0 {

@@ -14,10 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// accessLogger is the logger of Caddy's access logs; each log's own is below it.
+// accessLogger is the logger of all Caddy access logs. Each site's access log is a child of it.
 const accessLogger = "http.log.access"
 
-// logConfig is what matters here of a log in Caddy's configuration.
+// logConfig is the part of a log's configuration that is needed here.
 type logConfig struct {
 	Writer struct {
 		Output           string `json:"output"`
@@ -29,13 +29,13 @@ type logConfig struct {
 	Exclude []string   `json:"exclude"`
 }
 
-// logEncoder is how a log is written. The encoders that change fields wrap another.
+// logEncoder says how a log is encoded. An encoder that changes fields wraps another one.
 type logEncoder struct {
 	Format string      `json:"format"`
 	Wrap   *logEncoder `json:"wrap"`
 }
 
-// isJSON reports whether an encoder that writes to a file writes JSON.
+// isJSON reports whether the encoder of a file writes JSON.
 func (e *logEncoder) isJSON() bool {
 	switch {
 	case e == nil, e.Format == "", e.Format == "json":
@@ -46,7 +46,7 @@ func (e *logEncoder) isJSON() bool {
 	return false
 }
 
-// takesAccess reports whether a log takes what is logged of requests.
+// takesAccess reports whether a log contains access logs.
 func (c *logConfig) takesAccess() bool {
 	above := func(name string) bool { return name == accessLogger || strings.HasPrefix(accessLogger, name+".") }
 	if len(c.Include) == 0 {
@@ -57,16 +57,21 @@ func (c *logConfig) takesAccess() bool {
 	})
 }
 
-// logBlock makes a log. Continue sends the user's key in the two headers as well, and Caddy would log it.
+// logBlock is a log for the Caddyfile. It has none of the places in which clients send a user's key,
+// because Caddy would log them.
 const logBlock = `	log {
 		output file access.log
 		format filter {
 			request>headers>Api-Key delete
 			request>headers>X-Api-Key delete
+			request>headers>X-Goog-Api-Key delete
+			request>uri query {
+				delete key
+			}
 		}
 	}`
 
-// logFiles returns the files of a configuration's JSON access logs, and those rolled out of them.
+// logFiles returns the files of all JSON access logs in a configuration, including rolled files.
 func logFiles(config []byte) ([]string, error) {
 	var all struct {
 		Logging struct {
@@ -84,7 +89,7 @@ func logFiles(config []byte) ([]string, error) {
 		}
 		path, err := caddy.NewReplacer().ReplaceOrErr(c.Writer.Filename, true, true)
 		if err == nil {
-			path, err = filepath.Abs(path) // for errors, which have to say where it was looked for
+			path, err = filepath.Abs(path) // errors must say where the file was expected
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the file of log %s: %w", name, err)
@@ -99,11 +104,11 @@ func logFiles(config []byte) ([]string, error) {
 		return nil, errors.New("the configuration writes no access log to a file in JSON: name the files, or put this into the site's block:\n" + logBlock)
 	}
 	slices.Sort(files)
-	return slices.Compact(files), nil // sites may share a log
+	return slices.Compact(files), nil // several sites may write to one log
 }
 
-// rolledFiles returns the files that were rolled out of a log: named for it, the time and mostly a
-// reason, as in access-2026-01-31T12-00-00.000-size.log.gz.
+// rolledFiles returns the rolled files of a log. Their names have the log's name, the time and
+// usually a reason: access-2026-01-31T12-00-00.000-size.log.gz.
 func rolledFiles(path, timeFormat string) ([]string, error) {
 	if timeFormat == "" {
 		timeFormat = "2006-01-02T15-04-05.000"
@@ -127,7 +132,7 @@ func rolledFiles(path, timeFormat string) ([]string, error) {
 				continue
 			}
 		}
-		// Until it is removed, what has just been compressed is there twice.
+		// After compression, a file exists twice until the uncompressed one is removed.
 		if last := len(files) - 1; last >= 0 && files[last] == filepath.Join(filepath.Dir(path), plain) {
 			continue
 		}

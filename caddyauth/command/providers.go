@@ -19,7 +19,7 @@ func providersCommand() *cobra.Command {
 	f := new(keystoreFlags)
 	cmd := &cobra.Command{
 		Use:   "providers",
-		Short: "Says which AI providers are served, and with which credentials",
+		Short: "Manages the AI providers and their credentials",
 		Example: `  caddy continue-auth providers list
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21 --model myinstance/gpt-4o`,
 		Args: cobra.NoArgs,
@@ -30,11 +30,11 @@ func providersCommand() *cobra.Command {
 	return cmd
 }
 
-// providerView is what is shown of a provider: the names of its headers and parameters, not their
-// values, which are secrets.
+// providerView is what the commands show of a provider. It has the names of headers and parameters,
+// but not the values, which are secrets.
 type providerView struct {
 	Name    string          `json:"name"`
-	Models  []string        `json:"models"` // null: not listed
+	Models  []string        `json:"models"` // null means that none are listed
 	Headers []string        `json:"headers"`
 	Query   []string        `json:"query"`
 	Body    json.RawMessage `json:"body,omitempty"`
@@ -44,7 +44,7 @@ func providersList(f *keystoreFlags) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "Lists the providers, but for their secrets",
+		Short:   "Lists the providers without their secrets",
 		Example: "  caddy continue-auth providers list --json",
 		Args:    cobra.NoArgs,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, _ []string) error {
@@ -99,12 +99,12 @@ func providersSet(f *keystoreFlags) *cobra.Command {
 	var headers, query, models []string
 	cmd := &cobra.Command{
 		Use:   "set NAME",
-		Short: "Serves a provider, or changes its settings",
-		Long: `Serves a provider, or changes its settings. Headers and parameters that are not named stay; one with
-an empty value is removed. --model, once or more, replaces the list of models.
+		Short: "Adds a provider, or changes its settings",
+		Long: `Adds a provider, or changes its settings. An empty value removes a header or parameter. Those that are
+not named stay as they are. --model can be repeated, and replaces the whole list of models.
 
-A value may be a placeholder such as {env.AZURE_KEY} or {file./run/secrets/azure}, which is replaced
-now, so that a secret need not stand on the command line.`,
+A value may have placeholders such as {env.AZURE_KEY} or {file./run/secrets/azure}. The command
+replaces them by their values, so no secret has to be on the command line.`,
 		Example: `  caddy continue-auth providers set workers-ai --header 'Authorization=Bearer {env.WORKERS_AI_TOKEN}' --model @cf/meta/llama-3.1-8b-instruct
   caddy continue-auth providers set azure-openai --header 'api-key={env.AZURE_KEY}' --query api-version=2024-10-21
   caddy continue-auth providers set groq`,
@@ -133,10 +133,10 @@ now, so that a secret need not stand on the command line.`,
 	return cmd
 }
 
-// placeholder is what is replaced in the values of settings: other braces are JSON.
+// placeholder matches what is replaced in the values of settings. Other braces are JSON.
 var placeholder = regexp.MustCompile(`\{(env|file)\.[^{}]*\}`)
 
-// checkProvider refuses names that no request could name.
+// checkProvider refuses names that a request could not have.
 func checkProvider(name string, models []string) error {
 	if served, _, err := provider.Split(name + "/model"); err != nil || served != name {
 		return fmt.Errorf("%q: a provider's name is one of the AI Gateway's, in lower case, such as workers-ai or openai", name)
@@ -153,14 +153,14 @@ func checkProvider(name string, models []string) error {
 	return nil
 }
 
-// settingsChange returns the edit that the flags ask for.
+// settingsChange returns the edit that the flags describe.
 func settingsChange(headers, query, models []string, setModels bool) (func(string, []byte) ([]byte, error), error) {
 	pairs := func(flag string, all []string) ([][2]string, error) {
 		var parsed [][2]string
 		for _, one := range all {
 			name, value, ok := strings.Cut(one, "=")
 			if !ok || name == "" {
-				return nil, fmt.Errorf("--%s: must be NAME=VALUE", flag) // what was given may be a secret
+				return nil, fmt.Errorf("--%s: must be NAME=VALUE", flag) // the argument may be a secret
 			}
 			if placeholder.MatchString(value) {
 				var err error
@@ -183,7 +183,7 @@ func settingsChange(headers, query, models []string, setModels bool) (func(strin
 	return func(name string, value []byte) ([]byte, error) {
 		record, err := keystore.ParseSettingsRecord(value)
 		if err != nil {
-			return nil, fmt.Errorf("the settings of %s are broken, and were left alone: %w", name, err)
+			return nil, fmt.Errorf("the settings of %s are broken and were not changed: %w", name, err)
 		}
 		for _, pair := range headerPairs {
 			record.SetHeader(pair[0], pair[1])
@@ -205,7 +205,7 @@ func providersRemove(f *keystoreFlags) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove NAME",
-		Short: "Serves a provider no longer, and removes its settings",
+		Short: "Removes a provider and its settings",
 		Long: `Serves a provider no longer, and removes its settings. On a terminal it asks first; a script is not
 asked.`,
 		Example: `  caddy continue-auth providers remove groq
@@ -213,7 +213,7 @@ asked.`,
 		Args: one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
 			if !yes {
-				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" with its credentials?"); err != nil {
+				if err := confirm(isTerminal(cmd.InOrStdin()), cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+args[0]+" and its credentials?"); err != nil {
 					return err
 				}
 			}
@@ -231,6 +231,6 @@ asked.`,
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal either")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, even on a terminal")
 	return cmd
 }

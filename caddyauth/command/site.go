@@ -22,9 +22,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 )
 
-// site is a place in a configuration where continue_auth serves.
+// site is a place in a configuration that continue_auth handles.
 type site struct {
-	// hosts are its names, or where it listens if it has none.
+	// hosts are the site's host names, or its listen addresses if it has no names.
 	hosts []string
 
 	// apiBase is the base URL for clients.
@@ -33,9 +33,8 @@ type site struct {
 	handler *caddyauth.Handler
 }
 
-// readConfig reads a configuration as JSON: adapted by the adapter of that name, or if that is
-// empty, by what the file's name says. An empty path is the Caddyfile in this folder, "-" standard
-// input.
+// readConfig reads a configuration as JSON. If adapter is empty, the file's name decides the
+// adapter. An empty path is the Caddyfile in this folder, and "-" is standard input.
 func readConfig(path, adapter string) ([]byte, error) {
 	if path == "" {
 		path = "Caddyfile"
@@ -62,7 +61,7 @@ func readConfig(path, adapter string) ([]byte, error) {
 	}
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
-		return nil, fmt.Errorf("there is no adapter %q in this Caddy", adapter)
+		return nil, fmt.Errorf("this Caddy has no adapter %q", adapter)
 	}
 	adapted, _, err := a.Adapt(content, map[string]any{"filename": path})
 	if err != nil {
@@ -71,7 +70,7 @@ func readConfig(path, adapter string) ([]byte, error) {
 	return adapted, nil
 }
 
-// findSites returns the sites of a configuration in JSON.
+// findSites returns the sites with continue_auth in a JSON configuration.
 func findSites(config []byte) ([]site, error) {
 	var all struct {
 		Apps struct {
@@ -103,8 +102,8 @@ type finder struct {
 	found  []site
 }
 
-// routes looks into routes that are reached under these hosts, once prefix has been taken off the
-// path.
+// routes searches routes that are reached under hosts. prefix has been removed from the path
+// before.
 func (f *finder) routes(list caddyhttp.RouteList, hosts []string, prefix string) error {
 	for _, route := range list {
 		var under []string
@@ -166,7 +165,7 @@ func (f *finder) handler(raw json.RawMessage, hosts []string, prefix *string) er
 	return nil
 }
 
-// site makes the site of a handler that is reached under these hosts and that prefix.
+// site makes the site of a handler that is reached under hosts and prefix.
 func (f *finder) site(h *caddyauth.Handler, hosts []string, prefix string) site {
 	address := caddy.NetworkAddress{StartPort: caddyhttp.DefaultHTTPSPort}
 	if len(f.server.Listen) > 0 {
@@ -197,8 +196,8 @@ func (f *finder) site(h *caddyauth.Handler, hosts []string, prefix string) site 
 	return s
 }
 
-// secure reports whether Caddy serves these hosts with TLS at that port: automatically for all that
-// have a name, unless it is told not to.
+// secure reports whether Caddy serves hosts with TLS on port. By default it does so for all sites
+// that have a name.
 func (f *finder) secure(hosts []string, port uint) bool {
 	plain := uint(caddyhttp.DefaultHTTPPort)
 	if f.app.HTTPPort != 0 {
@@ -218,9 +217,9 @@ func (f *finder) secure(hosts []string, port uint) bool {
 	return auto == nil || !auto.Disabled && !slices.Contains(auto.Skip, hosts[0])
 }
 
-// chooseSite returns the site of that name, a host or an address. Where several have it, or there is
-// no name, there must be no choice: they must have one keystore, or if their addresses matter, there
-// must be one.
+// chooseSite returns the site with a name, which is a host or an address. If several sites match,
+// they must have the same keystore, and if addressMatters is set, there must be only one. An empty
+// name matches all sites.
 func chooseSite(sites []site, name string, addressMatters bool) (*site, error) {
 	var names []string
 	var fit []site
@@ -242,7 +241,7 @@ func chooseSite(sites []site, name string, addressMatters bool) (*site, error) {
 	return &fit[0], nil
 }
 
-// sameKeystore reports whether two handlers name one keystore, in the same words.
+// sameKeystore reports whether two handlers have the same keystore configuration.
 func sameKeystore(a, b *caddyauth.Handler) bool {
 	return a.AccountID == b.AccountID && string(a.KeystoreRaw) == string(b.KeystoreRaw)
 }

@@ -21,18 +21,18 @@ func sitesOf(t *testing.T, caddyfile string) []site {
 	return sites
 }
 
-func TestTheAddressOfASite(t *testing.T) {
+func TestTheAddressOfASiteIsFound(t *testing.T) {
 	for name, test := range map[string]struct{ caddyfile, host, apiBase string }{
 		"a host":                        {"ai.example.com {\nOURS\n}", "ai.example.com", "https://ai.example.com/v1"},
 		"several hosts":                 {"ai.example.com, ki.example.com {\nOURS\n}", "ki.example.com", "https://ai.example.com/v1"},
 		"another port":                  {"ai.example.com:8443 {\nOURS\n}", "ai.example.com", "https://ai.example.com:8443/v1"},
 		"without TLS":                   {"http://ai.example.com {\nOURS\n}", "ai.example.com", "http://ai.example.com/v1"},
 		"without TLS at another port":   {"http://ai.example.com:8080 {\nOURS\n}", "ai.example.com", "http://ai.example.com:8080/v1"},
-		"a port alone":                  {":8080 {\nOURS\n}", ":8080", "http://localhost:8080/v1"},
+		"only a port":                   {":8080 {\nOURS\n}", ":8080", "http://localhost:8080/v1"},
 		"an address":                    {"http://127.0.0.1:9000 {\nOURS\n}", "127.0.0.1", "http://127.0.0.1:9000/v1"},
 		"a port bound to an address":    {":8080 {\nbind 127.0.0.1\nOURS\n}", "127.0.0.1:8080", "http://127.0.0.1:8080/v1"},
 		"below a path":                  {"ai.example.com {\nhandle_path /ai/* {\nOURS\n}\n}", "ai.example.com", "https://ai.example.com/ai/v1"},
-		"TLS by a certificate alone":    {":443 {\ntls internal\nOURS\n}", ":443", "https://localhost/v1"},
+		"TLS only by a certificate":     {":443 {\ntls internal\nOURS\n}", ":443", "https://localhost/v1"},
 		"a wildcard and a host":         {"*.example.com, ai.example.com {\nOURS\n}", "ai.example.com", "https://ai.example.com/v1"},
 		"a named route":                 {"&(ours) {\nOURS\n}\nai.example.com {\ninvoke ours\n}", "ai.example.com", "https://ai.example.com/v1"},
 		"all addresses":                 {":8080 {\nbind 0.0.0.0\nOURS\n}", "0.0.0.0:8080", "http://localhost:8080/v1"},
@@ -55,7 +55,7 @@ func TestTheAddressOfASite(t *testing.T) {
 	}
 }
 
-func TestConfigurationsWithoutASite(t *testing.T) {
+func TestAConfigurationWithoutASiteIsRefused(t *testing.T) {
 	for config, says := range map[string]string{
 		`{}`: "has no continue_auth",
 		`[]`: "no Caddy configuration",
@@ -75,7 +75,7 @@ func TestConfigurationsWithoutASite(t *testing.T) {
 	}
 }
 
-func TestWhereTheAdminEndpointIs(t *testing.T) {
+func TestTheAdminEndpointIsFound(t *testing.T) {
 	t.Setenv("TEST_ADMIN", "127.0.0.1:3000")
 	for config, want := range map[string]string{
 		`{}`: "localhost:2019",

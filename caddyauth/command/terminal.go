@@ -17,7 +17,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// confirm asks before what cannot be undone, if there is a terminal to ask: a script has decided.
+// confirm asks before something that cannot be undone. Without a terminal it does not ask: a script
+// has decided already.
 func confirm(terminal bool, in io.Reader, out io.Writer, question string) error {
 	if !terminal {
 		return nil
@@ -33,12 +34,12 @@ func confirm(terminal bool, in io.Reader, out io.Writer, question string) error 
 	return nil
 }
 
-// progress tells how far a command is that takes a while.
+// progress shows how far a long command is.
 type progress struct {
 	out         io.Writer
 	verb        string
-	unit        string // of what is counted, behind a space; empty: things
-	step        int    // how many must be to do for a word about it, and between two of them
+	unit        string // the unit after a number, with a space before it; "" for a plain count
+	step        int    // the progress between two messages; shorter work has no messages
 	done, total int
 	terminal    bool
 	said        bool

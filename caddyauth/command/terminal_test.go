@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestConfirm(t *testing.T) {
+func TestConfirmAsksOnlyOnATerminal(t *testing.T) {
 	for answer, agreed := range map[string]bool{
 		"y\n": true, "Yes\n": true, " YES \n": true, "y": true,
 		"n\n": false, "\n": false, "": false, "yesterday\n": false,
@@ -22,7 +22,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-func TestProgress(t *testing.T) {
+func TestProgressIsShownForLongWork(t *testing.T) {
 	said := func(terminal bool, total int) string {
 		var out strings.Builder
 		p := newProgress(&out, "read", total)

@@ -22,12 +22,12 @@ func usageCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "usage [FILE...]",
-		Short: "Adds up from the access log who used what",
-		Long: `Adds up from Caddy's access log in JSON who used what, and how often they were refused.
+		Short: "Shows who used what, from the access log",
+		Long: `Shows who used what, and how often they were refused. It reads Caddy's access logs in JSON.
 
-Without files, it reads those that the configuration's access logs are written to, and those rolled
-out of them. A file that ends in .gz is decompressed; - is standard input. Where several logs have the
-same requests, name the files of one. Times are in UTC. Requests of nobody known stand under "-".`,
+Without FILE, it reads the access logs of the configuration, including rolled files. Files that end in
+.gz are decompressed, and - is standard input. If several logs have the same requests, name the files
+of one log. Times are in UTC. Requests of unknown users are under "-".`,
 		Example: `  caddy continue-auth usage --since 30d
   caddy continue-auth usage --by model --since 2026-11-01
   caddy continue-auth usage access.log access-*.log.gz --json | jq -r '.[] | select(.refused > 100) | .name'
@@ -52,7 +52,7 @@ same requests, name the files of one. Times are in UTC. Requests of nobody known
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&since, "since", "", "count from then on: a duration back such as 24h or 30d, a day, or a time in RFC 3339")
+	cmd.Flags().StringVar(&since, "since", "", "count requests from this time: a duration back such as 24h or 30d, a day, or a time in RFC 3339")
 	cmd.Flags().StringVar(&by, "by", byUser, "add up by user, model or provider")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -80,8 +80,8 @@ func newUsageLog(by, since string, now time.Time) (*usageLog, error) {
 	return l, err
 }
 
-// parseBeginning reads a time in the past: a duration back from now, the beginning of a day in UTC,
-// or a time.
+// parseBeginning reads a time in the past: a duration before now, a day, whose beginning counts in
+// UTC, or a time.
 func parseBeginning(text string, now time.Time) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, text)
 	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
@@ -98,7 +98,7 @@ func parseBeginning(text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// readAll adds files, and tells on a terminal how far it is.
+// readAll reads files. On a terminal it shows the progress.
 func (l *usageLog) readAll(files []string, stdin io.Reader, messages io.Writer) error {
 	var total int64
 	for _, path := range files {
@@ -130,7 +130,7 @@ func (l *usageLog) readFile(path string, stdin io.Reader, progress *progress) er
 		return l.read("standard input", stdin)
 	}
 	if strings.HasSuffix(path, ".zst") {
-		return fmt.Errorf("%s: zstd is not read here: name the files, with - for what `zstd -dc` writes", path)
+		return fmt.Errorf("%s: zstd files are not supported: use `zstd -dc` and name - for its output", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -150,7 +150,7 @@ func (l *usageLog) readFile(path string, stdin io.Reader, progress *progress) er
 
 const megabyte = 1_000_000
 
-// countedReader tells a progress of the megabytes that are read.
+// countedReader adds the megabytes that are read to a progress.
 type countedReader struct {
 	in       io.Reader
 	progress *progress
@@ -166,7 +166,7 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sayWhatIsMissing tells what the figures do not hold.
+// sayWhatIsMissing prints what the figures do not include.
 func (l *usageLog) sayWhatIsMissing(messages io.Writer) {
 	say := func(n int64, one, many, what string) {
 		if n == 1 {
@@ -189,9 +189,9 @@ func (l *usageLog) total() usage {
 	return total
 }
 
-// sorted returns what was used, the most first.
+// sorted returns the usage, most tokens first.
 func (l *usageLog) sorted() []*usage {
-	all := slices.AppendSeq([]*usage{}, maps.Values(l.byName)) // in JSON, none is [] and not null
+	all := slices.AppendSeq([]*usage{}, maps.Values(l.byName)) // an empty slice is [] in JSON, not null
 	slices.SortFunc(all, func(a, b *usage) int {
 		return cmp.Or(
 			cmp.Compare(b.PromptTokens+b.CompletionTokens, a.PromptTokens+a.CompletionTokens),

@@ -13,7 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// usage is what the requests under one name came to.
+// usage is the sum of the requests under one name.
 type usage struct {
 	Name             string    `json:"name"`
 	Requests         int64     `json:"requests"`
@@ -21,7 +21,7 @@ type usage struct {
 	PromptTokens     int64     `json:"prompt_tokens"`
 	CachedTokens     int64     `json:"cached_tokens"`
 	CompletionTokens int64     `json:"completion_tokens"`
-	TokensPartial    int64     `json:"tokens_partial"` // requests whose tokens are not all known
+	TokensPartial    int64     `json:"tokens_partial"` // the number of requests whose tokens are not all known
 	Last             time.Time `json:"last,omitzero"`
 }
 
@@ -37,26 +37,28 @@ func (u *usage) add(v usage) {
 	}
 }
 
-// What usage can be counted by.
+// Usage can be added up by these.
 const (
 	byUser     = "user"
 	byModel    = "model"
 	byProvider = "provider"
 )
 
-// usageLog adds up access logs. It holds the names in them and one line, however long they are.
+// usageLog adds up access logs. It keeps only names, sums and one line in memory, however long the
+// logs are.
 type usageLog struct {
 	by     string
-	since  time.Time // zero: the beginning
+	since  time.Time // the zero time means from the beginning
 	byName map[string]*usage
 
-	notJSON, tooLong int64 // lines that were left out
+	notJSON, tooLong int64 // the number of lines that were left out
 }
 
-// longestLine is what a line may have. Caddy logs no bodies, and Go's server takes 1 MB of headers.
+// longestLine is the longest line that is read, in bytes. Caddy logs no bodies, and Go's server
+// accepts 1 MB of headers.
 const longestLine = 1 << 20
 
-// read adds a log. where names it in errors.
+// read adds a log. where is its name in errors.
 func (l *usageLog) read(where string, in io.Reader) error {
 	lines := bufio.NewReaderSize(in, longestLine)
 	for number := 1; ; number++ {
@@ -121,7 +123,7 @@ func (l *usageLog) count(entry *logLine, at time.Time) {
 	}
 	sum := l.byName[name]
 	if sum == nil {
-		name = strings.Clone(name) // of the whole line
+		name = strings.Clone(name) // a substring would keep the whole line in memory
 		sum = &usage{Name: name}
 		l.byName[name] = sum
 	}
@@ -129,24 +131,24 @@ func (l *usageLog) count(entry *logLine, at time.Time) {
 	sum.add(entry.usage)
 }
 
-// logLine is what counts of a line of the log.
+// logLine is the part of a log line that counts.
 type logLine struct {
 	user, provider, model string
 	usage                 usage
 
 	time     gjson.Result
 	logger   string
-	isAccess bool // as only the access log has how long the request took
-	handled  bool // by continue_auth
+	isAccess bool // only the access log has the duration of a request
+	handled  bool // handled by continue_auth
 }
 
-// ours reports whether it is an access log's, of a request that continue_auth handled. Operators may
-// leave the logger's name out.
+// ours reports whether the line is from an access log and about a request that continue_auth
+// handled. The logger's name may be missing, because operators can leave it out.
 func (e *logLine) ours() bool {
 	return e.handled && e.isAccess && (e.logger == "" || e.logger == accessLogger || strings.HasPrefix(e.logger, accessLogger+"."))
 }
 
-// shownTime is the time as it was written, for an error.
+// shownTime returns the time as it is in the log, for an error.
 func (e *logLine) shownTime() string {
 	if !e.time.Exists() {
 		return "nothing"
@@ -158,10 +160,10 @@ func (e *logLine) shownTime() string {
 	return printable(e.time.Raw)
 }
 
-// Of each request that continue_auth handled, the log has one of these.
+// Each request that continue_auth handled has at least one of these in the log.
 var ourFields = [][]byte{[]byte(`"key_lookup"`), []byte(`"refused_by"`), []byte(`"provider"`)}
 
-// mayBeOurs spares the other lines of the log from being parsed.
+// mayBeOurs reports whether a line may be about continue_auth. Other lines need not be parsed.
 func mayBeOurs(line []byte) bool {
 	for _, name := range ourFields {
 		if bytes.Contains(line, name) {
@@ -209,7 +211,7 @@ func parseLogLine(line []byte) (entry logLine) {
 	return entry
 }
 
-// tokens is a count of tokens; what can be none is 0.
+// tokens returns a count of tokens. An impossible count is 0.
 func tokens(value gjson.Result) int64 {
 	if value.Type != gjson.Number || value.Num < 0 || value.Num > math.MaxInt32 {
 		return 0
@@ -217,7 +219,7 @@ func tokens(value gjson.Result) int64 {
 	return int64(value.Num)
 }
 
-// The formats that Caddy writes times in, except those that leave the zone open.
+// logTimes has the formats in which Caddy writes times, except those without a time zone.
 var logTimes = []string{time.RFC3339, "2006-01-02T15:04:05.000Z0700", "02/Jan/2006:15:04:05 -0700"}
 
 // logTime reads the time of a line.
@@ -235,8 +237,8 @@ func logTime(value gjson.Result) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// unixTime tells Caddy's three formats in numbers apart by their size: until the year 5138, seconds
-// are fewer than milliseconds were in 1973.
+// unixTime tells Caddy's three number formats apart by their size. Until the year 5138, a time in
+// seconds is a smaller number than a time in milliseconds after 1973.
 func unixTime(n float64) (time.Time, bool) {
 	switch {
 	case n <= 0 || n >= math.MaxInt64:

@@ -14,12 +14,12 @@ import (
 	"unicode/utf8"
 )
 
-// accessLine is a line as Caddy writes it, with these fields of ours behind its own.
+// accessLine returns a line as Caddy writes it. fields come after Caddy's own.
 func accessLine(fields string) string {
 	return `{"level":"info","ts":1777777777.5,"logger":"http.log.access.log0","msg":"handled request","request":{"method":"POST","uri":"/v1/chat/completions","headers":{"X-Provider":["\"provider\":\"x\""],"Content-Type":["application/json"]}},"bytes_read":512,` + fields + `,"duration":1.25,"size":2048,"status":200,"resp_headers":{"Server":["Caddy"]}}` + "\n"
 }
 
-// usageOf reads a log and returns its JSON.
+// usageOf reads a log and returns the usage as JSON.
 func usageOf(t *testing.T, by, since, log string) (string, *usageLog) {
 	t.Helper()
 	l, err := newUsageLog(by, since, time.Unix(1_777_777_777, 0).Add(time.Hour))
@@ -38,52 +38,52 @@ func usageOf(t *testing.T, by, since, log string) (string, *usageLog) {
 
 const noTokens = `"prompt_tokens":0,"cached_tokens":0,"completion_tokens":0,"tokens_partial":0`
 
-func TestWhatALineOfTheLogCountsFor(t *testing.T) {
+func TestEachLineCountsForItsUserModelOrProvider(t *testing.T) {
 	const lastUsed = `,"last":"2026-05-03T03:09:37.5Z"}]`
 	for name, test := range map[string]struct{ by, log, want string }{
-		"a request with tokens is its user's": {
+		"a request with tokens counts for its user": {
 			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"key_lookup":"fresh"`),
 			`[{"name":"dev@example.com","requests":1,"refused":0,"prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"tokens_partial":0` + lastUsed,
 		},
-		"it is its model's, behind the provider's name": {
+		"a model's name has the provider before it": {
 			byModel, accessLine(`"user_id":"dev@example.com","provider":"workers-ai","model":"@cf/meta/llama"`),
 			`[{"name":"workers-ai/@cf/meta/llama","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"it is its provider's": {
+		"a request counts for its provider": {
 			byProvider, accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini"`),
 			`[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"a refused request of nobody known has no name": {
+		"a refused request of an unknown user has no name": {
 			byUser, accessLine(`"user_id":"","key_lookup":"absent","refused_by":"proxy"`), `[{"name":"","requests":1,"refused":1,` + noTokens + lastUsed,
 		},
-		"a request that was refused before its model was read has no model": {
+		"a request that was refused too early has no model": {
 			byModel, accessLine(`"user_id":"","model":"x","refused_by":"proxy"`), `[{"name":"","requests":1,"refused":1,` + noTokens + lastUsed,
 		},
-		"a look-up alone is a request": {
+		"a line with only a look-up is a request": {
 			byUser, accessLine(`"user_id":"dev@example.com","key_lookup":"stale"`), `[{"name":"dev@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"tokens that were not all counted are told apart": {
+		"requests with incomplete tokens are counted": {
 			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":7,"tokens_partial":true`),
 			`[{"name":"dev@example.com","requests":1,"refused":0,"prompt_tokens":7,"cached_tokens":0,"completion_tokens":0,"tokens_partial":1` + lastUsed,
 		},
-		"a name that is escaped is itself": {
+		"an escaped name is decoded": {
 			byUser, accessLine(`"user_id":"d\u0065v\"@example.com","provider":"openai"`), `[{"name":"dev\"@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"tokens that can be none count as none": {
+		"impossible tokens count as 0": {
 			byUser, accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":-5,"cached_tokens":"7","completion_tokens":1e300`),
 			`[{"name":"dev@example.com","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"a logger without a name is believed": {
+		"a line without a logger's name counts": {
 			byProvider, `{"ts":1777777777.5,"duration":1,"provider":"openai"}`, `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed,
 		},
-		"the last line may lack its end":              {byProvider, strings.TrimSpace(accessLine(`"provider":"openai"`)), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
-		"lines may end as on Windows":                 {byProvider, strings.Replace(accessLine(`"provider":"openai"`), "\n", "\r\n", 1), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
-		"another site's request is none":              {byUser, accessLine(`"user_id":"dev@example.com"`), `[]`},
-		"a client's header is no field":               {byUser, accessLine(`"user_id":"","x":{"provider":"openai","key_lookup":"fresh"}`), `[]`},
-		"another logger's line is none":               {byUser, `{"logger":"http.handlers.continue_auth","duration":1,"provider":"openai"}`, `[]`},
-		"a line that is no request is none":           {byUser, `{"msg":"no answer","provider":"openai"}`, `[]`},
-		"a logger that begins like ours is not":       {byUser, `{"logger":"http.log.accessory","duration":1,"provider":"openai"}`, `[]`},
-		"an empty log is no requests and empty lines": {byUser, "\n  \n\r\n", `[]`},
+		"the last line may have no line break":       {byProvider, strings.TrimSpace(accessLine(`"provider":"openai"`)), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
+		"lines may end in CRLF":                      {byProvider, strings.Replace(accessLine(`"provider":"openai"`), "\n", "\r\n", 1), `[{"name":"openai","requests":1,"refused":0,` + noTokens + lastUsed},
+		"another site's request does not count":      {byUser, accessLine(`"user_id":"dev@example.com"`), `[]`},
+		"a client's header is not a field":           {byUser, accessLine(`"user_id":"","x":{"provider":"openai","key_lookup":"fresh"}`), `[]`},
+		"another logger's line does not count":       {byUser, `{"logger":"http.handlers.continue_auth","duration":1,"provider":"openai"}`, `[]`},
+		"a line without a request does not count":    {byUser, `{"msg":"no answer","provider":"openai"}`, `[]`},
+		"a logger with a longer name does not count": {byUser, `{"logger":"http.log.accessory","duration":1,"provider":"openai"}`, `[]`},
+		"empty lines do not count":                   {byUser, "\n  \n\r\n", `[]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, l := usageOf(t, test.by, "", test.log)
@@ -94,7 +94,7 @@ func TestWhatALineOfTheLogCountsFor(t *testing.T) {
 	}
 }
 
-func TestRequestsOfOneNameAddUp(t *testing.T) {
+func TestRequestsWithOneNameAreAddedUp(t *testing.T) {
 	request := func(user, tokens string) string {
 		return accessLine(`"user_id":"` + user + `","key_lookup":"fresh","provider":"openai","prompt_tokens":` + tokens + `,"completion_tokens":1`)
 	}
@@ -116,19 +116,19 @@ func TestRequestsOfOneNameAddUp(t *testing.T) {
 	}
 }
 
-func TestLinesThatAreNoneAreCountedAndLeftOut(t *testing.T) {
+func TestBrokenLinesAreCountedAndLeftOut(t *testing.T) {
 	good := accessLine(`"user_id":"dev@example.com","provider":"openai"`)
 	long := strings.TrimSpace(accessLine(`"user_id":"dev@example.com","provider":"openai","x":"` + strings.Repeat("x", 3*longestLine) + `"`))
 	for name, test := range map[string]struct {
 		log              string
 		notJSON, tooLong int64
 	}{
-		"a line that is half written":            {good + good[:len(good)/2], 1, 0},
+		"half a line":                            {good + good[:len(good)/2], 1, 0},
 		"a line that is broken before our field": {good + `{"a":,"duration":1,"provider":"openai"}`, 1, 0},
 		"a console's log":                        {"2026/11/01 12:00:00 INFO provider\n" + good, 1, 0},
 		"zeros after a power cut":                {good + strings.Repeat("\x00", 100), 1, 0},
-		"a line of megabytes":                    {long + "\n" + good, 0, 1},
-		"a line of megabytes at the end":         {good + long, 0, 1},
+		"a line of several MB":                   {long + "\n" + good, 0, 1},
+		"a last line of several MB":              {good + long, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, l := usageOf(t, byUser, "", test.log)
@@ -143,7 +143,7 @@ func TestLinesThatAreNoneAreCountedAndLeftOut(t *testing.T) {
 	}
 }
 
-func TestTheTimesThatCaddyWrites(t *testing.T) {
+func TestAllTimesThatCaddyWritesAreRead(t *testing.T) {
 	for written, want := range map[string]string{
 		`1777777777.5`:                      "2026-05-03T03:09:37.5Z",
 		`1777777777`:                        "2026-05-03T03:09:37Z",
@@ -154,7 +154,7 @@ func TestTheTimesThatCaddyWrites(t *testing.T) {
 		`"2026-05-03T05:09:37.500+0200"`:    "2026-05-03T03:09:37.5Z",
 		`"2026-05-03T03:09:37.500Z"`:        "2026-05-03T03:09:37.5Z",
 		`"03/May/2026:05:09:37 +0200"`:      "2026-05-03T03:09:37Z",
-		`"2026/05/03 03:09:37"`:             "", // whose zone?
+		`"2026/05/03 03:09:37"`:             "", // has no time zone
 		`"yesterday"`:                       "",
 		`-1`:                                "",
 		`1e40`:                              "",
@@ -185,8 +185,8 @@ func TestTheTimesThatCaddyWrites(t *testing.T) {
 	}
 }
 
-// FuzzUsageLog holds what is read of a log against its lines one by one: those of 1 MB or more are left
-// out, however the bytes come, and errors name the line.
+// FuzzUsageLog compares the sum of a log with the sum of its single lines. Lines of 1 MB or more
+// are left out, however the bytes arrive, and errors name the line.
 func FuzzUsageLog(f *testing.F) {
 	line := accessLine(`"user_id":"dev@example.com","provider":"openai","prompt_tokens":10`)
 	f.Add([]byte(line), []byte(line), uint(0))
@@ -219,7 +219,7 @@ func FuzzUsageLog(f *testing.F) {
 	})
 }
 
-// FuzzUsageLine holds what is read of a line against encoding/json.
+// FuzzUsageLine compares what is read of a line with encoding/json.
 func FuzzUsageLine(f *testing.F) {
 	f.Add([]byte(accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o-mini","prompt_tokens":10,"cached_tokens":4,"completion_tokens":3,"tokens_partial":true,"refused_by":"proxy"`)))
 	f.Add([]byte(`{"ts":"2026-05-03T03:09:37Z","logger":"http.log.access","duration":1,"user_id":"a","user_id":"b","key_lookup":"fresh"}`))
@@ -236,7 +236,7 @@ func FuzzUsageLine(f *testing.F) {
 			t.Fatalf("error %v, %d not JSON, total %+v", err, l.notJSON, total)
 		}
 		var fields map[string]json.RawMessage
-		if json.Unmarshal(bytes.TrimSpace(line), &fields) != nil { // a line may end in more than JSON calls white space
+		if json.Unmarshal(bytes.TrimSpace(line), &fields) != nil { // the end of a line may be more than JSON's white space
 			if total.Requests > 0 {
 				t.Fatal("counts, and is not JSON")
 			}
@@ -246,14 +246,14 @@ func FuzzUsageLine(f *testing.F) {
 			return
 		}
 		var user string
-		_ = json.Unmarshal(fields["user_id"], &user) // empty where it is no string
+		_ = json.Unmarshal(fields["user_id"], &user) // empty if it is not a string
 		if l.byName[user] == nil {
 			t.Errorf("the user is not %q: %v", user, l.sorted()[0])
 		}
 	})
 }
 
-// manyLines is an endless log of a site whose requests go to continue_auth, or of another site.
+// manyLines is an endless log of a site with continue_auth, or of another site.
 type manyLines struct {
 	lines []byte
 	at    int
@@ -265,7 +265,7 @@ func (m *manyLines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// BenchmarkUsage reads 128 MB of log a round: MB/s is what counts.
+// BenchmarkUsage reads 128 MB of log in each round. The result to look at is MB/s.
 func BenchmarkUsage(b *testing.B) {
 	const size = 128 << 20
 	headers := `"x":{"User-Agent":["continue/1.0"],"Accept":["application/json"],"Accept-Encoding":["gzip, deflate, br"],"X-Stainless-Lang":["js"],"X-Stainless-Runtime":["node"],"X-User-Email":["dev@example.com"],"Traceparent":["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]},`

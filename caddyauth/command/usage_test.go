@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestSince(t *testing.T) {
+func TestSinceIsADurationADayOrATime(t *testing.T) {
 	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
 		"24h": "2026-11-01T12:00:00Z", "30d": "2026-10-03T12:00:00Z", "2026-11-01": "2026-11-01T00:00:00Z",
@@ -36,7 +36,7 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestATableLetsNoControlCharacterThrough(t *testing.T) {
+func TestATableHasNoControlCharacters(t *testing.T) {
 	_, l := usageOf(t, byModel, "", accessLine(`"provider":"openai","model":"\u001b[2Jgpt\t\u202e4\u009b"`))
 	var out strings.Builder
 	if err := l.print(&out); err != nil || strings.ContainsAny(out.String(), "\x1b\t\u202e\u009b") || !strings.Contains(out.String(), "openai/?[2Jgpt??4?") {
@@ -44,7 +44,7 @@ func TestATableLetsNoControlCharacterThrough(t *testing.T) {
 	}
 }
 
-func TestProgressIsOfTheBytesThatAreRead(t *testing.T) {
+func TestProgressCountsTheBytesThatAreRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	line := accessLine(`"x":"` + strings.Repeat("x", 1000) + `"`)
 	if err := os.WriteFile(path, bytes.Repeat([]byte(line), 3*megabyte/len(line)), 0o600); err != nil {
@@ -62,7 +62,7 @@ func TestProgressIsOfTheBytesThatAreRead(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeRead(t *testing.T) {
+func TestAnUnreadableFileIsAnError(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name string, content []byte) string {
 		path := filepath.Join(folder, name)
@@ -102,7 +102,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestWhatTheFiguresDoNotHoldIsSaid(t *testing.T) {
+func TestIncompleteFiguresAreReported(t *testing.T) {
 	for want, l := range map[string]*usageLog{
 		"": {},
 		"1 line was not JSON, and left out.\n2 lines were longer than 1 MB, and left out.\n":    {notJSON: 1, tooLong: 2},

@@ -1,5 +1,5 @@
-// Command build makes a caddy binary with continue_auth, and with the other modules that xcaddy.json
-// names. This checkout is what it builds continue_auth from.
+// Command build makes a caddy binary with continue_auth and the other modules that xcaddy.json
+// names. It builds continue_auth from this checkout.
 //
 //	go run ./cmd/build [-o <file>]
 package main
@@ -17,12 +17,12 @@ import (
 
 const module = "github.com/continue-auth/caddy-continue-auth"
 
-// recipe is xcaddy.json.
+// recipe is the content of xcaddy.json.
 type recipe struct {
-	// Caddy is its version, such as v2.11.9.
+	// Caddy is Caddy's version, such as v2.11.9.
 	Caddy string `json:"caddy"`
 
-	// Dependencies are further Caddy modules to build in.
+	// Dependencies are other Caddy modules to build in.
 	Dependencies []dependency `json:"dependencies"`
 }
 
@@ -58,12 +58,12 @@ func build(output string) error {
 	}
 	xcaddy := exec.CommandContext(context.Background(), "go", append([]string{"tool", "xcaddy"}, r.arguments(root, output)...)...)
 	xcaddy.Dir = root
-	xcaddy.Env = append(os.Environ(), "XCADDY_SETCAP=0") // it would ask for sudo
+	xcaddy.Env = append(os.Environ(), "XCADDY_SETCAP=0") // setcap would ask for sudo
 	xcaddy.Stdout, xcaddy.Stderr = os.Stdout, os.Stderr
 	return xcaddy.Run()
 }
 
-// checkout is the folder of the go.mod that the command runs under.
+// checkout returns the folder of the go.mod that is in effect.
 func checkout() (string, error) {
 	gomod, err := exec.CommandContext(context.Background(), "go", "env", "GOMOD").Output()
 	if err != nil {
@@ -93,7 +93,8 @@ func parse(content []byte) (r recipe, err error) {
 	return r, nil
 }
 
-// arguments are xcaddy's. The replacement needs a version to stand for; v0.0.0 is no release.
+// arguments returns the arguments for xcaddy. A replacement needs some version, and v0.0.0 is not a
+// release.
 func (r recipe) arguments(root, output string) []string {
 	arguments := []string{"build", r.Caddy, "--output", output, "--with", module + "@v0.0.0=" + root}
 	for _, d := range r.Dependencies {

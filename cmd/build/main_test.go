@@ -17,7 +17,7 @@ func TestTheRecipeOfThisCheckoutCanBeRead(t *testing.T) {
 	}
 }
 
-func TestRecipesThatCannotBeBuilt(t *testing.T) {
+func TestIncompleteRecipesAreRefused(t *testing.T) {
 	for content, want := range map[string]string{
 		`{`:                   "unexpected EOF",
 		`{"dependencies":[]}`: "caddy: name a version, such as v2.11.9",
@@ -30,7 +30,7 @@ func TestRecipesThatCannotBeBuilt(t *testing.T) {
 	}
 }
 
-func TestArguments(t *testing.T) {
+func TestTheArgumentsNameEveryModule(t *testing.T) {
 	r := recipe{Caddy: "v2.11.9", Dependencies: []dependency{{"example.com/m", "v1.2.3"}}}
 	got := strings.Join(r.arguments("/src", "/out/caddy"), " ")
 	want := "build v2.11.9 --output /out/caddy --with " + module + "@v0.0.0=/src --with example.com/m@v1.2.3"
@@ -39,7 +39,7 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-func TestTheCheckoutIsFoundFromWithin(t *testing.T) {
+func TestTheCheckoutIsFoundFromAFolderInIt(t *testing.T) {
 	root, err := checkout()
 	if err != nil {
 		t.Fatal(err)

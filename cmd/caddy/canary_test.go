@@ -23,10 +23,10 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
-// canaries are secrets that must be found nowhere, by what they are.
+// canaries are secrets that must not be found anywhere. The keys of the map say what they are.
 type canaries map[string]string
 
-// in lists which of them are in a text, as they are or as they might have been encoded.
+// in returns the secrets that are in a text, plain or in a usual encoding.
 func (c canaries) in(text string) (found []string) {
 	for what, secret := range c {
 		for _, form := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret))} {
@@ -62,6 +62,10 @@ const canaryConfig = `{
 		format filter {
 			request>headers>Api-Key delete
 			request>headers>X-Api-Key delete
+			request>headers>X-Goog-Api-Key delete
+			request>uri query {
+				delete key
+			}
 		}
 	}
 	tracing
@@ -91,11 +95,11 @@ const canaryConfig = `{
 }
 `
 
-// watched is a server full of canaries.
+// watched is a server that has a canary in every place for a secret.
 type watched struct {
 	*operator
 	canaries
-	said strings.Builder // bodies of errors
+	said strings.Builder // the bodies of errors
 }
 
 func newWatched(t *testing.T) *watched {
@@ -116,7 +120,7 @@ func newWatched(t *testing.T) *watched {
 	return w
 }
 
-// user makes a user by the commands, and the user's key a canary. Commands may print it once.
+// user makes a user with the commands. The key becomes a canary, but the command may print it once.
 func (w *watched) user(email string) (key string) {
 	w.t.Helper()
 	key = w.newKey("keys", "add", email)
@@ -126,20 +130,20 @@ func (w *watched) user(email string) (key string) {
 	return key
 }
 
-// send sends a request as Continue does, with the key in every header that it uses, and keeps what
-// comes if that is no success.
+// send sends a request with the key in every place where a client may put it, the URL too. It keeps
+// the body of an answer that is not a success.
 func (w *watched) send(ctx context.Context, path, email, key, body string) (status int) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.site+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.site+path+"?key="+url.QueryEscape(key), strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for name, value := range map[string]string{"Authorization": "Bearer " + key, "Api-Key": key, "X-Api-Key": key, "X-User-Email": email, "Cookie": "session=" + w.canaries["cookie"]} {
+	for name, value := range map[string]string{"Authorization": "Bearer " + key, "Api-Key": key, "X-Api-Key": key, "X-Goog-Api-Key": email + ":" + key, "X-User-Email": email, "Cookie": "session=" + w.canaries["cookie"]} {
 		r.Header.Set(name, value)
 	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return 0 // it hung up
+		return 0 // the server closed the connection
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer, _ := io.ReadAll(res.Body)
@@ -147,7 +151,7 @@ func (w *watched) send(ctx context.Context, path, email, key, body string) (stat
 	return res.StatusCode
 }
 
-// get reads a page of the admin endpoint.
+// get reads a path of the admin endpoint.
 func (w *watched) get(path string) string {
 	w.t.Helper()
 	res, err := http.Get("http://" + w.admin + path)
@@ -162,8 +166,8 @@ func (w *watched) get(path string) string {
 	return string(body)
 }
 
-// TestNoSecretIsFoundAnywhere lets a server meet everything that can go wrong, at level DEBUG and with
-// everything switched on, and searches all that it has written or said.
+// The server runs at level DEBUG with all options on, and meets every kind of failure. The test
+// then searches everything that the server has written or sent.
 func TestNoSecretIsFoundAnywhere(t *testing.T) {
 	w := newWatched(t)
 	w.canaries["cookie"] = "cookie-canary"
@@ -198,7 +202,7 @@ func TestNoSecretIsFoundAnywhere(t *testing.T) {
 	}
 	w.everythingFails(dev)
 	w.metricsAndAdmin()
-	if err := cmd.Process.Signal(syscall.SIGABRT); err != nil { // which Go answers with all its stacks, as to a panic
+	if err := cmd.Process.Signal(syscall.SIGABRT); err != nil { // Go then prints all stacks, as after a panic
 		t.Fatal(err)
 	}
 	running = false
@@ -226,7 +230,7 @@ func chatOn(model string, stream bool) string {
 	return fmt.Sprintf(`{"model":%q,"stream":%v,"messages":[{"role":"user","content":"hi"}]}`, model, stream)
 }
 
-// setProviders gives each provider its key.
+// setProviders sets a key for each provider.
 func (w *watched) setProviders() {
 	for name, header := range w.gateway.Config.ProviderHeaders {
 		record := map[string]any{"headers": header}
@@ -243,7 +247,8 @@ func (w *watched) setProviders() {
 	w.kv.Put(kvtest.APIKeys, "broken@example.com", `{"apiKey":"`+w.canaries["token of the gateway"]+`"`)
 }
 
-// everythingFails sends requests that fail in every way, with parties that quote what they refuse.
+// everythingFails sends requests that fail in every way. The gateway and the providers quote what
+// they refuse.
 func (w *watched) everythingFails(key string) {
 	t, ctx := w.t, w.t.Context()
 	everything := ""
@@ -289,7 +294,7 @@ func (w *watched) everythingFails(key string) {
 	w.kv.Heal()
 }
 
-// metricsAndAdmin searches what an operator can ask the running server for.
+// metricsAndAdmin reads everything that an operator can ask a running server for.
 func (w *watched) metricsAndAdmin() {
 	metrics := w.get("/metrics")
 	for _, name := range []string{"requests_total", "key_lookups_total", "keystore_requests_total", "keystore_request_duration_seconds", "cache_entries", "tokens_total", "time_to_first_byte_seconds"} {
@@ -311,8 +316,8 @@ func (w *watched) metricsAndAdmin() {
 	w.search(w.t, "the adapted configuration", string(out))
 }
 
-// searchFiles searches every file that the server has written. None may be readable by others, as far
-// as it is ours.
+// searchFiles searches all files that the server has written. Other users must not be able to read
+// those that contain secrets.
 func (w *watched) searchFiles() {
 	seen := 0
 	err := filepath.WalkDir(w.folder, func(path string, entry fs.DirEntry, err error) error {
@@ -328,7 +333,7 @@ func (w *watched) searchFiles() {
 		w.search(w.t, name, string(content))
 		return nil
 	})
-	if err != nil || seen < 3 { // the Caddyfile, the access log, the snapshot
+	if err != nil || seen < 3 { // at least the Caddyfile, the access log and the snapshot
 		w.t.Errorf("%d files, %v", seen, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 )
 
-// protocols are the ways in which a client reaches the server; the count is of HTTP versions seen.
+// clients returns one client for each way to reach the server.
 func clients(t *testing.T, s *server) map[string]*http.Client {
 	t.Helper()
 	certificate, err := os.ReadFile(s.root)
@@ -39,7 +39,7 @@ func clients(t *testing.T, s *server) map[string]*http.Client {
 	}
 }
 
-// checkVersion fails the test where an answer came by another version of HTTP.
+// checkVersion fails the test if an answer has another version of HTTP.
 type checkVersion struct {
 	t       *testing.T
 	next    http.RoundTripper
@@ -58,8 +58,8 @@ var chatModels = []string{
 	"workers-ai/@cf/meta/llama-3.1-8b-instruct", "azure-openai/myinstance/gpt-4o", "google-ai-studio/gemini-2.5-flash", "openai/gpt-4o-mini",
 }
 
-// TestTheOfficialClient drives the server with openai-go, which decodes strictly.
-func TestTheOfficialClient(t *testing.T) {
+// openai-go decodes answers strictly.
+func TestTheOfficialClientWorksWithEveryProvider(t *testing.T) {
 	s := start(t)
 	for name, transport := range clients(t, s) {
 		t.Run(name, func(t *testing.T) {
@@ -82,9 +82,8 @@ func TestTheOfficialClient(t *testing.T) {
 	}
 }
 
-// TestTheOfficialClientWithAnOddGateway: whatever providers and the gateway do, the client notices
-// nothing.
-func TestTheOfficialClientWithAnOddGateway(t *testing.T) {
+// Whatever the providers and the gateway do, the client must not notice.
+func TestTheOfficialClientWorksWithAnOddGateway(t *testing.T) {
 	s := start(t)
 	client := openai.NewClient(
 		option.WithBaseURL(s.https+"/v1"), option.WithAPIKey(email+":"+key),
@@ -94,9 +93,9 @@ func TestTheOfficialClientWithAnOddGateway(t *testing.T) {
 		scenario gatewaytest.Scenario
 		models   []string
 	}{
-		"Workers AI's quirks":            {gatewaytest.Scenario{UsageOnEveryFrame: true, OddToolCalls: true}, chatModels[:1]},
-		"JSON where a stream was wanted": {gatewaytest.Scenario{JSONForStream: true}, chatModels},
-		"compression nobody asked for":   {gatewaytest.Scenario{Gzip: true}, chatModels},
+		"Workers AI's quirks":                {gatewaytest.Scenario{UsageOnEveryFrame: true, OddToolCalls: true}, chatModels[:1]},
+		"JSON instead of a stream":           {gatewaytest.Scenario{JSONForStream: true}, chatModels},
+		"compression that was not asked for": {gatewaytest.Scenario{Gzip: true}, chatModels},
 	} {
 		for _, model := range test.models {
 			t.Run(name+"/"+strings.ReplaceAll(model, "/", "_"), func(t *testing.T) {

@@ -23,12 +23,12 @@ type recorded struct {
 	Body               json.RawMessage
 }
 
-// what becomes of a recorded request.
+// fate is what must become of a recorded request.
 type fate struct {
 	status int
-	path   string // at the gateway, behind /v1/{account}/{gateway}/; "": it does not get there
-	model  string // where the body passes: what its model has become
-	says   string // in the answer
+	path   string // the path at the gateway after /v1/{account}/{gateway}/; "" means that the request does not get there
+	model  string // the model that goes upstream, if the body passes
+	says   string // a part of the answer
 }
 
 const (
@@ -79,7 +79,7 @@ var fates = map[string]fate{
 	"sdk-openai7-models-retrieve":                   {200, "", "", `"id":"workers-ai/` + llama + `"`},
 }
 
-func TestEveryRecordedRequestOfContinue(t *testing.T) {
+func TestEveryRecordedRequestOfContinueWorks(t *testing.T) {
 	s := start(t)
 	files, err := filepath.Glob("testdata/continue/*.json")
 	if err != nil || len(files) != len(fates) {

@@ -9,16 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// keysOf reads what an import prints: emails and their keys.
+// keysOf reads the output of an import: emails and their keys.
 func keysOf(t *testing.T, printed string) map[string]string {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(printed)).ReadAll()
@@ -35,7 +33,7 @@ func keysOf(t *testing.T, printed string) map[string]string {
 	return keys
 }
 
-// hashes are those of all users in the keystore.
+// hashes returns the hashes of all users in the keystore.
 func (o *operator) hashes() map[string]string {
 	o.t.Helper()
 	hashes := make(map[string]string)
@@ -71,7 +69,7 @@ func team(size int) string {
 	return b.String()
 }
 
-func TestImport(t *testing.T) {
+func TestImportMakesEachUserOnce(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -104,11 +102,10 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestAnImportThatBreaksOff is finished by running it again: every user has one key, the one that
-// was printed.
-func TestAnImportThatBreaksOff(t *testing.T) {
+// Running the import again finishes it. Every user then has one key, which was printed.
+func TestAnImportThatBreaksOffCanBeRepeated(t *testing.T) {
 	for name, fault := range map[string]kvtest.Fault{
-		"half of a batch was written, and the connection lost": kvtest.HalfApplied,
+		"half of a batch was written before the connection was lost": kvtest.HalfApplied,
 		"nothing was written": kvtest.Reply(http.StatusInternalServerError, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +114,7 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 			o.write("team.csv", team(250))
 			var writes atomic.Int32
 			o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-				if r.Method == http.MethodPut && writes.Add(1) > 1 { // from the second batch on
+				if r.Method == http.MethodPut && writes.Add(1) > 1 { // starting with the second batch
 					fault(w, r, next)
 					return
 				}
@@ -134,7 +131,7 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 			if len(hashes) != 250 || len(first) < 100 || len(second) < 150-50 {
 				t.Errorf("%d users; %d keys at first, %d then", len(hashes), len(first), len(second))
 			}
-			maps.Copy(first, second) // as the operator was told
+			maps.Copy(first, second) // this is what the operator was told
 			for email, hash := range hashes {
 				if hash != keystore.HashKey(first[email]) {
 					t.Errorf("%s has another key than was printed", email)
@@ -144,7 +141,7 @@ func TestAnImportThatBreaksOff(t *testing.T) {
 	}
 }
 
-func TestImportsThatAreRefused(t *testing.T) {
+func TestAnInvalidImportIsRefused(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	for content, says := range map[string]string{
 		"":                             "first line must name the columns",
@@ -167,7 +164,7 @@ func TestImportsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestMigrate(t *testing.T) {
+func TestMigrateHashesEveryPlainKey(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -209,89 +206,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten is shown if it was, and never claimed if not.
-func TestAKeyOfWhichTheKeystoreDidNotSayIfItWasWritten(t *testing.T) {
-	o := operators(t)["cloudflare_kv"]
-	o.t = t
-	writes := func(fault kvtest.Fault) kvtest.Fault {
-		return func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-			if r.Method == http.MethodPut {
-				fault(w, r, next)
-				return
-			}
-			next(w, r)
-		}
-	}
-	o.kv.FailAll(writes(kvtest.CutOff)) // written, but the answer is lost
-	key := o.newKey("keys", "add", "dev@example.com")
-	if o.hashes()["dev@example.com"] != keystore.HashKey(key) {
-		t.Error("another key was written than was printed")
-	}
-	if key = o.newKey("keys", "rotate", "dev@example.com"); o.hashes()["dev@example.com"] != keystore.HashKey(key) {
-		t.Error("rotated: another key was written than was printed")
-	}
-	o.kv.FailAll(writes(kvtest.Reply(http.StatusInternalServerError, "")))
-	o.refused("unavailable", "keys", "add", "other@example.com")
-	if len(o.hashes()) != 1 {
-		t.Errorf("users %v", o.hashes())
-	}
-	o.kv.FailAll(kvtest.Reply(http.StatusInternalServerError, ""))
-	for _, command := range []string{"add", "rotate"} {
-		if _, stderr, _ := o.try("keys", command, "dev@example.com"); strings.Contains(stderr, "is not known") {
-			t.Errorf("%s: nothing can have been written, but it says %s", command, stderr)
-		}
-	}
-}
-
-// TestAKeyThatWorkersKVShowsLate is not taken for one that was not written.
-func TestAKeyThatWorkersKVShowsLate(t *testing.T) {
-	o := operators(t)["cloudflare_kv"]
-	o.t = t
-	var wrote atomic.Bool
-	late := func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-		switch {
-		case r.Method == http.MethodPut:
-			kvtest.CutOff(w, r, next)
-			wrote.Store(true)
-		case wrote.Load():
-			kvtest.Reply(http.StatusOK, `{"success":true,"result":{"values":{}}}`)(w, r, next)
-		default:
-			next(w, r)
-		}
-	}
-	o.kv.FailAll(late)
-	o.refused("whether the key was written is not known", "keys", "add", "dev@example.com")
-	if o.hashes()["dev@example.com"] == "" {
-		t.Error("the key has not been written, which proves nothing")
-	}
-	wrote.Store(false)
-	o.write("team.csv", team(3))
-	printed, stderr, status := o.try("keys", "import", "team.csv")
-	if status != 1 || !strings.Contains(stderr, "3 of the last 3 keys may or may not have been written") {
-		t.Errorf("exit status %d\n%s", status, stderr)
-	}
-	keys := keysOf(t, printed)
-	for email, hash := range o.hashes() {
-		if email != "dev@example.com" && hash != keystore.HashKey(keys[email]) {
-			t.Errorf("%s has a key that was not printed", email)
-		}
-	}
-	wrote.Store(false)
-	o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-		if r.Method == http.MethodPut {
-			kvtest.Reply(http.StatusForbidden, "")(w, r, next)
-			return
-		}
-		next(w, r)
-	})
-	o.write("team.csv", team(6))
-	if printed, stderr, _ := o.try("keys", "import", "team.csv"); len(keysOf(t, printed)) != 0 || strings.Contains(stderr, "may or may not") {
-		t.Errorf("a token that may not write: printed %s\n%s", printed, stderr)
-	}
-}
-
-// TestImportsOfSpreadsheets: what they write, and nothing is lost.
-func TestImportsOfSpreadsheets(t *testing.T) {
+// Nothing of what spreadsheets write may be lost.
+func TestImportsOfSpreadsheetsAreRead(t *testing.T) {
 	for name, content := range map[string]string{
 		"a byte order mark and quotes": "\ufeff\"Email\",\"models\"\r\n\"a@x\",\"workers-ai/*,openai/*\"\r\n",
 		"semicolons":                   "email;models\r\na@x;workers-ai/* openai/*\r\n",
@@ -309,110 +225,10 @@ func TestImportsOfSpreadsheets(t *testing.T) {
 	}
 }
 
-// TestAKeyThatCannotBeShown is said to be lost, and a server that runs is told all the same.
-func TestAKeyThatCannotBeShown(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip("this system has no /dev/full")
-	}
-	defer func() { _ = full.Close() }()
-	reader, closed, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = closed.Close() }()
-	_ = reader.Close()
-	for name, out := range map[string]*os.File{"a full disk": full, "a pipe that nobody reads": closed} {
-		t.Run(name, func(t *testing.T) {
-			o := newOperator(t, "keystore file", "off")
-			o.write("team.csv", team(3))
-			for _, args := range [][]string{{"keys", "add", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "import", "team.csv"}} {
-				cmd := o.command(args...)
-				var stderr strings.Builder
-				cmd.Stdout, cmd.Stderr = out, &stderr
-				if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
-					t.Errorf("%v: %v", args, err)
-				}
-				if args[1] != "import" && (!strings.Contains(stderr.String(), "make another with `keys rotate dev@example.com`") || !strings.Contains(stderr.String(), "admin endpoint is off")) {
-					t.Errorf("%v: the operator reads %s", args, stderr.String())
-				}
-			}
-			if users := o.hashes(); len(users) != 1 {
-				t.Errorf("an import that cannot show keys made %d users", len(users)-1)
-			}
-		})
-	}
-}
-
-// TestAnImportThatIsInterrupted ends behind a batch: every user who was made has a key that was
-// printed.
-func TestAnImportThatIsInterrupted(t *testing.T) {
-	o := operators(t)["cloudflare_kv"]
-	o.t = t
-	o.write("team.csv", team(500))
-	second := make(chan struct{})
-	var writes atomic.Int32
-	var interrupted sync.WaitGroup
-	interrupted.Add(1)
-	o.kv.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-		if r.Method == http.MethodPut {
-			switch n := writes.Add(1); {
-			case n == 2:
-				close(second)
-				interrupted.Wait()
-			case n > 2: // what was sent may take a while to reach the program
-				time.Sleep(time.Second)
-			}
-		}
-		next(w, r)
-	})
-	cmd := o.command("keys", "import", "team.csv")
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	<-second
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	interrupted.Done()
-	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "again for the others") {
-		t.Errorf("ended with %v\n%s", err, stderr.String())
-	}
-	keys, hashes := keysOf(t, stdout.String()), o.hashes()
-	if len(keys) != len(hashes) || len(keys) >= 500 || len(keys) == 0 {
-		t.Errorf("%d keys, %d users", len(keys), len(hashes))
-	}
-	for email, key := range keys {
-		if hashes[email] != keystore.HashKey(key) {
-			t.Errorf("%s has another key than was printed", email)
-		}
-	}
-}
-
-// TestACommandLeavesOtherUsersInMemory: with the keystore down, they go on.
-func TestACommandLeavesOtherUsersInMemory(t *testing.T) {
-	o := operators(t)["cloudflare_kv"]
-	o.t = t
-	o.run("providers", "set", "workers-ai", "--header", "Authorization={env.WORKERS_AI}")
-	key := o.newKey("keys", "add", "dev@example.com")
-	o.serve()
-	if got := o.chat("dev@example.com", key); got != 200 {
-		t.Fatalf("status %d", got)
-	}
-	o.write("team.csv", team(1))
-	o.run("keys", "import", "team.csv")
-	o.run("providers", "set", "groq")
-	o.kv.FailAll(kvtest.Reply(http.StatusInternalServerError, ""))
-	if got := o.chat("dev@example.com", key); got != 200 {
-		t.Errorf("status %d while KV is down, want 200 from memory", got)
-	}
-}
-
-// TestAConfigurationElsewhere: relative paths in it count from here, as they do for a server that is
-// started here with the same --config. Who meant to be elsewhere reads where files were made.
-func TestAConfigurationElsewhere(t *testing.T) {
+// Relative paths in the configuration start at the current folder, as they do for a server that is
+// started here with the same --config. The messages name the files, so the operator sees where they
+// are.
+func TestPathsInAConfigurationElsewhereStartHere(t *testing.T) {
 	here, there := newOperator(t, "keystore file", "off"), newOperator(t, "keystore file", "off")
 	config := filepath.Join(there.folder, "Caddyfile")
 	here.refused(filepath.Join(here.folder, "keys.json")+": no such file", "keys", "list", "--config", config)

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,208 +13,12 @@ import (
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
-	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
-	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
 var update = flag.Bool("update", false, "write what the commands print to testdata")
 
-// operator is somebody with a Caddyfile in the folder.
-type operator struct {
-	t      *testing.T
-	folder string
-	env    []string
-	kv     *kvtest.Server // nil for files
-	admin  string
-	site   string // URL
-
-	gateway *gatewaytest.Server
-}
-
-// operators are one for each keystore. The admin endpoint is a socket for one, a port for the other.
-func operators(t *testing.T) map[string]*operator {
-	files := newOperator(t, `keystore file`, fmt.Sprintf("127.0.0.1:%d", freeport.For(t)))
-	kv := kvtest.NewServer(t)
-	socket, err := os.MkdirTemp("", "admin") // t's own folder makes paths too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(socket) })
-	remote := newOperator(t, `keystore cloudflare_kv {
-			account_id         `+kvtest.AccountID+`
-			api_token          {env.CLOUDFLARE_API_TOKEN}
-			api_keys           `+kvtest.APIKeys+`
-			provider_settings  `+kvtest.ProviderSettings+`
-			endpoint           `+kv.URL+`
-		}`, "unix/"+socket+"/admin.sock")
-	remote.kv = kv
-	remote.env = append(remote.env, "CLOUDFLARE_API_TOKEN="+kvtest.APIToken)
-	return map[string]*operator{"file": files, "cloudflare_kv": remote}
-}
-
-func newOperator(t *testing.T, keystore, admin string) *operator {
-	t.Helper()
-	gateway, err := gatewaytest.NewServer(gatewaytest.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = gateway.Close() })
-	o := &operator{
-		t: t, gateway: gateway, folder: t.TempDir(), admin: admin, site: fmt.Sprintf("http://localhost:%d", freeport.For(t)),
-		env: []string{
-			"ACCOUNT_ID=" + gateway.Config.Account, "GATEWAY_NAME=" + gateway.Config.Gateway, "GATEWAY_API_KEY=" + gateway.Config.Token,
-			"WORKERS_AI=" + gateway.Config.ProviderHeaders["workers-ai"]["Authorization"],
-		},
-	}
-	o.write("Caddyfile", fmt.Sprintf(`{
-	admin %s
-	persist_config off
-	storage file_system data
-	debug
-}
-%s {
-	bind 127.0.0.1
-	continue_auth {
-		account_id     {env.ACCOUNT_ID}
-		gateway        {env.GATEWAY_NAME}
-		gateway_token  {env.GATEWAY_API_KEY}
-		%s
-		cache {
-			refresh_after 1h
-			max_age 1h
-			absent 1h
-		}
-	}
-	reverse_proxy %s {
-		transport continue_auth
-	}
-}
-`, admin, o.site, keystore, gateway.URL))
-	return o
-}
-
-func (o *operator) write(name, content string) string {
-	o.t.Helper()
-	path := filepath.Join(o.folder, name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-	return path
-}
-
-// command is `caddy continue-auth …` in the folder.
-func (o *operator) command(args ...string) *exec.Cmd {
-	cmd := caddy(o.t, o.env, append([]string{"continue-auth"}, args...)...)
-	cmd.Dir = o.folder
-	return cmd
-}
-
-// try runs a command and returns what it prints and its exit status.
-func (o *operator) try(args ...string) (stdout, stderr string, status int) {
-	o.t.Helper()
-	var out, messages bytes.Buffer
-	cmd := o.command(args...)
-	cmd.Stdout, cmd.Stderr = &out, &messages
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		o.t.Fatal(err)
-	}
-	return out.String(), messages.String(), cmd.ProcessState.ExitCode()
-}
-
-// run runs a command that must succeed, and returns its standard output.
-func (o *operator) run(args ...string) string {
-	o.t.Helper()
-	stdout, stderr, status := o.try(args...)
-	if status != 0 {
-		o.t.Fatalf("%v: exit status %d\n%s%s", args, status, stdout, stderr)
-	}
-	return stdout
-}
-
-// refused runs a command that must fail, with an error that says so.
-func (o *operator) refused(says string, args ...string) {
-	o.t.Helper()
-	stdout, stderr, status := o.try(args...)
-	if status != 1 || stdout != "" || !strings.Contains(stderr, says) || strings.Contains(stderr, "Usage:") {
-		o.t.Errorf("%v: exit status %d, want 1 and %q\n%s%s", args, status, says, stdout, stderr)
-	}
-}
-
-// serve runs the server until the test ends, and returns its log.
-func (o *operator) serve() *output {
-	o.t.Helper()
-	cmd := caddy(o.t, o.env, "run")
-	cmd.Dir = o.folder
-	log := newOutput()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		o.t.Fatal(err)
-	}
-	o.t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
-			o.t.Errorf("caddy ended with %v", err)
-		}
-		for _, secret := range []string{"cca_", "kvtest-", "gatewaytest-"} { // with which they all begin
-			if strings.Contains(log.String(), secret) {
-				o.t.Errorf("the log at level DEBUG has a secret that begins with %q", secret)
-			}
-		}
-	})
-	log.waitFor(o.t, "serving initial configuration")
-	return log
-}
-
-// chat is the status with which the server answers a chat of that user's.
-func (o *operator) chat(email, key string) int {
-	o.t.Helper()
-	body := `{"model":"workers-ai/@cf/meta/llama-3.1-8b-instruct","messages":[{"role":"user","content":"hi"}]}`
-	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.site+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+email+":"+key)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	_, _ = io.Copy(io.Discard, res.Body)
-	return res.StatusCode
-}
-
-var keyForm = regexp.MustCompile(`^cca_[0-9A-Za-z]{43}\n$`)
-
-// newKey runs a command that prints a key and nothing else.
-func (o *operator) newKey(args ...string) string {
-	o.t.Helper()
-	out := o.run(args...)
-	if !keyForm.MatchString(out) {
-		o.t.Fatalf("%v printed %q", args, out)
-	}
-	return strings.TrimSpace(out)
-}
-
-// everything is what the keystore holds, as text.
-func (o *operator) everything() string {
-	if o.kv == nil {
-		keys, err := os.ReadFile(filepath.Join(o.folder, "keys.json"))
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		return string(keys)
-	}
-	text := ""
-	for name, value := range o.kv.Entries(kvtest.APIKeys) {
-		text += name + value
-	}
-	return text
-}
-
-// TestTheLifeOfAKey is seen at once by a running server whose cache would keep it for an hour.
-func TestTheLifeOfAKey(t *testing.T) {
+// The server's cache would keep the key for an hour, but the server sees every change at once.
+func TestARunningServerSeesEveryChangeOfAKey(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -261,7 +60,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 	}
 }
 
-func TestARestrictedKey(t *testing.T) {
+func TestARestrictedKeyAllowsOnlyItsModels(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -282,7 +81,7 @@ func TestARestrictedKey(t *testing.T) {
 	}
 }
 
-func TestWhatTheCommandsRefuse(t *testing.T) {
+func TestTheCommandsRefuseWrongArguments(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -341,9 +140,9 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 	}
 }
 
-// TestASiteMustBeChosen where there are several keystores, and for clients also where there are
-// several addresses.
-func TestASiteMustBeChosen(t *testing.T) {
+// A site must be chosen if there are several keystores. For client-config it must also be chosen if
+// there are several addresses.
+func TestASiteMustBeChosenIfThereAreSeveral(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	site := func(address, keys string) string {
 		return address + " {\n\tcontinue_auth {\n\t\taccount_id acc\n\t\tgateway gw\n\t\tgateway_token tok\n\t\tkeystore file {\n\t\t\tapi_keys " + keys + "\n\t\t}\n\t}\n}\n"
@@ -389,8 +188,8 @@ func TestTheConfigurationMayBeJSON(t *testing.T) {
 	}
 }
 
-// TestManyWritersLoseNothing: each of them a process.
-func TestManyWritersLoseNothing(t *testing.T) {
+// Each writer is a process.
+func TestManyCommandsAtOnceLoseNoUser(t *testing.T) {
 	const writers = 8
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
@@ -412,8 +211,8 @@ func TestManyWritersLoseNothing(t *testing.T) {
 	}
 }
 
-// TestATokenThatMayOnlyRead is what the server has, if it was set up as docs/operating.md says.
-func TestATokenThatMayOnlyRead(t *testing.T) {
+// A server that was set up as docs/operating.md says has such a token.
+func TestATokenThatMayOnlyReadCannotWrite(t *testing.T) {
 	o := operators(t)["cloudflare_kv"]
 	o.t = t
 	o.env = append(o.env, "CLOUDFLARE_API_TOKEN="+kvtest.ReadOnlyToken)
@@ -423,8 +222,8 @@ func TestATokenThatMayOnlyRead(t *testing.T) {
 	}
 }
 
-// TestTheOutput compares what is printed with testdata/commands.
-func TestTheOutput(t *testing.T) {
+// It compares the output with testdata/commands-*.txt.
+func TestTheOutputOfTheCommands(t *testing.T) {
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -438,7 +237,7 @@ func TestTheOutput(t *testing.T) {
 				"client-config dev@example.com", "client-config dev@example.com --format json", "providers remove openai",
 			} {
 				if o.kv != nil && line == "keys list" && script.Len() == 0 {
-					continue // files that are not there are an error; KV is just empty
+					continue // missing files are an error, but KV is only empty
 				}
 				script.WriteString(o.transcript(hidden, line))
 			}
@@ -447,8 +246,8 @@ func TestTheOutput(t *testing.T) {
 	}
 }
 
-// transcript runs a command and returns what a terminal would show of it, without what differs from
-// run to run.
+// transcript runs a command and returns what a terminal would show. Parts that differ from run to
+// run are hidden.
 func (o *operator) transcript(hidden *regexp.Regexp, line string) string {
 	o.t.Helper()
 	stdout, stderr, status := o.try(strings.Fields(line)...)
@@ -466,7 +265,7 @@ func (o *operator) transcript(hidden *regexp.Regexp, line string) string {
 	return script
 }
 
-// golden compares with a file of testdata.
+// golden compares got with a file of testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
@@ -484,8 +283,8 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestOnlyWhatMakesSomethingMakesFiles: in the wrong folder, no other command leaves a keystore.
-func TestOnlyWhatMakesSomethingMakesFiles(t *testing.T) {
+// A command that is run in the wrong folder must not leave a keystore there.
+func TestOnlyCommandsThatAddSomethingMakeFiles(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	for _, args := range [][]string{
 		{"keys", "disable", "dev@example.com"}, {"keys", "rotate", "dev@example.com"}, {"keys", "remove", "dev@example.com", "--yes"},
@@ -498,7 +297,7 @@ func TestOnlyWhatMakesSomethingMakesFiles(t *testing.T) {
 	}
 }
 
-func TestWhatProvidersAreCalledDoesNotReachTheTerminalRaw(t *testing.T) {
+func TestControlCharactersOfProvidersAreNotPrinted(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	o.write("keys.json", "[]")
 	o.write("providers.json", `[{"key":"gro\u202eq","value":"{\"models\":[\"m\\u001b[2J\"]}"},{"key":"x\u202ey","value":"{"}]`)

@@ -4,7 +4,7 @@ package main
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	// What is in this build.
+	// These packages are in the build.
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	_ "github.com/continue-auth/caddy-continue-auth"
 )

@@ -20,7 +20,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 )
 
-// TestMain lets the test's own binary be caddy: the tests run it as a process.
+// TestMain makes the test binary run as caddy, so that tests can start it as a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_AS_CADDY") != "" {
 		main()
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// caddy is a command line of caddy's, in a home of its own.
+// caddy returns a command that runs caddy with a home folder of its own.
 func caddy(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -42,7 +42,7 @@ func caddy(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output collects what a process prints, and lets a test wait for a part of it.
+// output collects the output of a process. A test can wait for a part of it.
 type output struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -80,18 +80,18 @@ func (o *output) waitFor(t *testing.T, text string) {
 	}
 }
 
-// server is caddy as a process, in front of a simulated gateway.
+// server is a caddy process that uses a simulated gateway.
 type server struct {
 	gateway *gatewaytest.Server
-	https   string // URL
-	http    string // URL
-	root    string // path of the certificate of Caddy's own authority
+	https   string // a URL
+	http    string // a URL
+	root    string // the path of the certificate of Caddy's own authority
 	log     *output
 }
 
 const (
 	email = "dev@example.com"
-	key   = "sk-user-key" // of the recorded requests
+	key   = "sk-user-key" // the key of the recorded requests
 )
 
 func start(t *testing.T) *server {
@@ -160,7 +160,7 @@ func start(t *testing.T) *server {
 		}
 	})
 	s.log.waitFor(t, "serving initial configuration")
-	s.log.waitFor(t, "added certificate to cache") // from now on TLS works
+	s.log.waitFor(t, "added certificate to cache") // TLS works from now on
 	return s
 }
 
@@ -173,7 +173,7 @@ func writeStore(t *testing.T, folder string, gateway *gatewaytest.Server) {
 		case "azure-openai":
 			record["queryString"] = map[string]string{"api-version": "2024-10-21"}
 		case "google-ai-studio":
-			record["queryString"] = map[string]string{"alt": "sse"} // as the Worker needed it
+			record["queryString"] = map[string]string{"alt": "sse"} // the Worker needed this
 		case "workers-ai":
 			record["models"] = []string{"@cf/meta/llama-3.1-8b-instruct", "@cf/baai/bge-m3"}
 		}
@@ -237,7 +237,7 @@ func TestTheDemoEndsWithItsTerminal(t *testing.T) {
 	endDemo(t, cmd, out, syscall.SIGHUP)
 }
 
-// endDemo ends a demo, which leaves nothing.
+// endDemo stops a demo and checks that it leaves nothing.
 func endDemo(t *testing.T, cmd *exec.Cmd, out *output, by os.Signal) {
 	t.Helper()
 	if err := cmd.Process.Signal(by); err != nil {
@@ -252,7 +252,7 @@ func endDemo(t *testing.T, cmd *exec.Cmd, out *output, by os.Signal) {
 	}
 }
 
-// runCurl sends what the demo's curl line says.
+// runCurl sends the request of the demo's curl line.
 func runCurl(t *testing.T, printed string) {
 	t.Helper()
 	_, line, ok := strings.Cut(printed, "\ncurl -N ")
@@ -271,7 +271,7 @@ func runCurl(t *testing.T, printed string) {
 		name, value, _ := strings.Cut(header, ": ")
 		req.Header.Set(name, value)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's own
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's default
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

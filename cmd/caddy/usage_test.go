@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// accessLine is a line of the access log, at that second of a day.
+// accessLine returns a line of the access log at a second of one day.
 func accessLine(second int, status int, fields string) string {
 	return fmt.Sprintf(`{"level":"info","ts":%d.25,"logger":"http.log.access.log0","msg":"handled request","request":{"method":"POST","host":"ai.example.com","uri":"/v1/chat/completions","headers":{"User-Agent":["continue"]}},"bytes_read":120,"duration":0.5,"size":300,"status":%d,"resp_headers":{},%s}`+"\n",
 		time.Date(2026, 11, 1, 0, 0, second, 0, time.UTC).Unix(), status, fields)
 }
 
-// logging makes the server write an access log, of which there is some already.
+// logging makes the server write an access log. The log has some lines already.
 func (o *operator) logging() {
 	o.t.Helper()
 	caddyfile, err := os.ReadFile(o.folder + "/Caddyfile")
@@ -42,7 +42,7 @@ func (o *operator) logging() {
 	o.write("access-2026-11-01T00-00-00.000-size.log.gz", rolled.String())
 }
 
-// TestTheOutputOfUsage compares what is printed with testdata/usage.txt.
+// It compares the output with testdata/usage.txt.
 func TestTheOutputOfUsage(t *testing.T) {
 	o := newOperator(t, "keystore file", "127.0.0.1:0")
 	script := o.transcript(nothing, "usage")
@@ -57,10 +57,10 @@ func TestTheOutputOfUsage(t *testing.T) {
 	golden(t, "usage.txt", script)
 }
 
-// nothing is what no output has.
+// nothing matches in no output.
 var nothing = regexp.MustCompile(`\z.`)
 
-func TestUsageOfStandardInput(t *testing.T) {
+func TestUsageReadsStandardInput(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	o.logging()
 	log, err := os.Open(o.folder + "/access.log")
@@ -75,8 +75,8 @@ func TestUsageOfStandardInput(t *testing.T) {
 	}
 }
 
-// TestUsageThatIsInterrupted ends, although its input does not.
-func TestUsageThatIsInterrupted(t *testing.T) {
+// It must end although its input does not.
+func TestUsageEndsWhenInterrupted(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	cmd := o.command("usage", "-")
 	in, err := cmd.StdinPipe()
@@ -87,7 +87,7 @@ func TestUsageThatIsInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := bytes.Repeat([]byte(accessLine(0, 200, `"provider":"openai"`)), 10_000)
-	if _, err := in.Write(line); err != nil { // a pipe holds less: it is reading
+	if _, err := in.Write(line); err != nil { // a pipe holds less than this, so the command is reading
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -98,9 +98,8 @@ func TestUsageThatIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestUsageFindsTheServersOwnLog, by the configuration that the server runs, and takes each of its
-// lines for JSON.
-func TestUsageFindsTheServersOwnLog(t *testing.T) {
+// The running server's configuration names the log. Every line of it must be read as JSON.
+func TestUsageFindsTheServersLog(t *testing.T) {
 	o := newOperator(t, "keystore file", "off")
 	o.logging()
 	for _, name := range []string{"access.log", "access-2026-11-01T00-00-00.000-size.log.gz"} {
@@ -115,7 +114,7 @@ func TestUsageFindsTheServersOwnLog(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	row := regexp.MustCompile(`dev@example\.com +1 +0 +[1-9][0-9]* +0 +[1-9][0-9]* `)
-	for range 500 { // the line may be written after the answer
+	for range 500 { // the server may write the line after the answer
 		stdout, stderr, status := o.try("usage")
 		if status != 0 || stderr != "" {
 			t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)

@@ -11,7 +11,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// everyone is a store that knows every user, but those whose names are made up.
+// everyone is a store that knows every user, except those with made-up names.
 type everyone struct{ keystore.Store }
 
 func (everyone) Get(_ context.Context, _ keystore.Namespace, names []string) (map[string][]byte, error) {
@@ -24,7 +24,7 @@ func (everyone) Get(_ context.Context, _ keystore.Namespace, names []string) (ma
 	return found, nil
 }
 
-// benchmark looks up names, by all processors at once, in an order without pattern.
+// benchmark looks up names on all processors at once, in random order.
 func benchmark(b *testing.B, c *Cache, ages Ages, names []string) {
 	b.ReportAllocs()
 	var next atomic.Int64
@@ -45,7 +45,7 @@ func named(format string, n int) []string {
 	return names
 }
 
-// BenchmarkLook looks up users: in the cache or in the store.
+// BenchmarkLook looks up users that are in the cache, and users that are in the store only.
 func BenchmarkLook(b *testing.B) {
 	for _, users := range []int{1, 50_000} {
 		names := named("user%d@example.com", users)
@@ -61,8 +61,8 @@ func BenchmarkLook(b *testing.B) {
 	}
 }
 
-// BenchmarkLookMadeUp looks up names that are not there: one that is in memory, a flood of which the
-// store is asked for each, and one that no store can hold.
+// BenchmarkLookMadeUp looks up names that do not exist: one that the cache knows to be absent, a
+// flood of different ones, and one that is not valid.
 func BenchmarkLookMadeUp(b *testing.B) {
 	hour := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, StaleIfError: time.Hour, Absent: time.Hour}
 	for _, made := range []struct {
@@ -78,7 +78,7 @@ func BenchmarkLookMadeUp(b *testing.B) {
 	}
 }
 
-// BenchmarkLookEvicting looks up more users than there is room for.
+// BenchmarkLookEvicting looks up more users than the cache has room for.
 func BenchmarkLookEvicting(b *testing.B) {
 	hour := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, StaleIfError: time.Hour, Absent: time.Hour}
 	for _, times := range []int{2, 10} {
@@ -88,7 +88,7 @@ func BenchmarkLookEvicting(b *testing.B) {
 	}
 }
 
-// filled is a cache that has looked up all these names, with room for some.
+// filled returns a cache that has looked up all names but has room for fewer.
 func filled(b *testing.B, room int, names []string) *Cache {
 	c := New(everyone{}, Options{MaxEntries: room})
 	b.Cleanup(func() { _ = c.Close() })

@@ -15,7 +15,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// budgeted is a store that allows so many calls.
+// budgeted is a store with a budget.
 type budgeted struct {
 	reads
 	limiter *rate.Limiter
@@ -23,13 +23,13 @@ type budgeted struct {
 
 func (b *budgeted) Budget() *rate.Limiter { return b.limiter }
 
-// TestAFloodOfMadeUpNamesLeavesKnownUsersAlone, and the budget whole.
-func TestAFloodOfMadeUpNamesLeavesKnownUsersAlone(t *testing.T) {
+// The flood must not use up the budget either.
+func TestAFloodOfMadeUpNamesDoesNotHarmKnownUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
 		c := New(store, Options{MaxEntries: 10_000})
 		ask(t, c, 20)
-		time.Sleep(61 * time.Second) // from now on the store has to be asked again for each of them
+		time.Sleep(61 * time.Second) // now all of them must be looked up again
 		before, began := store.count(), time.Now()
 		var flood sync.WaitGroup
 		var refused atomic.Int64
@@ -60,8 +60,8 @@ func TestAFloodOfMadeUpNamesLeavesKnownUsersAlone(t *testing.T) {
 	})
 }
 
-// TestWhoWaitsForTheBudgetWaitsForNothingElse, not for renewals that gather.
-func TestWhoWaitsForTheBudgetWaitsForNothingElse(t *testing.T) {
+// A user who waits for the budget must not wait for renewals that gather.
+func TestAUserWhoWaitsForTheBudgetWaitsForNothingElse(t *testing.T) {
 	for _, maxAge := range []time.Duration{time.Minute, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			rarely := Ages{RefreshAfter: 30 * time.Second, MaxAge: maxAge, StaleIfError: 2 * time.Hour, Absent: 10 * time.Second}
@@ -77,11 +77,11 @@ func TestWhoWaitsForTheBudgetWaitsForNothingElse(t *testing.T) {
 			get("a")
 			get("b")
 			time.Sleep(31 * time.Second)
-			get("a") // is renewed at once
+			get("a") // renewed at once
 			synctest.Wait()
-			get("b") // is to be renewed, together with others
+			get("b") // its renewal waits for others
 			time.Sleep(2 * time.Second)
-			for store.limiter.Allow() { // the budget goes elsewhere
+			for store.limiter.Allow() { // use up the budget
 			}
 			began := time.Now()
 			get("old")
@@ -93,7 +93,7 @@ func TestWhoWaitsForTheBudgetWaitsForNothingElse(t *testing.T) {
 	}
 }
 
-// slow is a store that takes its time.
+// slow is a store that takes some time to answer.
 type slow struct {
 	*store
 	limiter *rate.Limiter
@@ -106,7 +106,7 @@ func (s *slow) Get(ctx context.Context, ns keystore.Namespace, names []string) (
 	return s.store.Get(ctx, ns, names)
 }
 
-func TestAFloodDoesNotPassForAStoreThatIsDown(t *testing.T) {
+func TestAFloodIsNotMistakenForAStoreThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slow{newStore(map[string]string{"dev@example.com": enabled}), rate.NewLimiter(3, 60)}
 		c := New(store, Options{MaxEntries: 100_000})
@@ -127,11 +127,11 @@ func TestAFloodDoesNotPassForAStoreThatIsDown(t *testing.T) {
 	})
 }
 
-func TestTheLongestPauseThatAStoreAsksForCounts(t *testing.T) {
+func TestTheLongestRetryAfterCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(&reads{})
 		g.learn(&keystore.RateLimitError{RetryAfter: 5 * time.Minute})
-		g.learn(&keystore.RateLimitError{}) // of another read that was under way
+		g.learn(&keystore.RateLimitError{}) // from another read that was under way
 		time.Sleep(5*time.Minute - time.Second)
 		if ok, _, _ := g.pass(); ok {
 			t.Error("it is asked before that")
@@ -143,7 +143,7 @@ func TestTheLongestPauseThatAStoreAsksForCounts(t *testing.T) {
 	})
 }
 
-func TestAClosedCacheAsksNoMore(t *testing.T) {
+func TestAClosedCacheDoesNotAskTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &budgeted{reads: reads{delay: time.Millisecond}, limiter: rate.NewLimiter(3, 1)}
 		c := New(store, Options{MaxEntries: 1000})
@@ -156,7 +156,7 @@ func TestAClosedCacheAsksNoMore(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(900 * time.Millisecond) // between two calls
+		time.Sleep(900 * time.Millisecond) // the time between two calls
 		synctest.Wait()
 		before := store.count()
 		if err := c.Close(); err != nil {
@@ -170,10 +170,10 @@ func TestAClosedCacheAsksNoMore(t *testing.T) {
 	})
 }
 
-func TestAStoreThatWantsToBeLeftAloneIs(t *testing.T) {
+func TestAStoreThatRefusesCallsIsNotAsked(t *testing.T) {
 	for name, test := range map[string]struct{ retryAfter, pause time.Duration }{
-		"for as long as it says": {5 * time.Minute, 5 * time.Minute},
-		"without a word":         {0, pauseAfterRefusal},
+		"for as long as it asks for": {5 * time.Minute, 5 * time.Minute},
+		"when it names no time":      {0, pauseAfterRefusal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestTheBudgetIsNeverExceeded(t *testing.T) {
 			t.Errorf("the budget is %v", c.Budget())
 		}
 		began := time.Now()
-		for i := range 200 { // one after the other, so that nothing gathers
+		for i := range 200 { // one after the other, so that no names share a read
 			if _, err := c.APIKeys.Get(t.Context(), fmt.Sprint(i), ages, true); err != nil {
 				t.Fatal(err)
 			}
@@ -227,8 +227,8 @@ func TestTheBudgetIsNeverExceeded(t *testing.T) {
 	}
 }
 
-// TestKnownUsersDoNotWaitForTheBudget where there are more of them than it is for: they go by what
-// is known, as if the store could not answer.
+// If there are more known users than the budget can serve, the rest get what was last known of
+// them, as if the store could not answer.
 func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
@@ -237,7 +237,7 @@ func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 			t.Fatalf("%d are let in at first", let)
 		}
 		time.Sleep(61 * time.Second)
-		store.limiter.AllowN(time.Now(), int(store.limiter.Tokens())) // somebody else has used it up
+		store.limiter.AllowN(time.Now(), int(store.limiter.Tokens())) // use up the budget
 		before, began := store.count(), time.Now()
 		if let := ask(t, c, 3000); let != 3000 {
 			t.Errorf("%d are let in", let)
@@ -249,7 +249,7 @@ func TestKnownUsersDoNotWaitForTheBudget(t *testing.T) {
 	})
 }
 
-func TestKnownUsersWaitForTheBudgetWhereItServesThemSoon(t *testing.T) {
+func TestKnownUsersWaitForTheBudgetIfItServesThemSoon(t *testing.T) {
 	for name, lately := range map[string]error{
 		"of a store that answers":         nil,
 		"of a store that failed long ago": keystore.ErrUnavailable,
@@ -258,7 +258,7 @@ func TestKnownUsersWaitForTheBudgetWhereItServesThemSoon(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &budgeted{reads: reads{delay: 50 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
 				c := New(store, Options{MaxEntries: 10_000})
-				const users = 800 // of 900 in three seconds
+				const users = 800 // the budget serves 900 in three seconds
 				if let := ask(t, c, users); let != users {
 					t.Fatalf("%d are let in at first", let)
 				}
@@ -286,7 +286,7 @@ func TestKnownUsersWaitForTheBudgetWhereItServesThemSoon(t *testing.T) {
 	}
 }
 
-func TestKnownUsersDoNotWaitForTheBudgetOfAStoreThatFails(t *testing.T) {
+func TestKnownUsersDoNotWaitForTheBudgetOfAFailingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &budgeted{reads: reads{delay: time.Millisecond}, limiter: rate.NewLimiter(3, 10)}
 		c := New(store, Options{MaxEntries: 1000})

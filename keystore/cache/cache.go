@@ -1,4 +1,4 @@
-// Package cache keeps what a store has said in memory, for as long as it may be believed.
+// Package cache keeps a store's answers in memory.
 package cache
 
 import (
@@ -12,47 +12,47 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Ages say how long an answer of the store is believed, counted from when it was asked.
+// Ages are time limits for cached answers. The age of an answer counts from when the store was
+// asked.
 type Ages struct {
-	// RefreshAfter is the age from which an answer is renewed in the background as it is used.
+	// RefreshAfter is the age from which an answer is renewed in the background when it is used.
 	RefreshAfter time.Duration
 
-	// MaxAge is the age from which the store is asked before an answer is used.
+	// MaxAge is the age from which an answer is used only after the store has been asked again.
 	MaxAge time.Duration
 
-	// StaleIfError is the age up to which an answer is used all the same if the store then
-	// cannot answer.
+	// StaleIfError is the age up to which an answer is used if the store cannot answer.
 	StaleIfError time.Duration
 
-	// Absent takes the place of both RefreshAfter and MaxAge for the answer that a name is not
-	// there.
+	// Absent replaces both RefreshAfter and MaxAge if the answer is that the name does not exist.
 	Absent time.Duration
 }
 
-// Options make a Cache.
+// Options configure a Cache.
 type Options struct {
-	// MaxEntries bounds each table: that many names that are there, and as many that are not.
+	// MaxEntries is the size of each table: the number of existing names, and also the number of
+	// absent ones.
 	MaxEntries int
 
-	// Log is asked for a logger each time there is something to say: a cache outlives the
-	// configuration, and so the logger, that it was made under. Nil logs nothing.
+	// Log is called for each log message, because a cache can outlive the configuration that it was
+	// made under, and so the configuration's logger. If Log is nil, nothing is logged.
 	Log func() *zap.Logger
 
-	// Asked is told of each call of the store, "read" or "list": how long it took, and what came of
-	// it. Nil tells nobody.
+	// Asked is called after each call of the store. operation is "read" or "list", took is the
+	// duration, and err the result. Asked may be nil.
 	Asked func(operation string, took time.Duration, err error)
 }
 
-// AllProviders is the name of the one entry of a Cache's Providers.
+// AllProviders is the name of the only entry of a Cache's Providers.
 const AllProviders = "*"
 
-// Cache stands in front of one store.
+// Cache caches the answers of one store.
 type Cache struct {
-	// APIKeys are users by their email, Settings are providers by their name.
+	// APIKeys has users by email. Settings has providers by name.
 	APIKeys  *Table[*keystore.APIKey]
 	Settings *Table[*keystore.Settings]
 
-	// Providers are the names of all providers, in one entry, AllProviders.
+	// Providers has one entry, AllProviders, with the names of all providers.
 	Providers *Table[[]string]
 
 	store     keystore.Store
@@ -60,7 +60,7 @@ type Cache struct {
 	forgotten *listeners
 }
 
-// New makes a cache that asks store.
+// New returns a cache for store.
 func New(store keystore.Store, o Options) *Cache {
 	if o.Log == nil {
 		o.Log = zap.NewNop
@@ -88,17 +88,18 @@ func parseNames(value []byte) (all []string, err error) {
 	return all, err
 }
 
-// SetMaxEntries bounds each table anew. What is too much for it is dropped at once.
+// SetMaxEntries changes the size of each table. If a table has more entries, it drops some at once.
 func (c *Cache) SetMaxEntries(n int) {
 	c.APIKeys.setMaximum(n)
 	c.Settings.setMaximum(n)
 	c.Providers.setMaximum(n)
 }
 
-// Budget is how many calls of the store could be made at once; -1 where there is no bound.
+// Budget returns how many calls of the store could be made now, or -1 if there is no limit.
 func (c *Cache) Budget() float64 { return c.gate.tokens() }
 
-// Close closes the store, and asks it no more: who waits for an answer gets none.
+// Close closes the store. The cache does not ask it again, and whoever waits for an answer gets an
+// error.
 func (c *Cache) Close() error {
 	c.gate.end()
 	if closer, ok := c.store.(io.Closer); ok {
@@ -107,7 +108,7 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-// records returns a load for a table of the records that parse reads.
+// records returns a load for a table whose records parse reads.
 func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
 	return func(names []string, c class, patience time.Duration) pending[V] {
 		l := g.look(names, c, patience)
@@ -128,7 +129,7 @@ func records[V any](g *gatherer, parse func([]byte) (V, error)) load[V] {
 	}
 }
 
-// names returns a load for a table of one entry, the list of all providers.
+// names returns a load for the table of one entry, the list of all providers.
 func names(store keystore.Store, g *gate, o Options) load[[]string] {
 	return func([]string, class, time.Duration) pending[[]string] {
 		return pending[[]string]{
@@ -149,11 +150,11 @@ func names(store keystore.Store, g *gate, o Options) load[[]string] {
 	}
 }
 
-// BrokenRecordError says that there is a record but that it makes no sense. It is an answer of the
-// store like any other: it is kept, and ages.
+// BrokenRecordError means that the store has a record that cannot be read. It is cached and ages
+// like any other answer.
 type BrokenRecordError struct{ Reason error }
 
-// Error names the field at fault.
+// Error returns a text that names the field at fault.
 func (e *BrokenRecordError) Error() string { return "broken record: " + e.Reason.Error() }
 
 // Unwrap returns the reason.

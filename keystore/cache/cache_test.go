@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,12 +26,12 @@ const (
 	disabled = `{"apiKey":"k","status":"Disabled"}`
 )
 
-// store is a keystore.Store whose answers a test sets, and can hold back.
+// store is a keystore.Store with answers that a test sets and can hold back.
 type store struct {
 	mu     sync.Mutex
 	values map[string]string
 	err    error
-	gate   chan struct{} // not nil: each Get waits until it can receive
+	gate   chan struct{} // if not nil, each Get waits until it can receive
 
 	gets atomic.Int64
 }
@@ -77,7 +76,7 @@ func (s *store) List(context.Context, keystore.Namespace) ([]string, error) {
 	return []string{"workers-ai"}, s.err
 }
 
-// user asks the cache about dev@example.com and says in one word what came of it.
+// user looks up dev@example.com and returns the result in one word.
 func user(t *testing.T, c *Cache) string {
 	t.Helper()
 	key, err := c.APIKeys.Get(t.Context(), "dev@example.com", ages, true)
@@ -94,13 +93,13 @@ func user(t *testing.T, c *Cache) string {
 	return "disabled"
 }
 
-func TestAnswersAge(t *testing.T) {
+func TestAnswersAreUsedUntilTheirAgeLimits(t *testing.T) {
 	down := errors.New("down")
 	type step struct {
-		after time.Duration // since the step before
-		kv    string        // what the store says from then on; "" absent, "down" an error
+		after time.Duration // since the previous step
+		kv    string        // the store's answer from then on; "" means absent, "down" an error
 		want  string
-		gets  int64 // look-ups so far, those in the background included
+		gets  int64 // look-ups so far, including those in the background
 	}
 	for name, steps := range map[string][]step{
 		"a look-up younger than refresh_after costs nothing": {
@@ -124,20 +123,20 @@ func TestAnswersAge(t *testing.T) {
 		"a failed renewal in the background changes nothing": {
 			{0, enabled, "enabled", 1}, {40 * time.Second, "down", "enabled", 2}, {10 * time.Second, enabled, "enabled", 3},
 		},
-		"nobody is let in who was not known": {
+		"an unknown user is not let in": {
 			{0, "down", "error", 1}, {time.Second, "down", "error", 2},
 		},
 		"an absent answer is believed for as long as absent says": {
 			{0, "", "absent", 1}, {9 * time.Second, enabled, "absent", 1}, {time.Second, enabled, "enabled", 2},
 		},
-		"an absent answer ages as others do": {
+		"an absent answer ages like others": {
 			{0, "", "absent", 1}, {time.Hour, "down", "absent", 2}, {time.Second, "down", "error", 3},
 		},
-		"a disabled answer ages as others do": {
+		"a disabled answer ages like others": {
 			{0, disabled, "disabled", 1}, {29 * time.Second, enabled, "disabled", 1}, {30 * time.Second, "down", "disabled", 2},
 			{time.Hour, "down", "error", 3}, {time.Second, enabled, "enabled", 4},
 		},
-		"a broken record is kept as any other": {
+		"a broken record is kept like others": {
 			{0, "{", "broken", 1}, {29 * time.Second, enabled, "broken", 1}, {31 * time.Second, enabled, "enabled", 2},
 		},
 	} {
@@ -188,129 +187,8 @@ func TestAgeCountsFromWhenTheStoreWasAsked(t *testing.T) {
 	})
 }
 
-func TestOneLookUpAKeyHoweverManyWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(map[string]string{"dev@example.com": enabled})
-		s.gate = make(chan struct{})
-		c := New(s, Options{MaxEntries: 10})
-		var all sync.WaitGroup
-		for range 100 {
-			all.Go(func() {
-				if got := user(t, c); got != "enabled" {
-					t.Errorf("%s, want enabled", got)
-				}
-			})
-		}
-		synctest.Wait()
-		close(s.gate)
-		all.Wait()
-		if got := s.gets.Load(); got != 1 {
-			t.Errorf("%d look-ups, want 1", got)
-		}
-	})
-}
-
-func TestAStoreThatHangsIsWaitedForOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &reads{}
-		c := New(s, Options{MaxEntries: 10})
-		waited := func() time.Duration {
-			began := time.Now()
-			if let := ask(t, c, 1); let != 1 {
-				t.Error("a known user is refused")
-			}
-			return time.Since(began)
-		}
-		set := func(delay time.Duration, err error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.delay, s.err = delay, err
-		}
-		_ = waited()
-		time.Sleep(ages.MaxAge)
-		set(5*time.Second, keystore.ErrTimeout)
-		if got := waited(); got != 5*time.Second {
-			t.Errorf("the first request waits for %v", got)
-		}
-		for i, want := range []time.Duration{patienceWhileDown, 0, 0, 0} {
-			if got := waited(); got != want {
-				t.Errorf("request %d after it waits for %v, want %v", i, got, want)
-			}
-		}
-		time.Sleep(10 * time.Second)
-		set(time.Millisecond, nil)
-		before := s.count()
-		if got := waited(); got != time.Millisecond || s.count() != before+1 {
-			t.Errorf("once the store is back, a request waits for %v, with %d calls", got, s.count()-before)
-		}
-	})
-}
-
-func TestAWaiterLeavesWithItsContextAndTheLookUpGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(map[string]string{"dev@example.com": enabled})
-		s.gate = make(chan struct{})
-		c := New(s, Options{MaxEntries: 10})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := c.APIKeys.Get(ctx, "dev@example.com", ages, true); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the context's", err)
-		}
-		close(s.gate)
-		synctest.Wait()
-		if got := user(t, c); got != "enabled" || s.gets.Load() != 1 {
-			t.Errorf("%s after %d look-ups, want enabled after 1", got, s.gets.Load())
-		}
-	})
-}
-
-func TestALookUpThatBeganBeforeAnInvalidationNeverFillsTheCacheAfterIt(t *testing.T) {
-	for name, invalidate := range map[string]func(*Cache){
-		"of one name": func(c *Cache) { c.APIKeys.Invalidate("dev@example.com") },
-		"of all":      func(c *Cache) { c.APIKeys.InvalidateAll() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore(map[string]string{"dev@example.com": enabled})
-				s.gate = make(chan struct{})
-				c := New(s, Options{MaxEntries: 10})
-				early := make(chan string)
-				go func() { early <- user(t, c) }()
-				synctest.Wait() // the early look-up has read the old record and hangs
-
-				s.set("dev@example.com", disabled)
-				invalidate(c)
-				late := make(chan string)
-				go func() { late <- user(t, c) }()
-				synctest.Wait() // the late one must not have joined the early one
-
-				s.gate <- struct{}{}
-				s.gate <- struct{}{}
-				<-early
-				if got := <-late; got != "disabled" {
-					t.Errorf("asked after the invalidation: %s, want disabled", got)
-				}
-				if got := user(t, c); got != "disabled" || s.gets.Load() != 2 {
-					t.Errorf("in the cache: %s after %d look-ups, want disabled after 2", got, s.gets.Load())
-				}
-			})
-		})
-	}
-}
-
-func TestAnInvalidatedNameIsAskedForAgain(t *testing.T) {
-	s := newStore(map[string]string{"dev@example.com": enabled})
-	c := New(s, Options{MaxEntries: 10})
-	user(t, c)
-	s.set("dev@example.com", disabled)
-	c.APIKeys.Invalidate("dev@example.com")
-	if got := user(t, c); got != "disabled" {
-		t.Errorf("%s, want disabled", got)
-	}
-}
-
 func TestMadeUpNamesNeverPushOutKnownUsers(t *testing.T) {
-	ages := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, Absent: time.Hour} // however busy the machine is
+	ages := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, Absent: time.Hour} // also on a busy machine
 	s := newStore(map[string]string{})
 	c := New(s, Options{MaxEntries: 100})
 	known := func(i int) string { return fmt.Sprintf("user%d@example.com", i) }
@@ -341,7 +219,7 @@ func TestMadeUpNamesNeverPushOutKnownUsers(t *testing.T) {
 	}
 }
 
-func TestABoundThatIsSetAnew(t *testing.T) {
+func TestASmallerMaxEntriesDropsEntries(t *testing.T) {
 	ages := Ages{RefreshAfter: time.Hour, MaxAge: time.Hour, Absent: time.Hour}
 	s := newStore(map[string]string{})
 	c := New(s, Options{MaxEntries: 10})
@@ -361,65 +239,6 @@ func TestABoundThatIsSetAnew(t *testing.T) {
 		if present, absent := kept(); present != min(50, bound) || absent != min(50, bound) {
 			t.Errorf("with a bound of %d, %d of 50 users and %d of 50 made-up names are kept", bound, present, absent)
 		}
-	}
-}
-
-func TestWhoMayNotAskGetsOnlyWhatIsKnown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(map[string]string{"dev@example.com": enabled})
-		c := New(s, Options{MaxEntries: 10})
-		get := func(name string) error {
-			_, err := c.APIKeys.Get(t.Context(), name, ages, false)
-			return err
-		}
-		if err := get("dev@example.com"); err != ErrMayNotAsk {
-			t.Errorf("a name nothing is known of: error %v, want ErrMayNotAsk", err)
-		}
-		user(t, c)
-		time.Sleep(2 * time.Minute)
-		if err := get("dev@example.com"); err != nil || s.gets.Load() != 2 {
-			t.Errorf("a known name past max_age: error %v after %d look-ups, want none after 2", err, s.gets.Load())
-		}
-		if _, err := c.APIKeys.Get(t.Context(), "gone@example.com", ages, true); err != ErrAbsent {
-			t.Fatal(err)
-		}
-		if err := get("gone@example.com"); err != ErrAbsent {
-			t.Errorf("a name known to be absent: error %v, want ErrAbsent", err)
-		}
-		time.Sleep(10 * time.Second)
-		if err := get("gone@example.com"); err != ErrMayNotAsk {
-			t.Errorf("an absent answer past its age: error %v, want ErrMayNotAsk", err)
-		}
-	})
-}
-
-func TestANameThatNoStoreCanHoldIsAbsentAndLeavesNoTrace(t *testing.T) {
-	for name, invalid := range map[string]string{
-		"empty":            "",
-		"a dot":            ".",
-		"a line feed":      "a\nb",
-		"no UTF-8":         "caf\xe9",
-		"a byte too long":  strings.Repeat("a", 513),
-		"20 MB, of a body": strings.Repeat("a", 20<<20),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStore(map[string]string{invalid: enabled})
-			c := New(s, Options{MaxEntries: 10})
-			for _, mayAsk := range []bool{true, false} {
-				if _, from, err := c.APIKeys.Look(t.Context(), invalid, ages, mayAsk); from != Absent || err != ErrAbsent {
-					t.Errorf("a user is %s, %v", from, err)
-				}
-				if _, err := c.Settings.Get(t.Context(), invalid, ages, mayAsk); err != ErrAbsent {
-					t.Errorf("settings: %v", err)
-				}
-			}
-			if n := s.gets.Load(); n > 0 {
-				t.Errorf("the store is asked %d times", n)
-			}
-			if n := c.APIKeys.Stats().Absent + c.Settings.Stats().Absent; n > 0 {
-				t.Errorf("%d names are kept", n)
-			}
-		})
 	}
 }
 

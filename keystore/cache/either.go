@@ -7,30 +7,32 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Asker is on whose behalf Either asks the store.
+// Asker says on whose behalf Either asks the store.
 type Asker int
 
 const (
-	// Nobody lets the store be asked only for a record that is known to be there.
+	// Nobody allows asking the store only for records that are known to exist.
 	Nobody Asker = iota
 
-	// Stranger lets the store be asked.
+	// Stranger allows asking the store.
 	Stranger
 
-	// Vouched lets the store be asked by somebody who has shown the key of the record that is known.
-	// While the store is slow, that record is used after a moment.
+	// Vouched allows asking the store on behalf of a user who has shown the right key of the known
+	// record. If the store is slow, that record is used after a moment.
 	Vouched
 )
 
-// Either returns the record of name or, where there is none, that of other, and which of the two it is.
-// Names that neither memory nor the store has are looked up in one read.
+// Either returns the record of name or, if there is none, the record of other. found is the name
+// that the record belongs to. If neither is cached, both are looked up in one read.
 //
-// That there is no such name is believed for as long as the record of other is, if there is one: for
-// MaxAge, and renewed with it. Only the store's absent names hold what is known of name, so that the many
-// ways to write another push nobody out, and an invalidation of other reaches all of them. A name whose
-// record cannot be read does not give way to other; one of which the store cannot say anything does.
+// If name is absent and other has a record, the absence of name is believed for MaxAge and renewed
+// together with other. Only the table of absent names has an entry for name, so the many spellings
+// of one name push out no user, and invalidating other reaches all of them.
 //
-// The errors are Look's. from is where the record, or its absence, is from.
+// If the record of name is broken, Either does not fall back to other. If the store cannot answer
+// for name, it does.
+//
+// The errors are those of Look. from says where the record, or its absence, comes from.
 func (t *Table[V]) Either(ctx context.Context, name, other string, ages Ages, by Asker) (value V, found string, from Source, err error) {
 	if other == name || !keystore.ValidName(other) {
 		value, from, err = t.Look(ctx, name, ages, by != Nobody)
@@ -56,7 +58,7 @@ func (t *Table[V]) Either(ctx context.Context, name, other string, ages Ages, by
 	return t.askEither(ctx, name, other, ages, by, known)
 }
 
-// askEither is Either where the store has to be asked for name, and known is what is known of other.
+// askEither is Either when the store must be asked for name. known is the cached entry of other.
 func (t *Table[V]) askEither(ctx context.Context, name, other string, ages Ages, by Asker, known *entry[V]) (value V, found string, from Source, err error) {
 	var first, second *call[V]
 	switch {
@@ -66,7 +68,8 @@ func (t *Table[V]) askEither(ctx context.Context, name, other string, ages Ages,
 		}
 		first = t.ask(name, stranger, 0)
 	case known.there():
-		// Once for each record that is there and each max_age: name may come along at once.
+		// The read of other includes name. So name costs at most one read for each existing record
+		// and max_age.
 		second, first = t.askBoth(other, name, acquainted, 0)
 		if first == nil && by == Nobody {
 			return value, name, NotAsked, ErrMayNotAsk
@@ -96,8 +99,8 @@ func (t *Table[V]) askEither(ctx context.Context, name, other string, ages Ages,
 	return value, other, from, err
 }
 
-// Known returns what memory has of name or, where no record of it is there, of other, however old it is;
-// V's zero value where it has neither.
+// Known returns the cached record of name or, if there is none, that of other, whatever its age. If
+// neither is cached, it returns the zero value of V.
 func (t *Table[V]) Known(name, other string) (value V) {
 	e := t.known(name)
 	if !e.there() {
@@ -109,7 +112,7 @@ func (t *Table[V]) Known(name, other string) (value V) {
 	return value
 }
 
-// known returns what memory has of a name: that it is there, that it is not, or nil.
+// known returns the cached answer for a name: that it exists, that it does not, or nil.
 func (t *Table[V]) known(name string) *entry[V] {
 	if e, ok := t.present.GetIfPresent(name); ok {
 		return e
@@ -127,8 +130,9 @@ func (e *entry[V]) fresh(ages Ages) bool {
 	return e != nil && !e.restored && time.Since(e.asked) < maxAge
 }
 
-// askBoth starts one look-up of two names, or joins those under way. Where the first is under way, the
-// second is not asked for, and nil unless it is under way too.
+// askBoth starts one look-up of two names, or joins those that are under way. If a look-up of first
+// is under way, it does not start one of second. b is then nil unless a look-up of second is under
+// way too.
 func (t *Table[V]) askBoth(first, second string, urgency class, patience time.Duration) (a, b *call[V]) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,11 +19,11 @@ const (
 	small    = "dev@example.com"
 )
 
-// asked is a store that keeps what it was asked for.
+// asked is a store that records what it was asked for.
 type asked struct {
 	*store
 	mu    sync.Mutex
-	reads []string // the names of each read
+	reads []string // has the names of each read
 }
 
 func (s *asked) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
@@ -35,7 +35,7 @@ func (s *asked) Get(ctx context.Context, ns keystore.Namespace, names []string) 
 	return s.store.Get(ctx, ns, names)
 }
 
-// take returns the reads since it was called last.
+// take returns the reads since its last call.
 func (s *asked) take() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +44,8 @@ func (s *asked) take() string {
 	return all
 }
 
-// either looks up a name, else its small letters, and says what came of it, and of which of the two.
+// either looks up a name and then its lower case. It returns the result and which of the two was
+// found.
 func either(t *testing.T, c *Cache, name string, by Asker) string {
 	t.Helper()
 	key, found, _, err := c.APIKeys.Either(t.Context(), name, strings.ToLower(name), ages, by)
@@ -63,14 +64,14 @@ func either(t *testing.T, c *Cache, name string, by Asker) string {
 	return found + " disabled"
 }
 
-func TestANameInCapitals(t *testing.T) {
+func TestANameInCapitalsFindsTheRecordInLowerCase(t *testing.T) {
 	const both = capitals + "+" + small
 	type values = map[string]string
 	type step struct {
-		after time.Duration // since the step before
-		store values        // from then on; nil: it cannot answer
+		after time.Duration // since the previous step
+		store values        // from then on; nil means that it cannot answer
 		want  string
-		reads string // in the background too
+		reads string // including those in the background
 	}
 	for name, steps := range map[string][]step{
 		"is looked up in small letters too, in one read": {
@@ -134,20 +135,20 @@ func TestANameInCapitals(t *testing.T) {
 	}
 }
 
-func TestOnWhoseBehalfCapitalsAreLookedUp(t *testing.T) {
+func TestTheAskerDecidesWhetherCapitalsAreLookedUp(t *testing.T) {
 	for name, test := range map[string]struct {
-		known         []string // looked up before
+		known         []string // looked up earlier
 		after         time.Duration
 		by            Asker
 		want, readsOf string
 	}{
-		"nobody's, of whom nothing is known":             {nil, 0, Nobody, "may not ask", ""},
-		"nobody's, in capitals that are new":             {[]string{small}, 0, Nobody, "may not ask", ""},
-		"nobody's, in capitals that are known":           {[]string{capitals}, 0, Nobody, small + " enabled", ""},
-		"nobody's, in capitals, once it must be renewed": {[]string{capitals}, time.Minute, Nobody, small + " enabled", capitals + "+" + small},
-		"a stranger's, in capitals that are new":         {[]string{small}, 0, Stranger, small + " enabled", capitals},
-		"a friend's, in capitals that are new":           {[]string{small}, 0, Vouched, small + " enabled", capitals},
-		"a friend's, after long":                         {[]string{small}, time.Hour, Vouched, small + " enabled", capitals + "+" + small},
+		"nobody asks, and nothing is known":                  {nil, 0, Nobody, "may not ask", ""},
+		"nobody asks in new capitals":                        {[]string{small}, 0, Nobody, "may not ask", ""},
+		"nobody asks in known capitals":                      {[]string{capitals}, 0, Nobody, small + " enabled", ""},
+		"nobody asks in known capitals that must be renewed": {[]string{capitals}, time.Minute, Nobody, small + " enabled", capitals + "+" + small},
+		"a stranger asks in new capitals":                    {[]string{small}, 0, Stranger, small + " enabled", capitals},
+		"a vouched user asks in new capitals":                {[]string{small}, 0, Vouched, small + " enabled", capitals},
+		"a vouched user asks after a long time":              {[]string{small}, time.Hour, Vouched, small + " enabled", capitals + "+" + small},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -192,7 +193,7 @@ func TestAnInvalidationReachesOtherSpellings(t *testing.T) {
 	})
 }
 
-func TestAnAnswerFromBeforeAnInvalidationServesNobodyAfterIt(t *testing.T) {
+func TestAnAnswerFromBeforeAnInvalidationIsNotUsedAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &asked{store: newStore(map[string]string{small: enabled})}
 		s.gate = make(chan struct{})
@@ -214,7 +215,7 @@ func TestAnAnswerFromBeforeAnInvalidationServesNobodyAfterIt(t *testing.T) {
 	})
 }
 
-func TestSpellingsPushNobodyOut(t *testing.T) {
+func TestOtherSpellingsPushOutNoUser(t *testing.T) {
 	s := newStore(map[string]string{small: enabled, "ops@example.com": enabled})
 	c := New(s, Options{MaxEntries: 2})
 	either(t, c, "ops@example.com", Stranger)
@@ -238,7 +239,7 @@ func TestSpellingsPushNobodyOut(t *testing.T) {
 	}
 }
 
-func TestARestoredRecordServesCapitalsWhileTheStoreIsDown(t *testing.T) {
+func TestARestoredRecordIsFoundInCapitalsWhileTheStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := New(newStore(map[string]string{small: enabled}), Options{MaxEntries: 10})
 		either(t, before, capitals, Stranger)
@@ -258,7 +259,7 @@ func TestARestoredRecordServesCapitalsWhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-func TestAFriendInCapitalsWaitsAMomentForAStoreThatHangs(t *testing.T) {
+func TestAVouchedUserInCapitalsWaitsOnlyAMomentForAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{small: enabled})
 		c := New(s, Options{MaxEntries: 10})
@@ -272,7 +273,7 @@ func TestAFriendInCapitalsWaitsAMomentForAStoreThatHangs(t *testing.T) {
 	})
 }
 
-func TestTwoSpellingsNeverPartInTheirRead(t *testing.T) {
+func TestBothSpellingsAreAlwaysInTheSameRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &asked{store: newStore(map[string]string{})}
 		s.gate = make(chan struct{})
@@ -283,7 +284,7 @@ func TestTwoSpellingsNeverPartInTheirRead(t *testing.T) {
 				all.Go(func() { either(t, c, fmt.Sprintf(format, i), Stranger) })
 			}
 		}
-		look(maxReads, "first%d") // all reads are under way: what comes now gathers
+		look(maxReads, "first%d") // all reads are under way, so further names wait
 		synctest.Wait()
 		look(99, "odd%d")
 		look(150, "User%d")
@@ -304,10 +305,10 @@ func TestTwoSpellingsNeverPartInTheirRead(t *testing.T) {
 	})
 }
 
-func TestALowerCaseThatNoStoreCanHoldIsNotAskedFor(t *testing.T) {
+func TestAnInvalidLowerCaseIsNotLookedUp(t *testing.T) {
 	s := &asked{store: newStore(nil)}
 	c := New(s, Options{MaxEntries: 10})
-	name := strings.Repeat("Ⱥ", 200) // of two bytes, in small letters of three
+	name := strings.Repeat("Ⱥ", 200) // two bytes each, but three in lower case
 	if got := either(t, c, name, Stranger); got != "absent" {
 		t.Error(got)
 	}

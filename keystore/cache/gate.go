@@ -11,19 +11,20 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// pauseAfterRefusal is how long a store is left alone that refuses calls without saying for how long.
+// pauseAfterRefusal is how long the cache does not ask a store that refuses calls without a
+// Retry-After.
 const pauseAfterRefusal = 10 * time.Second
 
-// gate keeps the calls of a store within what it allows.
+// gate decides when the store may be called.
 type gate struct {
-	budget *rate.Limiter // nil: no bound
+	budget *rate.Limiter // nil if there is no limit
 
 	mu     sync.Mutex
-	closed time.Time // until when the store wants to be left alone
-	ended  bool      // the store is not to be asked any more
+	closed time.Time // the store refuses calls until then
+	ended  bool      // the store must not be called any more
 }
 
-// newGate returns the gate of a store, which may have a budget.
+// newGate returns the gate of a store. A store with a method Budget has a budget.
 func newGate(store keystore.Store) *gate {
 	if bounded, ok := store.(interface{ Budget() *rate.Limiter }); ok {
 		return &gate{budget: bounded.Budget()}
@@ -31,8 +32,8 @@ func newGate(store keystore.Store) *gate {
 	return new(gate)
 }
 
-// pass reports whether a call may be made now, and if not, after how long to try again. The error
-// says that the store refuses calls, and for how long.
+// pass reports whether a call may be made now. If not, wait is the time until the next attempt. err
+// means that the store refuses calls, or that the gate has ended.
 func (g *gate) pass() (ok bool, wait time.Duration, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +66,7 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 }
 
-// learn takes notice of what came of a call.
+// learn makes the gate pause if err says that the store refuses calls.
 func (g *gate) learn(err error) {
 	var limited *keystore.RateLimitError
 	if !errors.As(err, &limited) {
@@ -77,24 +78,24 @@ func (g *gate) learn(err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if until := time.Now().Add(pause); until.After(g.closed) { // reads that were under way may be told less
+	if until := time.Now().Add(pause); until.After(g.closed) { // another read may have got a shorter time
 		g.closed = until
 	}
 }
 
-// end has no call pass any more.
+// end stops all further calls.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ended = true
 }
 
-// calls is how many calls the budget allows within that time, once it is used up.
+// calls returns how many calls the budget allows in a time, if it is used up at the start.
 func (g *gate) calls(within time.Duration) int {
 	return int(float64(g.budget.Limit()) * within.Seconds())
 }
 
-// tokens is how many calls could be made at once; -1 where there is no bound.
+// tokens returns how many calls could be made now, or -1 if there is no limit.
 func (g *gate) tokens() float64 {
 	if g.budget == nil {
 		return -1

@@ -13,49 +13,51 @@ import (
 )
 
 const (
-	// batch is how many names travel in one read: what keystore.Store takes.
+	// batch is the largest number of names in one read. keystore.Store allows no more.
 	batch = 100
 
-	// maxReads is how many reads of a namespace are under way at once. While there are as many, new
-	// look-ups gather.
+	// maxReads is the largest number of reads of a namespace at one time. Further look-ups wait and
+	// then share a read.
 	maxReads = 4
 
-	// pace is the time from one read that somebody waits for to the next, unless that is full, of a
-	// store with a budget: where it answers quickly, the first of many who come at once would else be a
-	// read each, and the budget gone. Who comes alone waits for nobody.
+	// pace is the shortest time between two reads that someone waits for, unless a read is full. It
+	// applies to stores with a budget. Without it, the first of many users who come at once would
+	// each cause a read if the store answers quickly, and use up the budget. A user who comes alone
+	// does not wait.
 	pace = 10 * time.Millisecond
 
-	// maxStrangers is how many names may wait that nobody knows: made-up ones come without end.
+	// maxStrangers is how many unknown names may wait. Anyone can make up any number of them.
 	maxStrangers = 5000
 
-	// budgetPatience is how long names may wait for the budget that are known: those beyond what the
-	// store may be asked in that time go by what is known.
+	// budgetPatience is how long known names may wait for the budget. If there are more than it can
+	// serve in that time, the rest get what was last known of them.
 	budgetPatience = 3 * time.Second
 
-	// strangersRetry is after how long a name may come again that found no room.
+	// strangersRetry is the Retry-After for an unknown name that found no room.
 	strangersRetry = 5 * time.Second
 )
 
-// crowdedError says that too many wait already. It says nothing of the store, which has not been asked.
+// crowdedError means that too many look-ups wait already. It says nothing about the store, which
+// was not asked.
 type crowdedError struct{ limit keystore.RateLimitError }
 
 func (e *crowdedError) Error() string { return e.limit.Error() }
 
 func (e *crowdedError) Unwrap() error { return &e.limit }
 
-// class is how urgent a look-up is. Reads take the classes in this order.
+// class is the urgency of a look-up. A read takes the look-ups of the first class first.
 type class int
 
 const (
-	acquainted class = iota // somebody waits for it, and it has been there before
-	renewal                 // nobody waits
-	stranger                // somebody waits for it who may not exist
+	acquainted class = iota // someone waits for it, and the name is known to exist
+	renewal                 // no one waits for it
+	stranger                // someone waits for it, and the name may not exist
 	classes
 )
 
-// gatherer gathers the look-ups of a namespace that come together into one read. Renewals gather for
-// as long as they have patience; but where none was read lately, there is nothing to gather, and the
-// first goes at once.
+// gatherer puts look-ups of a namespace that come together into one read. Renewals wait for each
+// other as long as their patience allows. If there was no renewal lately, the first one starts at
+// once.
 type gatherer struct {
 	store keystore.Store
 	ns    keystore.Namespace
@@ -65,24 +67,24 @@ type gatherer struct {
 
 	mu      sync.Mutex
 	reading int
-	failed  time.Time // when the store could not answer; zero: the last time it could
+	failed  time.Time // when the last read failed, or zero if it succeeded
 	waiting [classes][]*lookup
-	began   time.Time     // when a read last began that somebody waits for
-	renewed time.Time     // when renewals were last read
-	window  time.Duration // the least patience of those that wait
-	timer   *time.Timer   // of the next time that something may begin; nil: none is set
+	began   time.Time     // when the last read began that someone waits for
+	renewed time.Time     // when the last read with renewals began
+	window  time.Duration // the shortest patience of the waiting renewals
+	timer   *time.Timer   // fires when the next read may begin; nil if it is not set
 }
 
-// lookup is one of one name, or of two that travel in the same read.
+// lookup is a look-up of one name, or of two names in the same read.
 type lookup struct {
 	names  []string
-	done   chan struct{} // closed once the others are known
+	done   chan struct{} // closed when the fields below are set
 	asked  time.Time
-	values map[string][]byte // of all names of the read; never changed
+	values map[string][]byte // for all names of the read; never changed
 	err    error
 }
 
-// look begins a look-up. Patience is a renewal's alone.
+// look starts a look-up. patience is for renewals only.
 func (g *gatherer) look(names []string, c class, patience time.Duration) *lookup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -99,7 +101,7 @@ func (g *gatherer) look(names []string, c class, patience time.Duration) *lookup
 	return l
 }
 
-// hurry makes a renewal a look-up that somebody waits for.
+// hurry makes a renewal as urgent as a look-up that someone waits for.
 func (g *gatherer) hurry(l *lookup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +112,7 @@ func (g *gatherer) hurry(l *lookup) {
 	}
 }
 
-// start begins the reads that may begin. g.mu is held.
+// start begins all reads that may begin. The caller holds g.mu.
 func (g *gatherer) start() {
 	for g.reading < maxReads && g.due() {
 		ok, wait, err := g.gate.pass()
@@ -131,17 +133,17 @@ func (g *gatherer) start() {
 		go g.answer(some)
 	}
 	switch {
-	case g.reading == maxReads || g.due(): // answer comes back here
+	case g.reading == maxReads || g.due(): // answer calls start again
 	case g.urgent() > 0:
 		g.wakeFor(time.Until(g.began.Add(g.pace())))
 	case len(g.waiting[renewal]) > 0:
-		// Not all at the same time of servers that were started together.
+		// The random part keeps servers that were started together from reading at the same time.
 		g.wake(time.Until(g.renewed.Add(g.window - rand.N(g.window/4+1))))
 	}
 }
 
-// relieve answers those who are not to wait for the budget: of a store that fails, that is everybody.
-// g.mu is held.
+// relieve answers known names that must not wait for the budget. If the store fails, these are all
+// of them. The caller holds g.mu.
 func (g *gatherer) relieve() {
 	most := batch * g.gate.calls(budgetPatience)
 	if time.Since(g.failed) < downFor {
@@ -153,7 +155,7 @@ func (g *gatherer) relieve() {
 	}
 }
 
-// due reports whether there is something to read now.
+// due reports whether a read is due now.
 func (g *gatherer) due() bool {
 	urgent, renewals := g.urgent(), len(g.waiting[renewal])
 	return urgent >= batch || urgent > 0 && time.Since(g.began) >= g.pace() ||
@@ -167,10 +169,11 @@ func (g *gatherer) pace() time.Duration {
 	return pace
 }
 
-// urgent is how many wait for whom somebody waits.
+// urgent returns how many look-ups someone waits for.
 func (g *gatherer) urgent() int { return len(g.waiting[acquainted]) + len(g.waiting[stranger]) }
 
-// wakeFor is wake for somebody who waits: the timer may be one of renewals, which is far off.
+// wakeFor is like wake, for a look-up that someone waits for. It replaces a timer that may be set
+// to the distant time of a renewal.
 func (g *gatherer) wakeFor(after time.Duration) {
 	if g.timer != nil {
 		g.timer.Stop()
@@ -179,7 +182,7 @@ func (g *gatherer) wakeFor(after time.Duration) {
 	g.wake(after)
 }
 
-// wake has start called again after some time.
+// wake calls start after a time.
 func (g *gatherer) wake(after time.Duration) {
 	if g.timer != nil {
 		return
@@ -189,20 +192,20 @@ func (g *gatherer) wake(after time.Duration) {
 		defer g.mu.Unlock()
 		g.timer = nil
 		if time.Since(g.renewed) >= g.window*3/4 {
-			g.renewed = time.Time{} // they have gathered for long enough
+			g.renewed = time.Time{} // the renewals have waited long enough
 		}
 		g.start()
 	})
 }
 
-// take takes the look-ups of one read out of those that wait.
+// take removes the look-ups of one read from those that wait.
 func (g *gatherer) take() []*lookup {
 	var some []*lookup
 	names := make(map[string]bool, batch)
 	for c := range g.waiting {
 		before := len(g.waiting[c])
 		g.waiting[c] = slices.DeleteFunc(g.waiting[c], func(l *lookup) bool {
-			// An invalidation can make a name wait twice.
+			// After an invalidation, the same name can wait twice.
 			if len(names)+len(l.names) > batch || slices.ContainsFunc(l.names, func(name string) bool { return names[name] }) {
 				return false
 			}
@@ -219,8 +222,8 @@ func (g *gatherer) take() []*lookup {
 	return some
 }
 
-// answer reads some names. The read serves all who wait for it, so that it must not end with one of
-// them: the store bounds its time.
+// answer makes one read for some look-ups. The read must not end when one of those who wait leaves,
+// so it has no context of theirs. The store limits its time.
 func (g *gatherer) answer(some []*lookup) {
 	names := make([]string, 0, batch)
 	for _, l := range some {
@@ -250,7 +253,7 @@ func (g *gatherer) answer(some []*lookup) {
 	g.start()
 }
 
-// failAll answers all who wait that the store cannot be asked. g.mu is held.
+// failAll answers all waiting look-ups with an error. The caller holds g.mu.
 func (g *gatherer) failAll(err error) {
 	for c := range g.waiting {
 		fail(g.waiting[c], err)

@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// reads is a keystore.Store that knows every name and keeps what it was asked for.
+// reads is a keystore.Store that knows every name and records what it was asked for.
 type reads struct {
 	mu    sync.Mutex
 	all   [][]string
@@ -47,13 +47,13 @@ func (r *reads) count() int {
 	return len(r.all)
 }
 
-// settle waits until every look-up has been made, those that gather included.
+// settle waits until all look-ups are done, including those that wait for others.
 func settle() {
 	time.Sleep(time.Minute)
 	synctest.Wait()
 }
 
-// ask has n users ask at once, and counts those who are let in.
+// ask lets n users ask at once, and counts those who are let in.
 func ask(t *testing.T, c *Cache, n int) (let int) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -73,7 +73,7 @@ func ask(t *testing.T, c *Cache, n int) (let int) {
 	return let
 }
 
-func TestALookUpThatIsAloneWaitsForNobody(t *testing.T) {
+func TestASingleLookUpDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{delay: time.Second}
 		c := New(store, Options{MaxEntries: 1000})
@@ -84,7 +84,7 @@ func TestALookUpThatIsAloneWaitsForNobody(t *testing.T) {
 	})
 }
 
-func TestLookUpsThatComeTogetherTravelTogether(t *testing.T) {
+func TestLookUpsThatComeTogetherShareReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{delay: time.Second}
 		c := New(store, Options{MaxEntries: 10_000})
@@ -92,7 +92,8 @@ func TestLookUpsThatComeTogetherTravelTogether(t *testing.T) {
 		if let := ask(t, c, 1000); let != 1000 {
 			t.Errorf("%d are let in", let)
 		}
-		// The first few go alone; all who come while those are under way go by the hundred.
+		// The first few look-ups have a read each. All that come during those reads share reads of
+		// a hundred.
 		if most := maxReads + 10; store.count() > most || time.Since(began) > 5*time.Second {
 			t.Errorf("%d reads in %v, want at most %d", store.count(), time.Since(began), most)
 		}
@@ -104,8 +105,8 @@ func TestLookUpsThatComeTogetherTravelTogether(t *testing.T) {
 	})
 }
 
-// TestThoseWhoComeOneAfterTheOtherToAQuickStoreTravelTogether, though few of them find a read under way.
-func TestThoseWhoComeOneAfterTheOtherToAQuickStoreTravelTogether(t *testing.T) {
+// Few of these look-ups come during another read.
+func TestLookUpsOfAQuickStoreShareReads(t *testing.T) {
 	for _, over := range []time.Duration{20 * time.Millisecond, 100 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			store := &budgeted{reads: reads{delay: 500 * time.Microsecond}, limiter: rate.NewLimiter(3, 60)}
@@ -140,20 +141,20 @@ func TestThoseWhoComeOneAfterTheOtherToAQuickStoreTravelTogether(t *testing.T) {
 	}
 }
 
-// TestRenewalsGather: active users cost calls by the hundred, not each.
-func TestRenewalsGather(t *testing.T) {
+// Active users cost one call for a hundred of them, not one each.
+func TestRenewalsShareReads(t *testing.T) {
 	for _, users := range []int{1, 10, 100, 1000, 5000} {
 		t.Run(fmt.Sprint(users), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &reads{delay: 100 * time.Millisecond}
 				c := New(store, Options{MaxEntries: 100_000})
-				for n := min(users, 1000); n <= users; n += 1000 { // they do not come all at once
+				for n := min(users, 1000); n <= users; n += 1000 { // they do not all come at once
 					ask(t, c, n)
 				}
 				synctest.Wait()
 				before := store.count()
 				const minutes = 5
-				for range minutes * 60 / 5 { // each is active every five seconds, at times of its own
+				for range minutes * 60 / 5 { // each is active every five seconds, at different times
 					for i := range users {
 						if rand.IntN(users) == 0 || i%100 == 0 {
 							time.Sleep(5 * time.Second / time.Duration(users/100+2))
@@ -165,7 +166,8 @@ func TestRenewalsGather(t *testing.T) {
 				}
 				synctest.Wait()
 				perMinute := float64(store.count()-before) / minutes
-				// A user is renewed every 30 to 40 s; what does not fill a read goes every 10 s or so.
+				// A user is renewed every 30 to 40 s. A read that is not full starts about every 10
+				// s.
 				most := float64(users)/100*2.2 + 8
 				settle()
 				t.Logf("%d users: %.1f calls a minute, at most %.1f", users, perMinute, most)
@@ -177,13 +179,13 @@ func TestRenewalsGather(t *testing.T) {
 	}
 }
 
-// TestMoreUsersThanTheBudgetServes are all served, within the budget: what is known of them is used
-// for longer than max_age then.
-func TestMoreUsersThanTheBudgetServes(t *testing.T) {
+// If the budget cannot serve all users within max_age, older answers are used, and everyone is
+// served.
+func TestMoreUsersThanTheBudgetAllowsAreServed(t *testing.T) {
 	for name, test := range map[string]struct {
 		users int
 		ages  Ages
-		most  float64 // calls a minute
+		most  float64 // calls per minute
 	}{
 		"10,000":                    {10_000, ages, 180},
 		"50,000":                    {50_000, ages, 180},
@@ -194,7 +196,7 @@ func TestMoreUsersThanTheBudgetServes(t *testing.T) {
 				store := &budgeted{reads: reads{delay: 100 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
 				c := New(store, Options{MaxEntries: 100_000})
 				var refused atomic.Int64
-				round := func(over time.Duration) { // each user is active once, at times of their own
+				round := func(over time.Duration) { // each user is active once, at different times
 					for i := range test.users {
 						if i%100 == 0 {
 							time.Sleep(over / time.Duration(test.users/100))
@@ -207,7 +209,7 @@ func TestMoreUsersThanTheBudgetServes(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				round(10 * time.Minute) // so that a stranger finds room
+				round(10 * time.Minute) // so that there is room for an unknown name
 				time.Sleep(time.Minute)
 				if n := refused.Load(); n > 0 {
 					t.Fatalf("%d users could not come in", n)
@@ -231,7 +233,7 @@ func TestMoreUsersThanTheBudgetServes(t *testing.T) {
 	}
 }
 
-func TestARenewalThatGathersIsHurriedByWhoNeedsIt(t *testing.T) {
+func TestAWaitingRenewalStartsWhenAUserNeedsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{}
 		c := New(store, Options{MaxEntries: 1000})
@@ -245,8 +247,8 @@ func TestARenewalThatGathersIsHurriedByWhoNeedsIt(t *testing.T) {
 		get("a")
 		get("b")
 		time.Sleep(59 * time.Second)
-		get("a") // goes at once: none was renewed lately
-		get("b") // gathers
+		get("a") // starts at once: nothing was renewed lately
+		get("b") // waits for others
 		if store.count() != 3 {
 			t.Fatalf("%d reads", store.count())
 		}
@@ -260,7 +262,7 @@ func TestARenewalThatGathersIsHurriedByWhoNeedsIt(t *testing.T) {
 	})
 }
 
-func TestARenewalGoesEvenIfNobodyComesAfterIt(t *testing.T) {
+func TestARenewalStartsEvenIfNoOtherFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{}
 		c := New(store, Options{MaxEntries: 1000})
@@ -282,7 +284,7 @@ func TestARenewalGoesEvenIfNobodyComesAfterIt(t *testing.T) {
 	})
 }
 
-func TestAReadThatFailsFailsForAllInIt(t *testing.T) {
+func TestAReadThatFailsFailsForAllNamesInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &reads{delay: time.Second}
 		c := New(store, Options{MaxEntries: 1000})
@@ -300,7 +302,7 @@ func TestAReadThatFailsFailsForAllInIt(t *testing.T) {
 	})
 }
 
-func TestAnInvalidationKeepsOutWhatIsGathering(t *testing.T) {
+func TestAnInvalidationDiscardsWaitingRenewals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{"dev@example.com": enabled})
 		c := New(s, Options{MaxEntries: 100})
@@ -315,7 +317,7 @@ func TestAnInvalidationKeepsOutWhatIsGathering(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(31 * time.Second)
 		s.gate = make(chan struct{})
-		user(t, c) // renewal under way
+		user(t, c) // its renewal is under way
 		synctest.Wait()
 		s.set("dev@example.com", disabled)
 		c.APIKeys.Invalidate("dev@example.com")
@@ -347,7 +349,7 @@ func TestAUserInMemoryCostsLittle(t *testing.T) {
 		}
 		all.Wait()
 	}
-	store.all = nil // what the test itself keeps
+	store.all = nil // free what the test itself keeps
 	each := (heap() - before) / users
 	t.Logf("%d bytes a user", each)
 	if held := c.APIKeys.Stats().Entries; held != users || each > 1024 {
@@ -355,7 +357,7 @@ func TestAUserInMemoryCostsLittle(t *testing.T) {
 	}
 }
 
-// heap is the memory in use.
+// heap returns the memory in use, in bytes.
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

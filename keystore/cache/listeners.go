@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// listeners are those who are told of something, each by a channel of their own that holds one word.
+// listeners notifies those who listen. Each has a channel with room for one notification.
 type listeners struct {
 	mu  sync.Mutex
 	all []chan struct{}
@@ -29,7 +29,7 @@ func (l *listeners) tell() {
 	for _, c := range l.all {
 		select {
 		case c <- struct{}{}:
-		default: // who has not received the last one yet learns nothing from another
+		default: // the listener has not received the last notification yet
 		}
 	}
 }

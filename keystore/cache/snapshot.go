@@ -8,22 +8,22 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// snapshot is what is in memory, as JSON. It holds no key of a user, but the secrets of the
-// providers' settings.
+// snapshot is the content of the cache as JSON. It contains no user's key, but it contains the
+// secrets of the providers' settings.
 type snapshot struct {
 	APIKeys   map[string]saved `json:"api_keys"`
 	Settings  map[string]saved `json:"provider_settings"`
 	Providers map[string]saved `json:"providers"`
 }
 
-// saved is an entry.
+// saved is an entry of a snapshot.
 type saved struct {
 	Asked time.Time       `json:"asked"`
 	Value json.RawMessage `json:"value"`
 }
 
-// Snapshot returns what is known that was asked for after that time, for Restore. Whoever keeps it
-// has to encrypt it.
+// Snapshot returns all records that were looked up after the given time, for Restore. The result
+// contains secrets: encrypt it before you store it.
 func (c *Cache) Snapshot(after time.Time) ([]byte, error) {
 	var s snapshot
 	var err error
@@ -39,8 +39,8 @@ func (c *Cache) Snapshot(after time.Time) ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// Restore puts a snapshot's entries in, where nothing newer is known. They are used only where the
-// store cannot be asked, however young they are: they may have been invalidated since.
+// Restore adds the entries of a snapshot unless newer ones are known. Whatever their age, they are
+// used only if the store cannot be asked, because they may have been invalidated since.
 func (c *Cache) Restore(content []byte) error {
 	var s snapshot
 	if err := json.Unmarshal(content, &s); err != nil {
@@ -52,20 +52,20 @@ func (c *Cache) Restore(content []byte) error {
 	return nil
 }
 
-// Changes counts what has been kept or forgotten, so that nobody needs a second snapshot of the same.
+// Changes counts what has been kept or forgotten. If the count is the same, so is a new snapshot.
 func (c *Cache) Changes() uint64 {
 	return c.APIKeys.changes.Load() + c.Settings.changes.Load() + c.Providers.changes.Load()
 }
 
-// Forgotten returns a channel of the caller's own that receives after invalidations, once for all that
-// came together, until end: a snapshot from before still has what was forgotten.
+// Forgotten returns a channel that receives after an invalidation, because an older snapshot still
+// has what was forgotten. Invalidations that come together are sent once. Call end to stop.
 func (c *Cache) Forgotten() (forgotten <-chan struct{}, end func()) {
 	l := make(chan struct{}, 1)
 	c.forgotten.add(l)
 	return l, func() { c.forgotten.remove(l) }
 }
 
-// save returns the entries that are there.
+// save returns the entries that have a record.
 func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
 	all := make(map[string]saved)
 	for name, e := range t.present.All() {
@@ -81,9 +81,9 @@ func (t *Table[V]) save(after time.Time) (map[string]saved, error) {
 	return all, nil
 }
 
-// restore leaves out what cannot be read, or claims to be from the future: it would never age. So it
-// does names that no store can hold, for which Look would have to ask. Not every zone that JSON is read
-// with can be written again.
+// restore skips values that cannot be read and names that are not valid. It skips times in the
+// future, because such entries would never age. It also skips time zones that JSON can read but not
+// write.
 func (t *Table[V]) restore(all map[string]saved) {
 	for name, s := range all {
 		value, err := t.parse(s.Value)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// restarted returns a cache in front of a store that is down, which knows what c knew.
+// restarted returns a new cache with the knowledge of c, for a store that is down.
 func restarted(t *testing.T, c *Cache) (*Cache, *store) {
 	t.Helper()
 	content, err := c.Snapshot(time.Now().Add(-ages.StaleIfError))
@@ -59,7 +59,7 @@ func TestARestartDuringAnOutageStillKnowsItsUsers(t *testing.T) {
 	})
 }
 
-func TestWhatComesFromASnapshotIsNotUsedWhileTheStoreAnswers(t *testing.T) {
+func TestASnapshotIsNotUsedWhileTheStoreAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
 		_ = user(t, c)
@@ -72,7 +72,7 @@ func TestWhatComesFromASnapshotIsNotUsedWhileTheStoreAnswers(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotInASnapshot(t *testing.T) {
+func TestASnapshotHasOnlyRecentRecordsAndNoKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(map[string]string{"old": enabled, "broken": "{", "forgotten": enabled, "dev@example.com": `{"apiKey":"the-key-itself","status":"Enabled"}`})
 		c := New(s, Options{MaxEntries: 10})
@@ -95,14 +95,14 @@ func TestWhatIsNotInASnapshot(t *testing.T) {
 	})
 }
 
-func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
+func TestInvalidEntriesOfASnapshotAreSkipped(t *testing.T) {
 	good := `{"api_keys":{"dev@example.com":{"asked":"2000-01-01T00:00:00Z","value":` + enabled + `}}}`
-	synctest.Test(t, func(t *testing.T) { // the time begins on 2000-01-01
+	synctest.Test(t, func(t *testing.T) { // time begins at 2000-01-01
 		for name, content := range map[string]string{
-			"from the future":  strings.Replace(good, "2000", "2001", 1),
-			"of a broken user": strings.Replace(good, `"k"`, `7`, 1),
-			"without a value":  strings.Replace(good, enabled, "null", 1),
-			"of no valid name": strings.Replace(good, "dev@example.com", "..", 1),
+			"from the future":    strings.Replace(good, "2000", "2001", 1),
+			"of a broken user":   strings.Replace(good, `"k"`, `7`, 1),
+			"without a value":    strings.Replace(good, enabled, "null", 1),
+			"of an invalid name": strings.Replace(good, "dev@example.com", "..", 1),
 		} {
 			s := newStore(nil)
 			s.fail(errors.New("down"))
@@ -124,7 +124,7 @@ func TestSnapshotsThatCannotBeTrusted(t *testing.T) {
 	})
 }
 
-func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
+func TestInvalidationsAreReportedAndChangesCounted(t *testing.T) {
 	c := New(newStore(map[string]string{"dev@example.com": enabled}), Options{MaxEntries: 10})
 	first, end := c.Forgotten()
 	second, _ := c.Forgotten()
@@ -161,8 +161,8 @@ func TestInvalidationsAreToldAndChangesCounted(t *testing.T) {
 	}
 }
 
-// FuzzRestore holds that whatever a storage gives back, nobody is let in by it while the store answers,
-// and that what has been restored can be kept again.
+// FuzzRestore checks two things about any content of a storage: it lets no one in while the store
+// answers, and what was restored can be saved again.
 func FuzzRestore(f *testing.F) {
 	f.Add([]byte(`{"api_keys":{"dev@example.com":{"asked":"2026-01-31T12:00:00+01:00","value":` + enabled + `}},` +
 		`"provider_settings":{"openai":{"asked":"2026-01-31T12:00:00Z","value":{"headers":{"a":"b"},"body":{"c":1},"models":[]}}},` +
@@ -180,7 +180,7 @@ func FuzzRestore(f *testing.F) {
 		if got := user(t, c); got != "absent" {
 			t.Errorf("a user whom the store does not know is %s", got)
 		}
-		kept, err := c.Snapshot(time.Time{}.AddDate(-9, 0, 0)) // JSON can go back to the year 0
+		kept, err := c.Snapshot(time.Time{}.AddDate(-9, 0, 0)) // JSON can express the year 0
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,20 +1,20 @@
 package cache
 
-// Source says where an answer is from.
+// Source says where an answer comes from.
 type Source string
 
-// The sources of answers.
+// These are the sources of answers.
 const (
 	Fresh     Source = "fresh"     // from memory
-	Refreshed Source = "refreshed" // from memory, and being renewed in the background
+	Refreshed Source = "refreshed" // from memory, with a renewal in the background
 	Loaded    Source = "loaded"    // from the store
-	Stale     Source = "stale"     // from memory though it is too old, as the store could not answer
-	Absent    Source = "absent"    // that there is no such name, from memory or from the store
-	Failed    Source = "error"     // none: the store could not answer
-	NotAsked  Source = ""          // none: the store may not be asked, or nobody waits any more
+	Stale     Source = "stale"     // from memory although it is too old, because the store could not answer
+	Absent    Source = "absent"    // there is no such name, according to memory or the store
+	Failed    Source = "error"     // no answer: the store could not answer
+	NotAsked  Source = ""          // no answer: the store may not be asked, or the caller no longer waits
 )
 
-// source is where the entry is from, which is at hand from there.
+// source returns Absent if the entry says that there is no record, and from otherwise.
 func (e *entry[V]) source(from Source) Source {
 	if e.err == ErrAbsent {
 		return Absent

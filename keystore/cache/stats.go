@@ -2,16 +2,16 @@ package cache
 
 import "time"
 
-// Stats is what a Table can tell of itself.
+// Stats describes the state of a Table.
 type Stats struct {
-	// Entries and Absent count what is in memory: names that are there, and names that are not.
+	// Entries and Absent count the cached names: those that exist, and those that do not.
 	Entries, Absent int
 
-	// Oldest is when the oldest of the entries was asked for; zero where there is none.
+	// Oldest is the time of the oldest entry's look-up, or zero if there are no entries.
 	Oldest time.Time
 
-	// LastAnswer is when the store last answered, and LastError why and LastErrorAt when it last
-	// could not; zero where it never did.
+	// LastAnswer is when the store last answered. LastErrorAt is when it last could not, and
+	// LastError is why. They are zero if that never happened.
 	LastAnswer, LastErrorAt time.Time
 	LastError               error
 }
@@ -22,10 +22,10 @@ type failure struct {
 	at  time.Time
 }
 
-// Len is about how many names that are there are in memory.
+// Len returns about how many existing names are cached.
 func (t *Table[V]) Len() int { return t.present.EstimatedSize() }
 
-// Stats returns the table's. It reads through all entries.
+// Stats returns the state of the table. It goes through all entries.
 func (t *Table[V]) Stats() Stats {
 	s := Stats{}
 	for _, e := range t.present.All() {

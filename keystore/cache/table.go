@@ -13,84 +13,85 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// ErrAbsent says that the store has no record of that name.
+// ErrAbsent means that the store has no record of the name.
 var ErrAbsent = errors.New("no such record")
 
-// ErrMayNotAsk says that the store would have to be asked, which the caller has forbidden.
+// ErrMayNotAsk means that only the store could answer, and the caller does not allow asking it.
 var ErrMayNotAsk = errors.New("the keystore may not be asked")
 
 const (
-	// patienceWhileDown is how long a look-up makes those wait who are known, while the store is down:
-	// one that hangs would make every request wait for its time-out. It is asked all the same, so that
-	// it is noticed at once when it is back.
+	// patienceWhileDown is how long known users wait for a look-up while the store is down. Without
+	// it, every request would wait for the time-out of a store that hangs. The look-ups still go
+	// on, so the cache notices at once when the store is back.
 	patienceWhileDown = time.Second
 
-	// downFor is how long a failure says that the store is down, unless it answers.
+	// downFor is how long the store counts as down after a failure, unless it answers.
 	downFor = 10 * time.Second
 )
 
-// load begins to ask the store for one name, or for two in the same read. Patience is how long a renewal
-// can wait.
+// load starts a read of one or two names. patience is how long a renewal can wait.
 type load[V any] func(names []string, c class, patience time.Duration) pending[V]
 
-// pending is a look-up that has begun.
+// pending is a look-up that has started.
 type pending[V any] struct {
-	// hurry says that somebody waits for it now.
+	// hurry turns a renewal into a look-up that someone waits for.
 	hurry func()
 
-	// wait returns what the store says of one of the names, and when it was asked. ok is false if there
-	// is no record; an error other than a *BrokenRecordError means that the store could not answer.
+	// wait returns the store's answer for one of the names, and the time of the read. ok is false
+	// if there is no record. An error other than a *BrokenRecordError means that the store could
+	// not answer.
 	wait func(name string) (value V, ok bool, asked time.Time, err error)
 }
 
-// entry is one answer of the store. It is never changed.
+// entry is an answer of the store. It is never changed.
 type entry[V any] struct {
 	value V
 	err   error     // nil, ErrAbsent or a *BrokenRecordError
-	asked time.Time // when the look-up began: what the store said cannot be older
+	asked time.Time // when the look-up began; the answer is at least as new
 
-	// restored: of a snapshot, and so to be used only where the store cannot be asked.
+	// restored means that the entry is from a snapshot. It is used only if the store cannot be
+	// asked.
 	restored bool
 }
 
-// there reports whether the entry, which may be nil, says that there is a record.
+// there reports whether the entry says that there is a record. The entry may be nil.
 func (e *entry[V]) there() bool { return e != nil && e.err != ErrAbsent }
 
-// within reports whether there is an entry that is not older than that.
+// within reports whether there is an entry and it is not older than age.
 func (e *entry[V]) within(age time.Duration) bool { return e != nil && time.Since(e.asked) <= age }
 
-// call is one look-up under way, for all who wait for it.
+// call is a look-up that is under way. All who want the answer wait for the same call.
 type call[V any] struct {
 	pending[V]
 	began time.Time
 	done  chan struct{}
-	entry *entry[V] // nil if the store could not answer
-	err   error     // why it could not
+	entry *entry[V] // the answer, or nil if the store could not answer
+	err   error     // why the store could not answer
 }
 
-// Table is the cache of one namespace. It is safe for concurrent use.
+// Table caches one namespace. It is safe for concurrent use.
 type Table[V any] struct {
 	ns    keystore.Namespace
 	load  load[V]
-	parse func([]byte) (V, error) // what save wrote
+	parse func([]byte) (V, error) // reads what save wrote
 	log   func() *zap.Logger
 
-	// Names that are not there have a table of their own, so that made-up ones, of which there is
-	// no end, never push out known ones.
+	// Absent names have a table of their own. There is no limit to the names that someone can make
+	// up, and those must not push out known users.
 	present, absent *otter.Cache[string, *entry[V]]
 
-	// calls has the look-ups under way whose answers will be kept. An invalidation takes its
-	// name out, so that an answer that began before it never gets in after it, nor serves those
-	// who ask after it. (otter can share loads too, but waits without end, and its loads belong to
-	// one of its tables alone.)
+	// calls has the look-ups whose answers will be kept. An invalidation removes its name here. So
+	// an answer from before the invalidation is not kept after it, and later requests do not get
+	// it. (otter can share loads too, but it waits without limit, and a load belongs to only one of
+	// its tables.)
 	mu    sync.Mutex
 	calls map[string]*call[V]
 
-	answered atomic.Pointer[time.Time] // when the store last did
-	failed   atomic.Pointer[failure]   // the last time that it could not
+	answered atomic.Pointer[time.Time] // when the store last answered
+	failed   atomic.Pointer[failure]   // the last time that the store could not answer
 
 	changes   atomic.Uint64
-	forgotten *listeners // of the Cache
+	forgotten *listeners // shared by the tables of a Cache
 }
 
 func newTable[V any](o Options, ns keystore.Namespace, load load[V], parse func([]byte) (V, error), forgotten *listeners) *Table[V] {
@@ -110,19 +111,21 @@ func (t *Table[V]) setMaximum(n int) {
 	t.absent.SetMaximum(uint64(n))
 }
 
-// Get returns the record of that name: from memory for as long as ages allow, else from the store.
-// Without mayAsk, the store is not asked on behalf of a name that is not known to be there. The errors are ErrAbsent, ErrMayNotAsk, a
-// *BrokenRecordError, ctx's own, and else the store's, if nothing is known or what is known is too
-// old.
+// Get returns the record of name. It uses the cached answer if ages allow that, and asks the store
+// otherwise. If mayAsk is false, it asks the store only for names that are known to exist.
 //
-// A name that no store can hold is absent. The store is not asked for it: it would spoil the read for
-// all others that travel along; nor is it kept: names come from requests, and may be of any length.
+// The error is ErrAbsent, ErrMayNotAsk, a *BrokenRecordError or ctx's error. If the store cannot
+// answer and nothing recent enough is known, it is the store's error.
+//
+// A name that is not valid in any store is absent. Get does not ask the store for it, because that
+// would fail the read for the other names in it. Get does not keep it either, because a request can
+// send a name of any length.
 func (t *Table[V]) Get(ctx context.Context, name string, ages Ages, mayAsk bool) (V, error) {
 	value, _, err := t.Look(ctx, name, ages, mayAsk)
 	return value, err
 }
 
-// Look is Get, and says where the answer is from.
+// Look is like Get. It also says where the answer comes from.
 func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool) (V, Source, error) {
 	var none V
 	known, ok := t.present.GetIfPresent(name)
@@ -155,7 +158,8 @@ func (t *Table[V]) Look(ctx context.Context, name string, ages Ages, mayAsk bool
 	return t.outcome(ctx, t.ask(name, urgency, 0), known, ages)
 }
 
-// outcome waits for c, and returns what is known, which may be nil, where the store cannot answer.
+// outcome waits for c and returns its answer. If the store cannot answer, it returns known, which
+// may be nil.
 func (t *Table[V]) outcome(ctx context.Context, c *call[V], known *entry[V], ages Ages) (value V, from Source, err error) {
 	usable := known.within(ages.StaleIfError)
 	if !c.ends(ctx, usable && t.down()) {
@@ -173,8 +177,8 @@ func (t *Table[V]) outcome(ctx context.Context, c *call[V], known *entry[V], age
 	return value, Failed, c.err
 }
 
-// ends waits until c has ended, and reports whether it has. Of a store that is down, who is known waits
-// for the first patienceWhileDown of c alone.
+// ends waits until c has ended, and reports whether it has. If the store is down and the user is
+// known, it gives up patienceWhileDown after c began.
 func (c *call[V]) ends(ctx context.Context, down bool) (ended bool) {
 	var enough <-chan time.Time
 	if down {
@@ -191,13 +195,13 @@ func (c *call[V]) ends(ctx context.Context, down bool) (ended bool) {
 	return false
 }
 
-// down reports whether the store could not answer when it was last asked, a moment ago.
+// down reports whether the store's last answer was a failure, less than downFor ago.
 func (t *Table[V]) down() bool {
 	failed, answered := t.failed.Load(), t.answered.Load()
 	return failed != nil && time.Since(failed.at) < downFor && (answered == nil || failed.at.After(*answered))
 }
 
-// ask starts a look-up of name, or joins the one under way.
+// ask starts a look-up of name, or joins one that is under way.
 func (t *Table[V]) ask(name string, urgency class, patience time.Duration) *call[V] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -210,8 +214,8 @@ func (t *Table[V]) ask(name string, urgency class, patience time.Duration) *call
 	return t.begin(urgency, patience, name)
 }
 
-// begin starts a look-up of names, of which none is under way, and returns the call of the first. t.mu
-// is held.
+// begin starts a look-up of names and returns the call of the first one. No look-up of them may be
+// under way. The caller holds t.mu.
 func (t *Table[V]) begin(urgency class, patience time.Duration, names ...string) *call[V] {
 	asked := t.load(names, urgency, patience)
 	for _, name := range names {
@@ -247,7 +251,7 @@ func (t *Table[V]) answer(c *call[V], name string) {
 	t.keep(c, name)
 }
 
-// keep puts the answer of c into the tables, unless its name has been invalidated since.
+// keep stores the answer of c, unless its name has been invalidated since.
 func (t *Table[V]) keep(c *call[V], name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -257,7 +261,7 @@ func (t *Table[V]) keep(c *call[V], name string) {
 	delete(t.calls, name)
 	t.changes.Add(1)
 	switch {
-	case c.entry == nil: // what is known stays known
+	case c.entry == nil: // keep the older entry
 	case c.entry.err == ErrAbsent:
 		t.absent.Set(name, c.entry)
 		t.present.Invalidate(name)
@@ -267,7 +271,7 @@ func (t *Table[V]) keep(c *call[V], name string) {
 	}
 }
 
-// Invalidate forgets what is known of name. A look-up that began before it fills nothing after it.
+// Invalidate forgets name. A look-up that began earlier is not kept.
 func (t *Table[V]) Invalidate(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -277,7 +281,7 @@ func (t *Table[V]) Invalidate(name string) {
 	t.forgot()
 }
 
-// InvalidateAll forgets everything, as Invalidate does one name.
+// InvalidateAll forgets all names. A look-up that began earlier is not kept.
 func (t *Table[V]) InvalidateAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

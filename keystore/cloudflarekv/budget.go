@@ -7,20 +7,22 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What is taken of the calls that Cloudflare allows a token, 1,200 in five minutes, before it refuses
-// all of them for five (https://developers.cloudflare.com/fundamentals/api/reference/limits/). The
-// rest is for the operator's commands.
+// callsPerSecond and callsAtOnce keep reads below Cloudflare's limit of 1,200 calls of one token in five
+// minutes. Beyond that limit, Cloudflare refuses all calls of the token for five minutes
+// (https://developers.cloudflare.com/fundamentals/api/reference/limits/). The operator's commands
+// use what is left of the limit.
 const (
 	callsPerSecond = 3
 	callsAtOnce    = 60
 )
 
-// budgets are those of the tokens, by their hashes. They are few, and are kept: what a token has
-// spent does not come back because a configuration ends.
+// budgets has the budget of each token, by the token's hash. Budgets are never removed: the calls
+// of a token still count after a configuration has ended. There are few tokens.
 var budgets sync.Map
 
-// Budget is how often the store may be asked: whoever asks on behalf of others takes one of it for
-// each call. All stores of one API token share it. Get, List and Edit do not look at it.
+// Budget limits how often the store may be called. A caller that acts for users takes one token of
+// it for each call. All stores with the same API token share one budget. Get, List and Edit do not
+// check it.
 func (s *Store) Budget() *rate.Limiter { return s.budget }
 
 func budgetOf(token string) *rate.Limiter {

@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	// maxReply bounds the body of a reply, in bytes.
+	// maxReply is the largest body of a reply, in bytes.
 	maxReply = 32 << 20
 
-	// pause is between two attempts.
+	// pause is the time between two attempts.
 	pause = 250 * time.Millisecond
 
-	// maxRetryAfter is the longest time to be left alone that is believed: the free plan's
-	// allowance is a day's (https://developers.cloudflare.com/kv/platform/limits/).
+	// maxRetryAfter is the longest Retry-After that is believed. The free plan's limit is per day
+	// (https://developers.cloudflare.com/kv/platform/limits/).
 	maxRetryAfter = 24 * time.Hour
 )
 
-// Cloudflare's codes that tell what a status does not. It has no public list of them: these are
-// from its replies.
+// These codes of Cloudflare say what the status does not. There is no public list of them. They
+// were taken from its replies.
 const (
 	codeInvalidHeaders    = 6003 // a token that does not look like one, with 400
 	codeNoRoute           = 7000
@@ -39,10 +39,10 @@ const (
 	codeNamespaceNotFound = 10013
 )
 
-// send is a call of the SDK.
+// send makes one call with the SDK.
 type send func(ctx context.Context, opts ...option.RequestOption) error
 
-// bound keeps the SDK from reading replies without end.
+// bound limits how much of a reply the SDK reads.
 func bound(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	res, err := next(r)
 	if err == nil {
@@ -51,9 +51,9 @@ func bound(r *http.Request, next option.MiddlewareNext) (*http.Response, error) 
 	return res, err
 }
 
-// call returns the body of the reply to send. It makes a second attempt if the first one's
-// connection failed or its reply was a server error. (Of a listing net/http itself repeats an
-// attempt whose connection had been kept and broke.)
+// call returns the body of the reply to send. If the connection fails, or the reply is a server
+// error, it makes a second attempt. (net/http itself also repeats a listing if a kept connection
+// broke.)
 func (s *Store) call(ctx context.Context, send send) ([]byte, error) {
 	body, again, err := s.attempt(ctx, send)
 	if !again || !s.budget.Allow() {
@@ -70,8 +70,8 @@ func (s *Store) call(ctx context.Context, send send) ([]byte, error) {
 
 // attempt sends once. again says whether a second attempt may help.
 //
-// The SDK's errors hold the URL, and so ids, and the body, and so names and values: none of them is
-// passed on or wrapped.
+// It never returns or wraps an error of the SDK, because such an error contains the URL and the
+// body, and so ids, names and values.
 func (s *Store) attempt(ctx context.Context, send send) (body []byte, again bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -87,7 +87,7 @@ func (s *Store) attempt(ctx context.Context, send send) (body []byte, again bool
 	return body, false, nil
 }
 
-// refused is the error for a reply with another status than 200. err is the SDK's.
+// refused returns the error for a reply whose status is not 200. err is the SDK's error.
 func refused(res *http.Response, err error) error {
 	reason := fmt.Sprintf("HTTP status %d", res.StatusCode)
 	var codes []int64
@@ -113,7 +113,7 @@ func refused(res *http.Response, err error) error {
 	return unavailable(reason)
 }
 
-// retryAfter reads a Retry-After header: seconds, or an HTTP date.
+// retryAfter reads a Retry-After header, which has seconds or an HTTP date.
 func retryAfter(header string) time.Duration {
 	wait := time.Duration(0)
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
@@ -124,10 +124,11 @@ func retryAfter(header string) time.Duration {
 	return min(max(wait, 0), maxRetryAfter)
 }
 
-// errConnection marks the failures after which a second attempt may help.
+// errConnection marks failures after which a second attempt may help.
 var errConnection = fmt.Errorf("%w: the connection failed", keystore.ErrUnavailable)
 
-// failed is the error for a call without a whole reply. ctx is the caller's, err the SDK's.
+// failed returns the error for a call that got no complete reply. ctx is the caller's context, err
+// the SDK's error.
 func failed(ctx context.Context, err error) error {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
@@ -153,7 +154,7 @@ func isType[E error](err error) bool {
 	return ok
 }
 
-// unavailable is keystore.ErrUnavailable with a reason.
+// unavailable returns a keystore.ErrUnavailable with a reason.
 func unavailable(reason string) error {
 	return fmt.Errorf("%w: %s", keystore.ErrUnavailable, reason)
 }

@@ -22,11 +22,11 @@ import (
 const (
 	name = "dev+secret@example.com"
 
-	// leaky is a body that holds what no error may.
+	// leaky is a body with data that no error may contain.
 	leaky = `{"result":{"values":{"` + name + `":1}},"success":false,"errors":[{"code":%d,"message":"` + name + ` record-secret"}],"messages":[]}`
 )
 
-// wantNoSecret checks err, however it is printed.
+// wantNoSecret checks that err contains no secret, however it is printed.
 func wantNoSecret(t *testing.T, server *kvtest.Server, err error) {
 	t.Helper()
 	endpoint, _ := url.Parse(server.URL)
@@ -42,7 +42,7 @@ func wantNoSecret(t *testing.T, server *kvtest.Server, err error) {
 
 func code(n int) string { return fmt.Sprintf(leaky, n) }
 
-func TestErrorsAreToldApart(t *testing.T) {
+func TestEachFailureHasItsOwnError(t *testing.T) {
 	const (
 		unauthorized = "the keystore refuses the API token"
 		notFound     = "the keystore does not know the account or the namespace"
@@ -59,7 +59,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 	}{
 		"a wrong token":                  {kvtest.Reply(401, code(10000)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 401, code 10000", 1},
 		"a token that may not":           {kvtest.Reply(403, code(10000)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 403, code 10000", 1},
-		"a token that looks like none":   {kvtest.Reply(400, code(6003)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 400, code 6003", 1},
+		"a token of the wrong form":      {kvtest.Reply(400, code(6003)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 400, code 6003", 1},
 		"a firewall's page":              {kvtest.Reply(403, html, "Content-Type", "text/html"), keystore.ErrUnauthorized, unauthorized + ": HTTP status 403", 1},
 		"another namespace":              {kvtest.Reply(404, code(10013)), keystore.ErrNamespaceNotFound, notFound + ": HTTP status 404, code 10013", 1},
 		"another account":                {kvtest.Reply(404, code(7003)), keystore.ErrNamespaceNotFound, notFound + ": HTTP status 404, code 7003", 1},
@@ -71,7 +71,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 		"too many calls":                 {kvtest.Reply(429, code(971)), keystore.ErrRateLimited, limited, 1},
 		"too many calls, in plain text":  {kvtest.Reply(429, "slow down", "Content-Type", "text/plain"), keystore.ErrRateLimited, limited, 1},
 		"a bad request":                  {kvtest.Reply(400, code(10001)), keystore.ErrUnavailable, unavailable + ": HTTP status 400, code 10001", 1},
-		"errors that are none":           {kvtest.Reply(400, `{"errors":"secret"}`), keystore.ErrUnavailable, unavailable + ": HTTP status 400", 1},
+		"errors that have another form":  {kvtest.Reply(400, `{"errors":"secret"}`), keystore.ErrUnavailable, unavailable + ": HTTP status 400", 1},
 		"a body that is half JSON":       {kvtest.Reply(400, `{"errors":[{"code":7003`), keystore.ErrNamespaceNotFound, "", 1},
 		"a request timeout":              {kvtest.Reply(408, ""), keystore.ErrUnavailable, unavailable + ": HTTP status 408", 1},
 		"a conflict":                     {kvtest.Reply(409, ""), keystore.ErrUnavailable, unavailable + ": HTTP status 409", 1},
@@ -102,13 +102,13 @@ func TestErrorsAreToldApart(t *testing.T) {
 			server.Put(kvtest.APIKeys, name, "record-secret")
 			server.FailAll(tt.fault)
 			c := config(server)
-			c.Timeout = time.Minute // 32 MB take their time where the race detector looks on
+			c.Timeout = time.Minute // 32 MB take long under the race detector
 			start := time.Now()
 			values, err := open(t, c).Get(t.Context(), keystore.APIKeys, []string{name})
 			if !errors.Is(err, tt.is) || tt.text != "" && err.Error() != tt.text || values != nil {
 				t.Errorf("%q, %v, want %s", values, err, tt.text)
 			}
-			if took := time.Since(start); took > 2*time.Minute { // of the five that some ask for
+			if took := time.Since(start); took > 2*time.Minute { // some replies ask for five
 				t.Errorf("took %s", took)
 			}
 			if n := server.Requests(kvtest.BulkRead); n != tt.calls || len(server.URLs()) != tt.calls {
@@ -119,7 +119,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 	}
 }
 
-func TestASecondAttemptCanSucceed(t *testing.T) {
+func TestASecondAttemptMaySucceed(t *testing.T) {
 	for what, fault := range map[string]kvtest.Fault{
 		"after a server error":           kvtest.Reply(503, "", "Retry-After", "300"),
 		"after a connection that failed": kvtest.Reset,
@@ -132,7 +132,7 @@ func TestASecondAttemptCanSucceed(t *testing.T) {
 			s := open(t, config(server))
 			start := time.Now()
 			values, err := s.Get(t.Context(), keystore.APIKeys, []string{name})
-			if took := time.Since(start); err != nil || string(values[name]) != "1" || took < pause || took > time.Minute { // of the five that one asks for
+			if took := time.Since(start); err != nil || string(values[name]) != "1" || took < pause || took > time.Minute { // one reply asks for five
 				t.Errorf("%q, %v after %s", values, err, took)
 			}
 			server.FailNext(1, fault)
@@ -181,7 +181,7 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 	}
 }
 
-// silent answers with a status and half a body, and then no more.
+// silent sends a status and half a body, and then nothing more.
 func silent(status int) kvtest.Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -204,7 +204,7 @@ func TestHalfAServerErrorIsNotTriedAgain(t *testing.T) {
 }
 
 func TestNoAnswerInTimeIsATimeoutAndNotTriedAgain(t *testing.T) {
-	const timeout = 3 * time.Second // within which a busy machine, too, sends a request and answers the others
+	const timeout = 3 * time.Second // long enough for a busy machine to send a request and the other answers
 	for what, faults := range map[string][]kvtest.Fault{
 		"no answer":                     {kvtest.Hang},
 		"half an answer":                {silent(200)},
@@ -240,7 +240,7 @@ func TestNoAnswerInTimeIsATimeoutAndNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestTheCallersTimeCounts(t *testing.T) {
+func TestTheCallersDeadlineCounts(t *testing.T) {
 	server := kvtest.NewServer(t)
 	server.FailAll(kvtest.Hang)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -249,7 +249,7 @@ func TestTheCallersTimeCounts(t *testing.T) {
 		t.Error(err)
 	}
 
-	// It also counts between two attempts.
+	// The deadline also counts between two attempts.
 	server.FailAll(kvtest.Reply(500, ""))
 	ctx, cancel = context.WithTimeout(t.Context(), pause/2)
 	defer cancel()
@@ -261,7 +261,7 @@ func TestTheCallersTimeCounts(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGoesEndsTheCall(t *testing.T) {
+func TestACallEndsWhenItsCallerLeaves(t *testing.T) {
 	server := kvtest.NewServer(t)
 	arrived, release := server.Hold()
 	defer release()
@@ -296,7 +296,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestFailedConnectionsSayWhy(t *testing.T) {
+func TestErrorsSayWhyAConnectionFailed(t *testing.T) {
 	server := kvtest.NewServer(t)
 	c := config(server)
 	_ = server.Close()
@@ -325,7 +325,7 @@ func TestFailedConnectionsSayWhy(t *testing.T) {
 	wantNoSecret(t, server, err)
 }
 
-func TestServersThatSpeakNoHTTPAreUnavailable(t *testing.T) {
+func TestAServerWithoutHTTPIsUnavailable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -351,8 +351,8 @@ func TestServersThatSpeakNoHTTPAreUnavailable(t *testing.T) {
 	wantNoSecret(t, server, err)
 }
 
-// FuzzRetryAfter holds that no header makes the store be left alone for ever, and that a wish of less
-// than a lifetime is heard.
+// FuzzRetryAfter checks that no header stops the store for more than maxRetryAfter, and that a
+// shorter wish is followed.
 func FuzzRetryAfter(f *testing.F) {
 	for _, header := range []string{"", "0", "300", "-1", "+5", "1e9", "2147483648", "99999999999999999999", "Sat, 31 Jan 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
 		f.Add(header)

@@ -1,5 +1,5 @@
-// Package cloudflarekv is a keystore.Editor of two Cloudflare Workers KV namespaces, over Cloudflare's
-// REST API.
+// Package cloudflarekv is a keystore.Editor that uses two Cloudflare Workers KV namespaces through
+// Cloudflare's REST API.
 package cloudflarekv
 
 import (
@@ -20,33 +20,33 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Config says where the namespaces are. None of the SDK's environment variables counts.
+// Config locates the two namespaces. The environment variables of Cloudflare's SDK have no effect.
 type Config struct {
-	// AccountID is the account that both namespaces belong to. Required.
+	// AccountID is the account that has both namespaces. Required.
 	AccountID string
 
-	// APIToken needs the permission Workers KV Storage Read, and for Edit Workers KV Storage Write.
-	// Required.
+	// APIToken needs the permission Workers KV Storage Read. Edit also needs Workers KV Storage
+	// Write. Required.
 	APIToken string
 
 	// APIKeysNamespace and ProviderSettingsNamespace are namespace ids. Required.
 	APIKeysNamespace, ProviderSettingsNamespace string
 
-	// Endpoint is the API's URL. Default: https://api.cloudflare.com/client/v4.
+	// Endpoint is the URL of the API. The default is https://api.cloudflare.com/client/v4.
 	Endpoint string
 
-	// Timeout bounds one attempt; a call makes two at most. Default: 5s.
+	// Timeout limits one attempt. A call makes at most two. The default is 5s.
 	Timeout time.Duration
 }
 
-// The defaults of a Config.
+// These are the defaults of a Config.
 const (
 	defaultEndpoint = "https://api.cloudflare.com/client/v4"
 	defaultTimeout  = 5 * time.Second
 )
 
-// maxPages bounds a listing: to a million names, and to fewer calls than Cloudflare allows in five
-// minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/).
+// maxPages limits a listing to a million names. These are fewer calls than Cloudflare allows in
+// five minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/).
 const maxPages = 1000
 
 // Store is a keystore.Editor.
@@ -60,7 +60,7 @@ type Store struct {
 	budget     *rate.Limiter
 }
 
-// New returns a store, without connecting to it. Errors name the setting, never its value.
+// New makes a store. It does not connect. Errors name the setting, but not its value.
 func New(c Config) (*Store, error) {
 	if c.Endpoint == "" {
 		c.Endpoint = defaultEndpoint
@@ -83,7 +83,8 @@ func New(c Config) (*Store, error) {
 			option.WithBaseURL(c.Endpoint),
 			option.WithAPIToken(c.APIToken),
 			option.WithHTTPClient(client),
-			// The SDK waits as long as a Retry-After says, and also after 429; call does it instead.
+			// The SDK would wait for as long as a Retry-After says, and would repeat calls after a
+			// 429. call decides about retries instead.
 			option.WithMaxRetries(0),
 			option.WithMiddleware(bound),
 		),
@@ -114,16 +115,18 @@ func (c Config) validate() error {
 	return nil
 }
 
-// validID keeps an id to its place in the URL, which the SDK puts it into as it is.
+// validID reports whether id is one segment of a URL. The SDK puts it into the URL without escaping
+// it.
 func validID(id string) bool {
 	return id != "" && !strings.ContainsFunc(id, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 	})
 }
 
-// newClient returns a client that does not follow redirects, which could lead names and token
-// elsewhere, and takes the proxy that the environment names, as all of Caddy does. It speaks HTTP/1.1 alone: there a call that times out
-// takes its connection with it, while with HTTP/2 the next ones would go down the same dead one.
+// newClient returns a client that does not follow redirects, which could send names and the token
+// elsewhere. It uses the proxy of the environment, as Caddy does. It uses HTTP/1.1 only: a call
+// that times out then closes its connection, while with HTTP/2 the next calls would use the same
+// dead connection.
 func newClient(timeout time.Duration) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -142,8 +145,8 @@ func newClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// Get returns the values of those of names that are there. It is one bulk read, so that no name
-// ever is in a URL.
+// Get returns the values of names. Names that do not exist are not in the result. It makes one bulk
+// read, so a URL never contains a name.
 func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
 		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), kv.NamespaceBulkGetParams{
@@ -169,7 +172,7 @@ func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) 
 	return found, nil
 }
 
-// List returns all names. Those that are not valid, which nobody could look up, it leaves out.
+// List returns all names. It leaves out invalid names, because Get could not look them up.
 func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, error) {
 	var names []string
 	seen := make(map[string]bool)
@@ -194,8 +197,8 @@ func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, erro
 	return nil, unavailable("the listing has no end")
 }
 
-// page returns one page of the names, and the cursor of the next, which the last one lacks. (The
-// SDK's own paging ends at an empty page, though that can have a cursor:
+// page returns one page of names and the cursor of the next page. The last page has no cursor. (The
+// SDK's own paging stops at an empty page, although an empty page can have a cursor:
 // https://developers.cloudflare.com/kv/api/list-keys/.)
 func (s *Store) page(ctx context.Context, ns keystore.Namespace, cursor string) (names []string, next string, err error) {
 	params := kv.NamespaceKeyListParams{AccountID: cloudflare.F(s.account), Limit: cloudflare.F(1000.0)}
@@ -212,7 +215,7 @@ func (s *Store) page(ctx context.Context, ns keystore.Namespace, cursor string) 
 	return decodePage(body)
 }
 
-// Close closes the connections that are idle.
+// Close closes idle connections.
 func (s *Store) Close() error {
 	s.client.CloseIdleConnections()
 	return nil

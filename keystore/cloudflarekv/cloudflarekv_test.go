@@ -103,17 +103,17 @@ func TestNewRefusesBrokenSettingsByName(t *testing.T) {
 		"dots":                           {func(c *Config) { c.APIKeysNamespace = ".." }, "api_keys" + id},
 		"letters of other alphabets":     {func(c *Config) { c.AccountID = "sécret" }, "account_id" + id},
 		"no token":                       {func(c *Config) { c.APIToken = "" }, token},
-		"a token with its line's end":    {func(c *Config) { c.APIToken = "secret\n" }, token},
+		"a token with a line break":      {func(c *Config) { c.APIToken = "secret\n" }, token},
 		"a token with a space":           {func(c *Config) { c.APIToken = "Bearer secret" }, token},
 		"a token of other characters":    {func(c *Config) { c.APIToken = "sécret" }, token},
 		"an endpoint without a scheme":   {func(c *Config) { c.Endpoint = "secret.example.com/client/v4" }, endpoint},
 		"an endpoint of another scheme":  {func(c *Config) { c.Endpoint = "ftp://secret.example.com" }, endpoint},
 		"an endpoint without a host":     {func(c *Config) { c.Endpoint = "https:///secret" }, endpoint},
-		"an endpoint with a port alone":  {func(c *Config) { c.Endpoint = "https://:443/secret" }, endpoint},
+		"an endpoint with only a port":   {func(c *Config) { c.Endpoint = "https://:443/secret" }, endpoint},
 		"an endpoint with a user":        {func(c *Config) { c.Endpoint = "https://u:secret@example.com" }, endpoint},
 		"an endpoint with a query":       {func(c *Config) { c.Endpoint = "https://example.com/?secret" }, endpoint},
 		"an endpoint with a fragment":    {func(c *Config) { c.Endpoint = "https://example.com/#secret" }, endpoint},
-		"an endpoint that is no URL":     {func(c *Config) { c.Endpoint = "https://secret\x7f" }, endpoint},
+		"an endpoint that is not a URL":  {func(c *Config) { c.Endpoint = "https://secret\x7f" }, endpoint},
 		"a negative timeout":             {func(c *Config) { c.Timeout = -1 }, "timeout: must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestNewRefusesBrokenSettingsByName(t *testing.T) {
 	}
 }
 
-func TestDefaults(t *testing.T) {
+func TestNewUsesTheDefaults(t *testing.T) {
 	s := open(t, Config{AccountID: "a", APIToken: "t", APIKeysNamespace: "k", ProviderSettingsNamespace: "p"})
 	if s.timeout != 5*time.Second {
 		t.Error(s.timeout)
@@ -194,7 +194,7 @@ func TestTheSDKsEnvironmentVariablesDoNotMatter(t *testing.T) {
 	}
 }
 
-func TestNamesNeverTravelInAURL(t *testing.T) {
+func TestNoURLContainsAName(t *testing.T) {
 	server := kvtest.NewServer(t)
 	s := open(t, config(server))
 	names := []string{"dev@example.com", "x/../../y", "a?b#c"}
@@ -217,7 +217,7 @@ func TestNamesNeverTravelInAURL(t *testing.T) {
 	}
 }
 
-func TestALookUpOfAHundredNamesIsOneCall(t *testing.T) {
+func TestAHundredNamesAreOneCall(t *testing.T) {
 	server := kvtest.NewServer(t)
 	names := make([]string, 100)
 	for i := range names {
@@ -231,7 +231,7 @@ func TestALookUpOfAHundredNamesIsOneCall(t *testing.T) {
 	}
 }
 
-func TestValuesOfOtherNamesAreNotPassedOn(t *testing.T) {
+func TestValuesOfOtherNamesAreIgnored(t *testing.T) {
 	server := kvtest.NewServer(t)
 	server.FailAll(kvtest.Reply(200, `{"success":true,"result":{"values":{"a":"1","b":"2"}}}`))
 	values, err := open(t, config(server)).Get(t.Context(), keystore.APIKeys, []string{"a", "c"})
@@ -240,7 +240,7 @@ func TestValuesOfOtherNamesAreNotPassedOn(t *testing.T) {
 	}
 }
 
-func TestAListingGoesOnAfterAnEmptyPage(t *testing.T) {
+func TestAListingContinuesAfterAnEmptyPage(t *testing.T) {
 	server := kvtest.NewServer(t)
 	s := open(t, config(server))
 	server.FailNext(1, kvtest.Reply(200, `{"success":true,"result":[{"name":"a"}],"result_info":{"count":1,"cursor":"one"}}`))
@@ -260,7 +260,7 @@ func TestAListingGoesOnAfterAnEmptyPage(t *testing.T) {
 	}
 }
 
-func TestAListingEnds(t *testing.T) {
+func TestAListingWithoutEndIsStopped(t *testing.T) {
 	page := func(cursor string) kvtest.Fault {
 		return kvtest.Reply(200, `{"success":true,"result":[],"result_info":{"cursor":"`+cursor+`"}}`)
 	}
@@ -270,8 +270,8 @@ func TestAListingEnds(t *testing.T) {
 		calls int
 		want  string
 	}{
-		"a cursor that comes again": {page("one"), 2, "the keystore is unavailable: the listing runs in a circle"},
-		"ever new cursors": {func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		"a cursor that is repeated": {page("one"), 2, "the keystore is unavailable: the listing runs in a circle"},
+		"a new cursor each time": {func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 			endless++
 			page(fmt.Sprint(endless))(w, r, next)
 		}, maxPages, "the keystore is unavailable: the listing has no end"},

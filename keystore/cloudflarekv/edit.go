@@ -14,16 +14,17 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// minLife is the shortest time that KV lets an entry live, in seconds
+// minLife is the shortest lifetime of an entry that KV accepts, in seconds
 // (https://developers.cloudflare.com/kv/api/write-key-value-pairs/).
 const minLife = 60
 
-// Edit is keystore.Editor's: one bulk read and, where there is something to do, one bulk write and
-// one bulk delete, in this order. An entry keeps its metadata and its end.
+// Edit changes entries, as keystore.Editor describes. It makes one bulk read, then one bulk write
+// if values change, then one bulk delete if names are removed. An entry keeps its metadata and its
+// expiration.
 //
-// KV knows no transactions, and may go on showing what was there before a write for a minute or
-// more (https://developers.cloudflare.com/kv/concepts/how-kv-works/): of two edits of one name within
-// that time, one may be lost.
+// KV has no transactions. After a write it may return the old value for a minute or more
+// (https://developers.cloudflare.com/kv/concepts/how-kv-works/). If two edits change the same name
+// within that time, one of them may be lost.
 func (s *Store) Edit(ctx context.Context, ns keystore.Namespace, names []string, edit func(name string, value []byte) ([]byte, error)) error {
 	entries, err := s.entries(ctx, ns, names)
 	if err != nil {
@@ -52,16 +53,16 @@ func (s *Store) Edit(ctx context.Context, ns keystore.Namespace, names []string,
 	return s.remove(ctx, ns, removed)
 }
 
-// entry is an entry as it is in KV.
+// entry is an entry of KV.
 type entry struct {
 	value      string
-	metadata   *json.RawMessage // nil: none
-	expiration float64          // Unix seconds; 0: never
+	metadata   *json.RawMessage // nil if there is none
+	expiration float64          // in Unix seconds; 0 means never
 }
 
-// pair is what to send so that nothing but the value changes: what is not sent again is lost. KV
-// refuses an end that is less than a minute away by its own clock, so that near it the time that is
-// left is sent, which may be a minute more than there was.
+// pair returns what to send so that only the value changes. KV drops what is not sent again. KV
+// also refuses an expiration that is less than a minute away by its own clock. So near the end pair
+// sends the remaining time instead, which can make the entry live up to a minute longer.
 func (e entry) pair(change keystore.Change, now time.Time) kv.NamespaceBulkUpdateParamsBody {
 	pair := kv.NamespaceBulkUpdateParamsBody{Key: cloudflare.F(change.Name), Value: cloudflare.F(string(change.Value))}
 	if e.metadata != nil {
@@ -78,7 +79,8 @@ func (e entry) pair(change keystore.Change, now time.Time) kv.NamespaceBulkUpdat
 	return pair
 }
 
-// entries returns those of names that are there, with all that they have.
+// entries returns the entries of names with their metadata and expiration. Names that do not exist
+// are not in the result.
 func (s *Store) entries(ctx context.Context, ns keystore.Namespace, names []string) (map[string]entry, error) {
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
 		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), kv.NamespaceBulkGetParams{
@@ -121,7 +123,7 @@ func (s *Store) remove(ctx context.Context, ns keystore.Namespace, names []strin
 	})
 }
 
-// change makes a call that writes, whose second attempt does no harm: it writes the same again.
+// change makes a call that writes. A second attempt does no harm, because it writes the same again.
 func (s *Store) change(ctx context.Context, send send) error {
 	attempts := 0
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
@@ -130,9 +132,9 @@ func (s *Store) change(ctx context.Context, send send) error {
 	})
 	switch {
 	case err != nil && attempts > 1 && !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, keystore.ErrTimeout):
-		// The refusal is the second attempt's. The first one may have written.
+		// The second attempt was refused, but the first one may have written.
 		return fmt.Errorf("%w: the connection or the server failed, and then: %w", keystore.ErrUnavailable, err)
-	case errors.Is(err, keystore.ErrUnauthorized): // which a read with the same token just was not
+	case errors.Is(err, keystore.ErrUnauthorized): // a read with the same token has just succeeded
 		return fmt.Errorf("%w: to write, the token needs the permission Workers KV Storage Write", err)
 	case err != nil:
 		return err

@@ -18,14 +18,14 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// writable is config with a token that may write.
+// writable returns a Config with a token that may write.
 func writable(server *kvtest.Server) Config {
 	c := config(server)
 	c.APIToken = kvtest.APIToken
 	return c
 }
 
-// edit makes the values of names those that made has; what it has not, goes.
+// edit sets each name to its value in made, and removes the names that made does not have.
 func edit(t *testing.T, s *Store, made map[string]string) error {
 	return s.Edit(t.Context(), keystore.APIKeys, slices.Sorted(maps.Keys(made)), func(name string, _ []byte) ([]byte, error) {
 		if made[name] == "" {
@@ -35,7 +35,7 @@ func edit(t *testing.T, s *Store, made map[string]string) error {
 	})
 }
 
-// wantRequests compares the calls since the last time, by the ends of their paths.
+// wantRequests compares the calls since the last time by the ends of their paths.
 func wantRequests(t *testing.T, server *kvtest.Server, before int, want ...string) {
 	t.Helper()
 	var got []string
@@ -47,15 +47,15 @@ func wantRequests(t *testing.T, server *kvtest.Server, before int, want ...strin
 	}
 }
 
-func TestAnEditIsThreeCallsAtMost(t *testing.T) {
+func TestAnEditMakesThreeCallsAtMost(t *testing.T) {
 	for what, tt := range map[string]struct {
 		made  map[string]string
 		calls []string
 	}{
-		"nothing changes":             {map[string]string{"a": "1", "missing": ""}, []string{"/bulk/get"}},
-		"values change":               {map[string]string{"a": "2", "b": "2", "c": "2"}, []string{"/bulk/get", "/bulk"}},
-		"names go":                    {map[string]string{"a": "", "b": ""}, []string{"/bulk/get", "/bulk/delete"}},
-		"values change, and names go": {map[string]string{"a": "", "b": "2", name: "2"}, []string{"/bulk/get", "/bulk", "/bulk/delete"}},
+		"nothing changes":                      {map[string]string{"a": "1", "missing": ""}, []string{"/bulk/get"}},
+		"values change":                        {map[string]string{"a": "2", "b": "2", "c": "2"}, []string{"/bulk/get", "/bulk"}},
+		"names are removed":                    {map[string]string{"a": "", "b": ""}, []string{"/bulk/get", "/bulk/delete"}},
+		"values change, and names are removed": {map[string]string{"a": "", "b": "2", name: "2"}, []string{"/bulk/get", "/bulk", "/bulk/delete"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			server := kvtest.NewServer(t)
@@ -74,7 +74,7 @@ func TestAnEditIsThreeCallsAtMost(t *testing.T) {
 	}
 }
 
-func TestAnEditKeepsMetadataAndEnd(t *testing.T) {
+func TestAnEditKeepsMetadataAndExpiration(t *testing.T) {
 	server := kvtest.NewServer(t)
 	s := open(t, writable(server))
 	soon := float64(time.Now().Unix() + 3600)
@@ -122,7 +122,7 @@ func TestAnEditKeepsMetadataAndEnd(t *testing.T) {
 	}
 }
 
-func TestAnEntryNearItsEndCanBeEdited(t *testing.T) {
+func TestAnEntryThatSoonExpiresCanBeEdited(t *testing.T) {
 	now := time.Now()
 	for left, want := range map[time.Duration]string{
 		-time.Second:      `"expiration_ttl":60,`,
@@ -137,7 +137,7 @@ func TestAnEntryNearItsEndCanBeEdited(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", left, sent, err, want)
 		}
 
-		// KV takes it.
+		// KV accepts the entry.
 		server := kvtest.NewServer(t)
 		server.FailNext(1, kvtest.Reply(200, fmt.Sprintf(`{"success":true,"result":{"values":{"a":{"value":"1","metadata":null,"expiration":%d}}}}`, int(e.expiration))))
 		if err := edit(t, open(t, writable(server)), map[string]string{"a": "2"}); err != nil {
@@ -146,7 +146,7 @@ func TestAnEntryNearItsEndCanBeEdited(t *testing.T) {
 	}
 }
 
-func TestAWriteThatFailsSaysWhy(t *testing.T) {
+func TestErrorsSayWhyAWriteFailed(t *testing.T) {
 	const (
 		unavailable  = "the keystore is unavailable"
 		unauthorized = "the keystore refuses the API token"
@@ -160,7 +160,7 @@ func TestAWriteThatFailsSaysWhy(t *testing.T) {
 		calls int
 	}{
 		"a token that may not write": {kvtest.Reply(403, code(10000)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 403, code 10000" + permission, 1},
-		"a token that is none":       {kvtest.Reply(401, code(10000)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 401, code 10000" + permission, 1},
+		"a token of the wrong form":  {kvtest.Reply(401, code(10000)), keystore.ErrUnauthorized, unauthorized + ": HTTP status 401, code 10000" + permission, 1},
 		"another namespace":          {kvtest.Reply(404, code(10013)), keystore.ErrNamespaceNotFound, "the keystore does not know the account or the namespace: HTTP status 404, code 10013", 1},
 		"too many calls":             {kvtest.Reply(429, code(971), "Retry-After", "300"), keystore.ErrRateLimited, "the keystore's rate limit is exceeded", 1},
 		"a bad request":              {kvtest.Reply(400, code(10001)), keystore.ErrUnavailable, unavailable + ": HTTP status 400, code 10001", 1},
@@ -168,7 +168,7 @@ func TestAWriteThatFailsSaysWhy(t *testing.T) {
 		"a connection that is reset": {kvtest.Reset, keystore.ErrUnavailable, "", 2},
 		"an answer that is cut off":  {kvtest.CutOff, keystore.ErrUnavailable, "", 2},
 		"half of it, twice":          {kvtest.HalfApplied, keystore.ErrUnavailable, "", 2},
-		"names that are left out":    {kvtest.HalfUnsuccessful, keystore.ErrUnavailable, unavailable + ": 1 of the names could not be written", 1},
+		"names that are not written": {kvtest.HalfUnsuccessful, keystore.ErrUnavailable, unavailable + ": 1 of the names could not be written", 1},
 		"half of the JSON":           {kvtest.Truncate, keystore.ErrUnavailable, nonsense, 1},
 		"a failure with 200":         {kvtest.Reply(200, code(10000)), keystore.ErrUnavailable, nonsense, 1},
 		"no body":                    {kvtest.Reply(200, ""), keystore.ErrUnavailable, nonsense, 1},
@@ -184,7 +184,7 @@ func TestAWriteThatFailsSaysWhy(t *testing.T) {
 				server.Put(kvtest.APIKeys, "dev2@example.com", "record-secret 2")
 				s := open(t, writable(server))
 				err := s.Edit(t.Context(), keystore.APIKeys, []string{name, "dev2@example.com"}, func(name string, _ []byte) ([]byte, error) {
-					server.FailAll(tt.fault) // the read is over
+					server.FailAll(tt.fault) // only the write fails
 					if made[name] == "" {
 						return nil, nil
 					}
@@ -203,7 +203,7 @@ func TestAWriteThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
-func TestATokenThatMayReadAloneCannotEdit(t *testing.T) {
+func TestATokenThatMayOnlyReadCannotEdit(t *testing.T) {
 	server := kvtest.NewServer(t)
 	server.Put(kvtest.APIKeys, "a", "1")
 	s := open(t, config(server))
@@ -221,14 +221,14 @@ func TestATokenThatMayReadAloneCannotEdit(t *testing.T) {
 	}
 }
 
-func TestAFailedReadIsNoEdit(t *testing.T) {
+func TestAfterAFailedReadNothingIsWritten(t *testing.T) {
 	for what, tt := range map[string]struct {
 		fault kvtest.Fault
 		want  string
 	}{
-		"a wrong token":       {kvtest.Reply(401, code(10000)), "the keystore refuses the API token: HTTP status 401, code 10000"},
-		"no JSON":             {kvtest.Reply(200, "<html>"), "the keystore is unavailable: the reply to a bulk read makes no sense"},
-		"values without more": {kvtest.Reply(200, `{"success":true,"result":{"values":{"a":"1"}}}`), "the keystore is unavailable: the reply to a bulk read makes no sense"},
+		"a wrong token": {kvtest.Reply(401, code(10000)), "the keystore refuses the API token: HTTP status 401, code 10000"},
+		"no JSON":       {kvtest.Reply(200, "<html>"), "the keystore is unavailable: the reply to a bulk read makes no sense"},
+		"values alone":  {kvtest.Reply(200, `{"success":true,"result":{"values":{"a":"1"}}}`), "the keystore is unavailable: the reply to a bulk read makes no sense"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			server := kvtest.NewServer(t)
@@ -245,7 +245,7 @@ func TestAFailedReadIsNoEdit(t *testing.T) {
 	}
 }
 
-func TestASecondAttemptCanWrite(t *testing.T) {
+func TestASecondAttemptMayWrite(t *testing.T) {
 	for what, fault := range map[string]kvtest.Fault{
 		"after a server error":           kvtest.Reply(503, "", "Retry-After", "300"),
 		"after a connection that failed": kvtest.Reset,
@@ -285,7 +285,7 @@ func TestASecondAttemptCanWrite(t *testing.T) {
 	}
 }
 
-func TestNothingIsRemovedAfterAWriteThatFailed(t *testing.T) {
+func TestAfterAFailedWriteNothingIsRemoved(t *testing.T) {
 	server := kvtest.NewServer(t)
 	server.Put(kvtest.APIKeys, "a", "1")
 	s := open(t, writable(server))
@@ -302,8 +302,8 @@ func TestNothingIsRemovedAfterAWriteThatFailed(t *testing.T) {
 	}
 }
 
-// TestARefusalOfTheSecondAttemptIsNotTheWholeAnswer: the first one was applied.
-func TestARefusalOfTheSecondAttemptIsNotTheWholeAnswer(t *testing.T) {
+// The first attempt was applied.
+func TestARefusedSecondAttemptReportsBothAttempts(t *testing.T) {
 	for name, second := range map[string]kvtest.Fault{
 		"too many calls": kvtest.Reply(429, "", "Retry-After", "7"),
 		"no permission":  kvtest.Reply(403, ""),

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// decodeValues reads the reply to a bulk read. A value is nil if there is no such name.
+// decodeValues reads the reply to a bulk read. The value of a name that does not exist is nil.
 //
-// The SDK's own decoder cannot: one null among the values, and it returns none of them, and no
+// The SDK's own decoder cannot be used: if one value is null, it returns no values at all, and no
 // error.
 func decodeValues(body []byte) (map[string]*string, error) {
 	var reply struct {
@@ -22,8 +22,8 @@ func decodeValues(body []byte) (map[string]*string, error) {
 	return reply.Result.Values, nil
 }
 
-// decodeEntries reads the reply to a bulk read with metadata. Of all replies that have an entry's
-// end it is the only one that has those of many
+// decodeEntries reads the reply to a bulk read with metadata. Of all replies that contain
+// expirations, it is the only one for many names
 // (https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/methods/bulk_get/).
 func decodeEntries(body []byte) (map[string]entry, error) {
 	var reply struct {
@@ -52,7 +52,8 @@ func decodeEntries(body []byte) (map[string]entry, error) {
 	return entries, nil
 }
 
-// decodePage reads a page of a listing and the cursor of the next; the last page has none.
+// decodePage reads one page of a listing and the cursor of the next page. The last page has no
+// cursor.
 func decodePage(body []byte) (names []string, cursor string, err error) {
 	var reply struct {
 		Success bool `json:"success"`
@@ -75,8 +76,8 @@ func decodePage(body []byte) (names []string, cursor string, err error) {
 	return names, reply.ResultInfo.Cursor, nil
 }
 
-// decodeResult reads the reply to a bulk write or delete, which may be a success and yet name keys
-// that were left out. It may also have no result.
+// decodeResult reads the reply to a bulk write or delete. A successful reply may still name keys
+// that were not written. It may also have no result.
 func decodeResult(body []byte) error {
 	var reply struct {
 		Success bool `json:"success"`

@@ -15,8 +15,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// The SDK's own decoder returns nothing at all here, and no error: why there is decodeValues.
-func TestAMissingNameLosesNoOther(t *testing.T) {
+// The SDK's own decoder returns nothing here, and no error. That is why decodeValues exists.
+func TestAMissingNameHidesNoOther(t *testing.T) {
 	server := kvtest.NewServer(t)
 	server.Put(kvtest.APIKeys, "a", "1")
 	server.Put(kvtest.APIKeys, "b", "2")
@@ -32,33 +32,33 @@ func TestAMissingNameLosesNoOther(t *testing.T) {
 	t.Logf("the SDK's decoder: %v, %v", reply.Values, err)
 }
 
-func TestDecodeValues(t *testing.T) {
+func TestDecodeValuesRefusesOddReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body string
-		want map[string]string // nil: an error; "null" is nil
+		want map[string]string // nil means an error; "null" means nil
 	}{
-		"values":             {`{"result":{"values":{"a":"1","b":null,"c":""}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": "1", "b": "null", "c": ""}},
-		"none is there":      {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{"a": "null"}},
-		"none is mentioned":  {`{"result":{"values":{}},"success":true}`, map[string]string{}},
-		"other properties":   {`{"x":1,"result":{"values":{"a":"1"},"y":[]},"success":true}`, map[string]string{"a": "1"}},
-		"no success":         {`{"result":{"values":{"a":"1"}},"success":false}`, nil},
-		"success is unknown": {`{"result":{"values":{"a":"1"}}}`, nil},
-		"success is text":    {`{"result":{"values":{"a":"1"}},"success":"true"}`, nil},
-		"no result":          {`{"success":true}`, nil},
-		"null for a result":  {`{"result":null,"success":true}`, nil},
-		"a list of results":  {`{"result":[],"success":true}`, nil},
-		"no values":          {`{"result":{},"success":true}`, nil},
-		"null for values":    {`{"result":{"values":null},"success":true}`, nil},
-		"a list of values":   {`{"result":{"values":["1"]},"success":true}`, nil},
-		"a number":           {`{"result":{"values":{"a":"1","b":2}},"success":true}`, nil},
-		"a boolean":          {`{"result":{"values":{"a":true}},"success":true}`, nil},
-		"an array":           {`{"result":{"values":{"a":["1"]}},"success":true}`, nil},
-		"with metadata":      {`{"result":{"values":{"a":{"value":"1","metadata":null}}},"success":true}`, nil},
-		"nothing":            {``, nil},
-		"null":               {`null`, nil},
-		"cut off":            {`{"result":{"values":{"a":"1"}},"success":true`, nil},
-		"more than JSON":     {`{"result":{"values":{"a":"1"}},"success":true}}`, nil},
-		"HTML":               {`<html>`, nil},
+		"values":               {`{"result":{"values":{"a":"1","b":null,"c":""}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": "1", "b": "null", "c": ""}},
+		"no name exists":       {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{"a": "null"}},
+		"no name is mentioned": {`{"result":{"values":{}},"success":true}`, map[string]string{}},
+		"other properties":     {`{"x":1,"result":{"values":{"a":"1"},"y":[]},"success":true}`, map[string]string{"a": "1"}},
+		"no success":           {`{"result":{"values":{"a":"1"}},"success":false}`, nil},
+		"success is unknown":   {`{"result":{"values":{"a":"1"}}}`, nil},
+		"success is text":      {`{"result":{"values":{"a":"1"}},"success":"true"}`, nil},
+		"no result":            {`{"success":true}`, nil},
+		"null for a result":    {`{"result":null,"success":true}`, nil},
+		"a list of results":    {`{"result":[],"success":true}`, nil},
+		"no values":            {`{"result":{},"success":true}`, nil},
+		"null for values":      {`{"result":{"values":null},"success":true}`, nil},
+		"a list of values":     {`{"result":{"values":["1"]},"success":true}`, nil},
+		"a number":             {`{"result":{"values":{"a":"1","b":2}},"success":true}`, nil},
+		"a boolean":            {`{"result":{"values":{"a":true}},"success":true}`, nil},
+		"an array":             {`{"result":{"values":{"a":["1"]}},"success":true}`, nil},
+		"with metadata":        {`{"result":{"values":{"a":{"value":"1","metadata":null}}},"success":true}`, nil},
+		"nothing":              {``, nil},
+		"null":                 {`null`, nil},
+		"cut off":              {`{"result":{"values":{"a":"1"}},"success":true`, nil},
+		"more than JSON":       {`{"result":{"values":{"a":"1"}},"success":true}}`, nil},
+		"HTML":                 {`<html>`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			values, err := decodeValues([]byte(tt.body))
@@ -79,24 +79,24 @@ func TestDecodeValues(t *testing.T) {
 	}
 }
 
-func TestDecodeEntries(t *testing.T) {
+func TestDecodeEntriesRefusesOddReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body string
-		want map[string]string // value, metadata, end; nil: an error
+		want map[string]string // value, metadata, end; nil means an error
 	}{
-		"entries":           {`{"result":{"values":{"a":{"value":"1","metadata":{"m": 1},"expiration":1577836800.0},"b":null}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": `1 {"m": 1} 1577836800`}},
-		"no metadata":       {`{"result":{"values":{"a":{"value":"","metadata":null}}},"success":true}`, map[string]string{"a": " - 0"}},
-		"nothing but value": {`{"result":{"values":{"a":{"value":"1"}}},"success":true}`, map[string]string{"a": "1 - 0"}},
-		"other properties":  {`{"x":1,"result":{"values":{"a":{"value":"1","y":[]}},"y":[]},"success":true}`, map[string]string{"a": "1 - 0"}},
-		"none is there":     {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{}},
-		"no success":        {`{"result":{"values":{"a":{"value":"1"}}},"success":false}`, nil},
-		"no result":         {`{"success":true}`, nil},
-		"null for values":   {`{"result":{"values":null},"success":true}`, nil},
-		"values alone":      {`{"result":{"values":{"a":"1"}},"success":true}`, nil},
-		"no value":          {`{"result":{"values":{"a":{"metadata":{}}}},"success":true}`, nil},
-		"a number":          {`{"result":{"values":{"a":{"value":1}}},"success":true}`, nil},
-		"an end in words":   {`{"result":{"values":{"a":{"value":"1","expiration":"soon"}}},"success":true}`, nil},
-		"nothing":           {``, nil},
+		"entries":                {`{"result":{"values":{"a":{"value":"1","metadata":{"m": 1},"expiration":1577836800.0},"b":null}},"success":true,"errors":[],"messages":[]}`, map[string]string{"a": `1 {"m": 1} 1577836800`}},
+		"no metadata":            {`{"result":{"values":{"a":{"value":"","metadata":null}}},"success":true}`, map[string]string{"a": " - 0"}},
+		"nothing but value":      {`{"result":{"values":{"a":{"value":"1"}}},"success":true}`, map[string]string{"a": "1 - 0"}},
+		"other properties":       {`{"x":1,"result":{"values":{"a":{"value":"1","y":[]}},"y":[]},"success":true}`, map[string]string{"a": "1 - 0"}},
+		"no name exists":         {`{"result":{"values":{"a":null}},"success":true}`, map[string]string{}},
+		"no success":             {`{"result":{"values":{"a":{"value":"1"}}},"success":false}`, nil},
+		"no result":              {`{"success":true}`, nil},
+		"null for values":        {`{"result":{"values":null},"success":true}`, nil},
+		"values alone":           {`{"result":{"values":{"a":"1"}},"success":true}`, nil},
+		"no value":               {`{"result":{"values":{"a":{"metadata":{}}}},"success":true}`, nil},
+		"a number":               {`{"result":{"values":{"a":{"value":1}}},"success":true}`, nil},
+		"an expiration in words": {`{"result":{"values":{"a":{"value":"1","expiration":"soon"}}},"success":true}`, nil},
+		"nothing":                {``, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entries, err := decodeEntries([]byte(tt.body))
@@ -118,19 +118,19 @@ func TestDecodeEntries(t *testing.T) {
 	}
 }
 
-func TestDecodeResult(t *testing.T) {
+func TestDecodeResultRefusesOddReplies(t *testing.T) {
 	const nonsense = "the keystore is unavailable: the reply to a write makes no sense"
 	for name, tt := range map[string]struct{ body, want string }{
-		"all":               {`{"result":{"successful_key_count":2,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`, ""},
-		"null for none":     {`{"result":{"unsuccessful_keys":null},"success":true}`, ""},
-		"no more to say":    {`{"result":null,"success":true}`, ""},
-		"success alone":     {`{"success":true}`, ""},
-		"some":              {`{"result":{"successful_key_count":1,"unsuccessful_keys":["secret","b"]},"success":true}`, "the keystore is unavailable: 2 of the names could not be written"},
-		"no success":        {`{"result":{"unsuccessful_keys":[]},"success":false}`, nonsense},
-		"names of a number": {`{"result":{"unsuccessful_keys":2},"success":true}`, nonsense},
-		"an array":          {`[]`, nonsense},
-		"cut off":           {`{"success":true`, nonsense},
-		"nothing":           {``, nonsense},
+		"all":                {`{"result":{"successful_key_count":2,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`, ""},
+		"null for none":      {`{"result":{"unsuccessful_keys":null},"success":true}`, ""},
+		"nothing else":       {`{"result":null,"success":true}`, ""},
+		"success alone":      {`{"success":true}`, ""},
+		"some":               {`{"result":{"successful_key_count":1,"unsuccessful_keys":["secret","b"]},"success":true}`, "the keystore is unavailable: 2 of the names could not be written"},
+		"no success":         {`{"result":{"unsuccessful_keys":[]},"success":false}`, nonsense},
+		"a number for names": {`{"result":{"unsuccessful_keys":2},"success":true}`, nonsense},
+		"an array":           {`[]`, nonsense},
+		"cut off":            {`{"success":true`, nonsense},
+		"nothing":            {``, nonsense},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := decodeResult([]byte(tt.body)); fmt.Sprint(err) != tt.want && (err != nil || tt.want != "") {
@@ -140,27 +140,27 @@ func TestDecodeResult(t *testing.T) {
 	}
 }
 
-func TestDecodePage(t *testing.T) {
+func TestDecodePageRefusesOddReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body   string
 		want   []string
 		cursor string
 		broken bool
 	}{
-		"names":              {`{"result":[{"name":"a","expiration":1,"metadata":{"name":1}},{"name":"b"}],"success":true,"result_info":{"count":2,"cursor":"x"}}`, []string{"a", "b"}, "x", false},
-		"the last page":      {`{"result":[{"name":"a"}],"success":true,"result_info":{"count":1,"cursor":""}}`, []string{"a"}, "", false},
-		"an empty page":      {`{"result":[],"success":true,"result_info":{"count":0,"cursor":"x"}}`, nil, "x", false},
-		"no more to say":     {`{"result":[],"success":true}`, nil, "", false},
-		"null for a cursor":  {`{"result":[],"success":true,"result_info":{"cursor":null}}`, nil, "", false},
-		"no success":         {`{"result":[{"name":"a"}],"success":false}`, nil, "", true},
-		"no result":          {`{"success":true}`, nil, "", true},
-		"null for a result":  {`{"result":null,"success":true}`, nil, "", true},
-		"an object":          {`{"result":{"name":"a"},"success":true}`, nil, "", true},
-		"a key without name": {`{"result":[{"name":"a"},{"key":"b"}],"success":true}`, nil, "", true},
-		"a key that is null": {`{"result":[null],"success":true}`, nil, "", true},
-		"a name of a number": {`{"result":[{"name":1}],"success":true}`, nil, "", true},
-		"a cursor of one":    {`{"result":[],"success":true,"result_info":{"cursor":1}}`, nil, "", true},
-		"nothing":            {``, nil, "", true},
+		"names":                 {`{"result":[{"name":"a","expiration":1,"metadata":{"name":1}},{"name":"b"}],"success":true,"result_info":{"count":2,"cursor":"x"}}`, []string{"a", "b"}, "x", false},
+		"the last page":         {`{"result":[{"name":"a"}],"success":true,"result_info":{"count":1,"cursor":""}}`, []string{"a"}, "", false},
+		"an empty page":         {`{"result":[],"success":true,"result_info":{"count":0,"cursor":"x"}}`, nil, "x", false},
+		"nothing else":          {`{"result":[],"success":true}`, nil, "", false},
+		"null for a cursor":     {`{"result":[],"success":true,"result_info":{"cursor":null}}`, nil, "", false},
+		"no success":            {`{"result":[{"name":"a"}],"success":false}`, nil, "", true},
+		"no result":             {`{"success":true}`, nil, "", true},
+		"null for a result":     {`{"result":null,"success":true}`, nil, "", true},
+		"an object":             {`{"result":{"name":"a"},"success":true}`, nil, "", true},
+		"a key without name":    {`{"result":[{"name":"a"},{"key":"b"}],"success":true}`, nil, "", true},
+		"a key that is null":    {`{"result":[null],"success":true}`, nil, "", true},
+		"a number for a name":   {`{"result":[{"name":1}],"success":true}`, nil, "", true},
+		"a number for a cursor": {`{"result":[],"success":true,"result_info":{"cursor":1}}`, nil, "", true},
+		"nothing":               {``, nil, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			names, cursor, err := decodePage([]byte(tt.body))

@@ -4,5 +4,5 @@ package filestore
 
 import "os"
 
-// chown does nothing: where there are no Unix owners, a file has the rights of its folder.
+// chown does nothing: without Unix owners, a file has the rights of its folder.
 func chown(*os.File, os.FileInfo) error { return nil }

@@ -12,19 +12,26 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// createTimeout bounds how long Create waits for the lock.
+// createTimeout is the longest time that Create waits for the lock.
 const createTimeout = 10 * time.Second
 
-// Edit is keystore.Editor's. However many programs edit a file at once by Edit, no change is lost:
-// each waits, until ctx is done, for the file's lock (.keys.json.lock beside keys.json), and changes
-// the file as it is then. All changes of a call are made at once or, if it fails, not at all.
+// Edit changes the file of the namespace ns, as keystore.Editor describes. It makes all changes of
+// one call, or none if it fails.
 //
-// A file with a fault in it is not touched, and the error names the path and the place. The file
-// is replaced by a new one of mode 0600 and, if we may, the same owner; of a symbolic link the file
-// that it points to. So the folder must be writable, and the file not be a mount of its own. Entries
-// that are not edited stay as they are, byte for byte, except that "expiration_ttl", which counts
-// from when the file is written, becomes "expiration". An edited entry keeps its other properties,
-// less "base64".
+// Several programs can call Edit on one file at once, and no change is lost. Each call waits for
+// the file's lock (.keys.json.lock beside keys.json) until ctx is done, then reads the file and
+// changes it.
+//
+// Edit does not change a file that has a fault. The error then names the path and the place.
+//
+// Edit replaces the file by a new one of mode 0600, or 0640 if only the group could read the old
+// one. The new file has the same owner if the system allows that. If the path is a symbolic link,
+// Edit replaces the file that it points to. So the folder must be writable, and the file must not
+// be a mount.
+//
+// Other entries stay as they are, byte for byte. One thing changes: "expiration_ttl" counts from
+// the time of the last write, so Edit replaces it by "expiration". An edited entry keeps its other
+// properties, except "base64".
 func (s *Store) Edit(ctx context.Context, ns keystore.Namespace, names []string, edit func(name string, value []byte) ([]byte, error)) error {
 	if err := done(ctx); err != nil {
 		return err
@@ -62,8 +69,8 @@ func (s *Store) Edit(ctx context.Context, ns keystore.Namespace, names []string,
 	return nil
 }
 
-// Create makes a file without entries and of mode 0600, unless there is something of that name.
-// Errors name the path.
+// Create makes a file without entries, with mode 0600. If path exists already, it does nothing. Its
+// errors name the path.
 func Create(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
 	defer cancel()
@@ -73,7 +80,7 @@ func Create(path string) error {
 	}
 	defer unlock()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // what is wrong with it, if anything, Open says
+		return nil // Open reports what is wrong with it
 	}
 	if err := replace(path, nil, []byte("[]\n")); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -81,7 +88,7 @@ func Create(path string) error {
 	return nil
 }
 
-// unavailable is keystore.ErrUnavailable with the file and the reason.
+// unavailable returns a keystore.ErrUnavailable that names the file and the reason.
 func (f *file) unavailable(err error) error {
 	return fmt.Errorf("%w: %s: %s: %w", keystore.ErrUnavailable, f.setting, f.path, withoutPath(err))
 }

@@ -15,36 +15,36 @@ import (
 )
 
 const (
-	// maxSize bounds a file, in bytes.
+	// maxSize is the largest size of a file, in bytes.
 	maxSize = 256 << 20
 
-	// granularity is the coarsest time stamp of a file system that is still in use: FAT's. A file
-	// that was last written longer ago than that cannot change and keep its time.
+	// granularity is the coarsest time stamp of the file systems that are in use: FAT's. If a file
+	// was last written longer ago than that, another write gives it another time.
 	granularity = 2 * time.Second
 )
 
 var errTooLarge = fmt.Errorf("must not be larger than %d MB", maxSize>>20)
 
-// seed is for the sums by which a file's content is known again.
+// seed is for the sums that identify a file's content.
 var seed = maphash.MakeSeed()
 
-// file is one of the two files, and what it last said.
+// file is one of the two files, with what was last read from it.
 type file struct {
 	setting, path string
 	log           func() *zap.Logger
 
 	mu       sync.Mutex
-	entries  map[string]entry // of the last good content; never changed, only replaced
-	seen     os.FileInfo      // of the last content, good or not; nil: read it again
+	entries  map[string]entry // from the last good content; replaced as a whole, never changed
+	seen     os.FileInfo      // when the file was last read, good or not; nil means that it must be read again
 	sum      uint64
 	modified time.Time
-	fault    error  // of the content with that sum and time; nil: it is good
-	logged   string // the failure that has been logged; "": none
+	fault    error  // of the content with that sum and time; nil if it is good
+	logged   string // the last failure that was logged, or ""
 }
 
-// current returns the entries of the file as it is now, or of its last good content. It fails where
-// the file may not be read: what is broken is mended by whoever broke it, but of this nobody else
-// would see anything, and who is disabled would stay in.
+// current returns the entries of the file as it is now. If the file is broken or missing, it
+// returns the entries of the last good content. If the server may not read the file, it fails:
+// nobody else would notice that, and disabled users would stay in.
 func (f *file) current() (map[string]entry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,12 +67,12 @@ func (f *file) unchanged() bool {
 	return err == nil && same(info, f.seen)
 }
 
-// same reports whether nothing has been written between a and b.
+// same reports whether a and b describe a file that was not written between them.
 func same(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// read reads the file and keeps its entries, unless there is a fault in it.
+// read reads the file and keeps its entries if it has no fault.
 func (f *file) read() error {
 	f.seen = nil
 	now := time.Now()
@@ -101,7 +101,7 @@ func load(path string) (data []byte, info os.FileInfo, err error) {
 	if err != nil {
 		return nil, nil, withoutPath(err)
 	}
-	// Opening a named pipe would wait for its writer.
+	// Opening a named pipe would wait until another program writes to it.
 	if !info.Mode().IsRegular() {
 		return nil, nil, errors.New("must be a regular file")
 	}
@@ -117,13 +117,13 @@ func load(path string) (data []byte, info os.FileInfo, err error) {
 		return nil, nil, errTooLarge
 	}
 	buffer := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
-	if _, err = buffer.ReadFrom(io.LimitReader(file, maxSize)); err != nil { // it may be growing
+	if _, err = buffer.ReadFrom(io.LimitReader(file, maxSize)); err != nil { // the file may be growing
 		return nil, nil, withoutPath(err)
 	}
 	return buffer.Bytes(), info, nil
 }
 
-// withoutPath takes away what the message that it becomes part of says already.
+// withoutPath removes the path from an error, because the caller's message has it already.
 func withoutPath(err error) error {
 	if wrapped, ok := errors.AsType[*os.LinkError](err); ok {
 		return wrapped.Err
@@ -134,7 +134,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// report logs what has become of the file, once for each failure, and once when it is over.
+// report logs a failure once, and logs once when it is over.
 func (f *file) report(err error) {
 	failure := ""
 	if err != nil {

@@ -1,11 +1,15 @@
-// Package filestore is a keystore.Editor of two JSON files, one for each namespace, in the format
-// of `wrangler kv bulk put`: the same files can be uploaded to Workers KV.
+// Package filestore is a keystore.Editor that uses two JSON files, one for each namespace. Their
+// format is that of `wrangler kv bulk put`, so they can be uploaded to Workers KV:
 //
 //	[{"key": "dev@example.com", "value": "{\"status\":\"Enabled\", …}"}]
 //
-// An entry may have "base64": true, for a value in base64, and "expiration", Unix seconds from
-// when it counts as absent, or "expiration_ttl", seconds from when the file was last written. All
-// other properties are ignored, and kept
+// An entry may have these properties too:
+//
+//   - "base64": true means that the value is in base64.
+//   - "expiration": from this time on the entry counts as absent, in Unix seconds.
+//   - "expiration_ttl": the same, in seconds from when the file was last written.
+//
+// All other properties are ignored, but kept
 // (https://github.com/cloudflare/workers-sdk/blob/main/packages/wrangler/src/kv/helpers.ts).
 package filestore
 
@@ -22,18 +26,18 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Store is a keystore.Editor. Changes to its files are seen by the next Get or List; a file that is
-// missing or broken is logged, and its last good content stays. A file that may not be read is logged
-// too, and unavailable.
+// Store is a keystore.Editor. The next Get or List sees a change to its files. If a file is missing
+// or broken, the Store logs that and uses the file's last good content. If the server may not read
+// a file, the Store logs that and is unavailable.
 type Store struct {
 	apiKeys, providerSettings *file
 }
 
-// Open reads both files, which must be there and without a fault. Errors name the setting, the
-// path and the place, and none of the content.
+// Open reads both files. Both must exist and be without a fault. Errors name the setting, the path
+// and the place, but no content.
 //
-// log is asked for a logger each time there is something to say: a store outlives the
-// configuration, and so the logger, that it was opened under. Nil logs nothing.
+// The store calls log each time it logs, because it can outlive the configuration that it was
+// opened under, and so the configuration's logger. If log is nil, the store logs nothing.
 func Open(apiKeysPath, providerSettingsPath string, log func() *zap.Logger) (*Store, error) {
 	if log == nil {
 		log = zap.NewNop
@@ -51,8 +55,8 @@ func Open(apiKeysPath, providerSettingsPath string, log func() *zap.Logger) (*St
 	return s, nil
 }
 
-// Get returns the values of those of names that are there, as copies. It fails only if ctx is done or
-// the file may not be read.
+// Get returns copies of the values of names. Names that do not exist are not in the result. It
+// fails only if ctx is done, or if the server may not read the file.
 func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
 	if err := done(ctx); err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) 
 	return values(entries, names, time.Now()), nil
 }
 
-// values returns the values of those of names that are there now.
+// values returns the values of those names that have an entry at the time now.
 func values(entries map[string]entry, names []string, now time.Time) map[string][]byte {
 	found := make(map[string][]byte, len(names))
 	for _, name := range names {
@@ -75,7 +79,8 @@ func values(entries map[string]entry, names []string, now time.Time) map[string]
 	return found
 }
 
-// List returns all names, in no order. It fails only if ctx is done or the file may not be read.
+// List returns all names, in no order. It fails only if ctx is done, or if the server may not read
+// the file.
 func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, error) {
 	if err := done(ctx); err != nil {
 		return nil, err
@@ -101,7 +106,7 @@ func (s *Store) file(ns keystore.Namespace) *file {
 	return s.apiKeys
 }
 
-// done returns nil as long as the caller waits.
+// done returns an error if ctx is done.
 func done(ctx context.Context) error {
 	err := ctx.Err()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -110,12 +115,12 @@ func done(ctx context.Context) error {
 	return err
 }
 
-// warnIfShared logs if others than the file's owner may read it or write to it. Windows has no such
-// permission bits.
+// warnIfShared logs a warning if anyone but the file's owner may read or write the file. Windows
+// has no such permission bits.
 func (f *file) warnIfShared() {
 	info, err := os.Stat(f.path)
 	if err == nil && runtime.GOOS != "windows" && info.Mode()&0o077 != 0 {
-		f.log().Warn("keystore file is open to others than its owner, and may hold secrets",
+		f.log().Warn("users other than its owner may read or write the keystore file, which may hold secrets",
 			zap.String("setting", f.setting), zap.String("path", f.path), zap.Stringer("mode", info.Mode()))
 	}
 }

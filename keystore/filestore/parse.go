@@ -14,7 +14,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// entry is a value and when it expires, in Unix seconds; never is infinity.
+// entry is a value and the time when it expires, in Unix seconds. Infinity means never.
 type entry struct {
 	value   string
 	expires float64
@@ -22,8 +22,8 @@ type entry struct {
 
 func (e entry) live(now time.Time) bool { return float64(now.Unix()) < e.expires }
 
-// parse reads a file that was last written at that time, over a byte order mark. Its errors name the place, and none of the
-// content.
+// parse reads the content of a file that was last written at the time written. A byte order mark is
+// ignored. Errors name the place in the file, but no content.
 func parse(data []byte, written time.Time) (map[string]entry, error) {
 	_, data, err := keystore.CutMark(data)
 	if err != nil {
@@ -83,8 +83,8 @@ func parseEntry(object gjson.Result, written time.Time) (name string, e entry, e
 	return key.Str, e, err
 }
 
-// properties returns the properties of an object. Of one that is there twice, the last one counts, as
-// in JavaScript and so in wrangler.
+// properties returns the properties of an object. If one occurs twice, the last one counts, as in
+// JavaScript and so in wrangler.
 func properties(object gjson.Result) map[string]gjson.Result {
 	property := make(map[string]gjson.Result, 4)
 	object.ForEach(func(name, value gjson.Result) bool {
@@ -94,7 +94,8 @@ func properties(object gjson.Result) map[string]gjson.Result {
 	return property
 }
 
-// expires returns when an entry expires. As in Workers KV, expiration_ttl wins.
+// expires returns when an entry expires. As in Workers KV, expiration_ttl counts more than
+// expiration.
 func expires(property map[string]gjson.Result, written time.Time) (float64, error) {
 	expiration, bounded := property["expiration"]
 	ttl, limited := property["expiration_ttl"]
@@ -111,7 +112,7 @@ func expires(property map[string]gjson.Result, written time.Time) (float64, erro
 	return math.Inf(1), nil
 }
 
-// invalid finds the place at which data stops being JSON.
+// invalid returns the error for data that is not JSON, with the place of the fault.
 func invalid(data []byte) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return errors.New("the file is empty; without entries it is []")
@@ -123,7 +124,7 @@ func invalid(data []byte) error {
 	return fault(data, end-1, errors.New("not valid JSON"))
 }
 
-// fault says where in data err is: the line and the byte in it, both counted from 1.
+// fault adds the place to err: the line and the byte in it, both counted from 1.
 func fault(data []byte, offset int, err error) error {
 	before := data[:max(0, offset)]
 	line := 1 + bytes.Count(before, []byte("\n"))

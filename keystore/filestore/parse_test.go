@@ -15,7 +15,7 @@ import (
 
 var written = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-func TestParseReadsWhatWranglerTakes(t *testing.T) {
+func TestParseReadsWhatWranglerAccepts(t *testing.T) {
 	never := math.Inf(1)
 	for name, tt := range map[string]struct {
 		file string
@@ -30,7 +30,7 @@ func TestParseReadsWhatWranglerTakes(t *testing.T) {
 		"other properties":            {`[{"key":"a","value":"1","metadata":{"key":"b","value":"2"},"Key":"c","x":[{"key":1}]}]`, map[string]entry{"a": {"1", never}}},
 		"a property twice":            {`[{"key":"a","value":"1","key":"b","value":"2"}]`, map[string]entry{"b": {"2", never}}},
 		"base64":                      {`[{"key":"a","value":"eyI/IjoifiJ9","base64":true}]`, map[string]entry{"a": {`{"?":"~"}`, never}}},
-		"base64 that is off":          {`[{"key":"a","value":"MTI=","base64":false}]`, map[string]entry{"a": {"MTI=", never}}},
+		"base64 is false":             {`[{"key":"a","value":"MTI=","base64":false}]`, map[string]entry{"a": {"MTI=", never}}},
 		"expiration":                  {`[{"key":"a","value":"1","expiration":1800000000}]`, map[string]entry{"a": {"1", 1800000000}}},
 		"expiration_ttl":              {`[{"key":"a","value":"1","expiration_ttl":60}]`, map[string]entry{"a": {"1", float64(written.Unix() + 60)}}},
 		"expiration_ttl wins":         {`[{"key":"a","value":"1","expiration_ttl":60,"expiration":1}]`, map[string]entry{"a": {"1", float64(written.Unix() + 60)}}},
@@ -47,7 +47,7 @@ func TestParseReadsWhatWranglerTakes(t *testing.T) {
 	}
 }
 
-func TestParseSaysWhereTheFaultIsAndNoContent(t *testing.T) {
+func TestParseNamesThePlaceOfAFaultButNoContent(t *testing.T) {
 	const (
 		key        = "key must be 1 to 512 bytes of UTF-8 without control characters, and neither . nor .. alone"
 		value      = "value must be a string; JSON goes into it as text, with its quotes escaped"
@@ -55,42 +55,42 @@ func TestParseSaysWhereTheFaultIsAndNoContent(t *testing.T) {
 		expiration = "expiration must be a number, Unix seconds"
 	)
 	for name, tt := range map[string]struct{ file, want string }{
-		"an empty file":          {"", "the file is empty; without entries it is []"},
-		"white space alone":      {"\n \n", "the file is empty; without entries it is []"},
-		"half a file":            {"[{\"key\":\"secret\",\n\"value\":\"sec", "line 2, column 12: not valid JSON"},
-		"more than an array":     {"[] secret", "line 1, column 4: not valid JSON"},
-		"a comma too many":       {"[\n{\"key\":\"secret\",\"value\":\"\"},\n]", "line 3, column 1: not valid JSON"},
-		"a comment":              {"[\n  // secret\n]", "line 2, column 3: not valid JSON"},
-		"a mark alone":           {"\ufeff\r\n", "the file is empty; without entries it is []"},
-		"a mark and a fault":     {"\ufeff[\r\n x]", "line 2, column 2: not valid JSON"},
-		"two marks":              {"\ufeff\ufeff[]", "line 1, column 1: not valid JSON"},
-		"UTF-16":                 {"\xff\xfe[\x00]\x00", "the text is UTF-16; save it as UTF-8"},
-		"UTF-16, big endian":     {"\xfe\xff\x00[\x00]", "the text is UTF-16; save it as UTF-8"},
-		"UTF-16 without a mark":  {"[\x00]\x00", "the text is UTF-16; save it as UTF-8"},
-		"too deep":               {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "line 1, column 10001: not valid JSON"},
-		"an object":              {"\n {\"secret\":\"secret\"}", `line 2, column 2: must be an array of {"key", "value"}`},
-		"a string":               {`"secret"`, `line 1, column 1: must be an array of {"key", "value"}`},
-		"null":                   {`null`, `line 1, column 1: must be an array of {"key", "value"}`},
-		"an array of strings":    {"[\n \"secret\"]", `line 2, column 2: must be an object with "key" and "value"`},
-		"an array in it":         {"[[\"key\",\"secret\"]]", `line 1, column 2: must be an object with "key" and "value"`},
-		"no key":                 {"[{\"key\":\"a\",\"value\":\"1\"},\n{\"value\":\"secret\"}]", "line 2, column 1: key must be a string"},
-		"a key that is null":     {`[{"key":null,"value":"secret"}]`, "line 1, column 2: key must be a string"},
-		"a key that is a number": {`[{"key":31337,"value":"secret"}]`, "line 1, column 2: key must be a string"},
-		"an empty key":           {`[{"key":"","value":"secret"}]`, "line 1, column 2: " + key},
-		"a key of dots":          {`[{"key":"..","value":"secret"}]`, "line 1, column 2: " + key},
-		"a key of two lines":     {`[{"key":"secret\n","value":"secret"}]`, "line 1, column 2: " + key},
-		"a key that is no UTF-8": {"[{\"key\":\"secret\xff\",\"value\":\"secret\"}]", "line 1, column 2: " + key},
-		"a long key":             {`[{"key":"` + strings.Repeat("secret", 86) + `","value":""}]`, "line 1, column 2: " + key},
-		"no value":               {`[{"key":"secret"}]`, "line 1, column 2: " + value},
-		"a value that is JSON":   {`[{"key":"secret","value":{"apiKey":"secret"}}]`, "line 1, column 2: " + value},
-		"a value that is null":   {`[{"key":"secret","value":null}]`, "line 1, column 2: " + value},
-		"a broken base64":        {`[{"key":"secret","value":"secret!","base64":true}]`, "line 1, column 2: " + base64},
-		"base64 in quotes":       {`[{"key":"secret","value":"MTI=","base64":"true"}]`, "line 1, column 2: " + base64},
-		"base64 that is null":    {`[{"key":"secret","value":"MTI=","base64":null}]`, "line 1, column 2: " + base64},
-		"a date":                 {`[{"key":"secret","value":"","expiration":"2026-01-31"}]`, "line 1, column 2: " + expiration},
-		"no expiration":          {`[{"key":"secret","value":"","expiration":null}]`, "line 1, column 2: " + expiration},
-		"a duration":             {`[{"key":"secret","value":"","expiration_ttl":"1h"}]`, "line 1, column 2: expiration_ttl must be a number of seconds"},
-		"the same key twice":     {"[{\"key\":\"secret\",\"value\":\"1\"},\n {\"key\":\"\\u0073ecret\",\"value\":\"1\"}]", "line 2, column 2: key is in the file already"},
+		"an empty file":           {"", "the file is empty; without entries it is []"},
+		"white space alone":       {"\n \n", "the file is empty; without entries it is []"},
+		"half a file":             {"[{\"key\":\"secret\",\n\"value\":\"sec", "line 2, column 12: not valid JSON"},
+		"more than an array":      {"[] secret", "line 1, column 4: not valid JSON"},
+		"an extra comma":          {"[\n{\"key\":\"secret\",\"value\":\"\"},\n]", "line 3, column 1: not valid JSON"},
+		"a comment":               {"[\n  // secret\n]", "line 2, column 3: not valid JSON"},
+		"a mark alone":            {"\ufeff\r\n", "the file is empty; without entries it is []"},
+		"a mark and a fault":      {"\ufeff[\r\n x]", "line 2, column 2: not valid JSON"},
+		"two marks":               {"\ufeff\ufeff[]", "line 1, column 1: not valid JSON"},
+		"UTF-16":                  {"\xff\xfe[\x00]\x00", "the text is UTF-16; save it as UTF-8"},
+		"UTF-16, big endian":      {"\xfe\xff\x00[\x00]", "the text is UTF-16; save it as UTF-8"},
+		"UTF-16 without a mark":   {"[\x00]\x00", "the text is UTF-16; save it as UTF-8"},
+		"too deep":                {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "line 1, column 10001: not valid JSON"},
+		"an object":               {"\n {\"secret\":\"secret\"}", `line 2, column 2: must be an array of {"key", "value"}`},
+		"a string":                {`"secret"`, `line 1, column 1: must be an array of {"key", "value"}`},
+		"null":                    {`null`, `line 1, column 1: must be an array of {"key", "value"}`},
+		"an array of strings":     {"[\n \"secret\"]", `line 2, column 2: must be an object with "key" and "value"`},
+		"an array in it":          {"[[\"key\",\"secret\"]]", `line 1, column 2: must be an object with "key" and "value"`},
+		"no key":                  {"[{\"key\":\"a\",\"value\":\"1\"},\n{\"value\":\"secret\"}]", "line 2, column 1: key must be a string"},
+		"a key that is null":      {`[{"key":null,"value":"secret"}]`, "line 1, column 2: key must be a string"},
+		"a key that is a number":  {`[{"key":31337,"value":"secret"}]`, "line 1, column 2: key must be a string"},
+		"an empty key":            {`[{"key":"","value":"secret"}]`, "line 1, column 2: " + key},
+		"a key of dots":           {`[{"key":"..","value":"secret"}]`, "line 1, column 2: " + key},
+		"a key of two lines":      {`[{"key":"secret\n","value":"secret"}]`, "line 1, column 2: " + key},
+		"a key that is not UTF-8": {"[{\"key\":\"secret\xff\",\"value\":\"secret\"}]", "line 1, column 2: " + key},
+		"a long key":              {`[{"key":"` + strings.Repeat("secret", 86) + `","value":""}]`, "line 1, column 2: " + key},
+		"no value":                {`[{"key":"secret"}]`, "line 1, column 2: " + value},
+		"a value that is JSON":    {`[{"key":"secret","value":{"apiKey":"secret"}}]`, "line 1, column 2: " + value},
+		"a value that is null":    {`[{"key":"secret","value":null}]`, "line 1, column 2: " + value},
+		"a broken base64":         {`[{"key":"secret","value":"secret!","base64":true}]`, "line 1, column 2: " + base64},
+		"base64 in quotes":        {`[{"key":"secret","value":"MTI=","base64":"true"}]`, "line 1, column 2: " + base64},
+		"base64 that is null":     {`[{"key":"secret","value":"MTI=","base64":null}]`, "line 1, column 2: " + base64},
+		"a date":                  {`[{"key":"secret","value":"","expiration":"2026-01-31"}]`, "line 1, column 2: " + expiration},
+		"no expiration":           {`[{"key":"secret","value":"","expiration":null}]`, "line 1, column 2: " + expiration},
+		"a duration":              {`[{"key":"secret","value":"","expiration_ttl":"1h"}]`, "line 1, column 2: expiration_ttl must be a number of seconds"},
+		"the same key twice":      {"[{\"key\":\"secret\",\"value\":\"1\"},\n {\"key\":\"\\u0073ecret\",\"value\":\"1\"}]", "line 2, column 2: key is in the file already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entries, err := parse([]byte(tt.file), written)
@@ -101,7 +101,7 @@ func TestParseSaysWhereTheFaultIsAndNoContent(t *testing.T) {
 	}
 }
 
-// fixed are all errors that parse has. None has room for anything of the file but a place in it.
+// fixed matches every error of parse. None of them has content of the file, only a place in it.
 var fixed = regexp.MustCompile(`^(the text is UTF-16; save it as UTF-8|the file is empty; without entries it is \[\]|line \d+, column \d+: ` +
 	`(not valid JSON|must be an array of {"key", "value"}|must be an object with "key" and "value"|` +
 	`key (must be a string|must be 1 to 512 bytes of UTF-8 without control characters, and neither \. nor \.\. alone|is in the file already)|` +
@@ -134,7 +134,8 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("name %q", name)
 			}
 		}
-		// encoding/json must have read the same. It differs in broken text, which it mends.
+		// encoding/json must read the same entries. It differs in text that is not UTF-8, which it
+		// replaces.
 		var reference []map[string]any
 		if json.Unmarshal(data, &reference) != nil || !utf8.Valid(data) || surrogate.Match(data) {
 			return

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	server = 65533 // a user
-	admin  = 65532 // another
+	server = 65533 // the server's user
+	admin  = 65532 // the user who runs the commands
 )
 
-// as runs f with the rights of a user that a thread can take on, and a group that is not root's.
+// as runs f with the rights of a user and a group.
 func as(t *testing.T, user, group int, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -44,8 +44,8 @@ func as(t *testing.T, user, group int, f func()) {
 	<-done
 }
 
-// owned makes a store of files of that mode, which are the server's, in a folder where everybody may
-// write.
+// owned makes a store whose files belong to the server and have the given mode, in a folder that
+// every user may write to.
 func owned(t *testing.T, mode os.FileMode) *store {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -61,7 +61,7 @@ func owned(t *testing.T, mode os.FileMode) *store {
 	return s
 }
 
-func TestAFileThatMayNotBeReadIsUnavailable(t *testing.T) {
+func TestAnUnreadableFileIsUnavailable(t *testing.T) {
 	s := owned(t, 0o600)
 	as(t, server, server, func() { s.want("1") })
 	if err := errors.Join(os.WriteFile(s.keys, []byte(entryA("2")), 0o600), os.Chown(s.keys, admin, admin)); err != nil {
@@ -102,7 +102,7 @@ func TestAnEditThatTheServerCouldNotReadIsRefused(t *testing.T) {
 			s := owned(t, test.mode)
 			var err error
 			as(t, test.user, test.group, func() {
-				var mine *Store // as the command opens it
+				var mine *Store // opened as the command does
 				if mine, err = Open(s.keys, s.keys, zap.NewNop); err == nil {
 					err = mine.Edit(t.Context(), keystore.APIKeys, []string{"a"}, to("2"))
 				}

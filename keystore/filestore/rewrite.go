@@ -13,18 +13,18 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// rewrite makes changes to a file without a fault, which was last written at that time. What it has
-// no reason to touch stays as it is. New entries come last, one a line, as far in as the one before
-// them.
+// rewrite returns data with changes made. data must have no fault, and written is when it was last
+// written. Everything else stays as it is. New entries come last, one a line, indented like the
+// entry before them.
 func rewrite(data []byte, written, now time.Time, changes []keystore.Change) []byte {
-	mark, data, _ := keystore.CutMark(data) // a file in UTF-16 has a fault
+	mark, data, _ := keystore.CutMark(data) // no error: a file in UTF-16 has a fault
 	pending := make(map[string][]byte, len(changes))
 	for _, change := range changes {
 		pending[change.Name] = change.Value
 	}
 	text := string(data)
 	array := gjson.Parse(text)
-	end := array.Index + 1 // of what has been read
+	end := array.Index + 1 // the end of what has been read
 	var out bytes.Buffer
 	out.Grow(len(mark) + len(text))
 	out.Write(mark)
@@ -63,7 +63,8 @@ func rewrite(data []byte, written, now time.Time, changes []keystore.Change) []b
 	return out.Bytes()
 }
 
-// rewriteEntry returns an entry as it is to be, "" if it goes, and takes its change from pending.
+// rewriteEntry returns the new text of an entry, or "" if it is to be removed. It deletes the
+// entry's change from pending.
 func rewriteEntry(object gjson.Result, written, now time.Time, pending map[string][]byte) string {
 	property := properties(object)
 	name, ttl := property["key"].Str, property["expiration_ttl"]
@@ -77,14 +78,14 @@ func rewriteEntry(object gjson.Result, written, now time.Time, pending map[strin
 	case changed && value == nil:
 		return ""
 	case changed && !(entry{expires: end}).live(now):
-		return newEntry(name, value) // the old one was not there any more, and so has nothing to keep
+		return newEntry(name, value) // the old entry has expired, so there is nothing to keep
 	}
 	out := []byte("{")
 	object.ForEach(func(name, is gjson.Result) bool {
 		label, content := name.Raw, is.Raw
 		switch {
-		case is.Index != property[name.Str].Index, // the same property comes again, and counts then
-			changed && name.Str == "base64", // says how the old value was written
+		case is.Index != property[name.Str].Index, // a later property of the same name counts
+			changed && name.Str == "base64", // describes the old value
 			ttl.Exists() && name.Str == "expiration":
 			return true
 		case changed && name.Str == "value":
@@ -105,11 +106,11 @@ func newEntry(name string, value []byte) string {
 	return `{"key":` + quote(name) + `,"value":` + quote(string(value)) + "}"
 }
 
-// quote returns s as a JSON string in which <, > and & stay readable.
+// quote returns s as a JSON string that keeps <, > and & readable.
 func quote(s string) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // strings never fail
+	_ = encoder.Encode(s) // Encode never fails for a string
 	return strings.TrimSuffix(out.String(), "\n")
 }

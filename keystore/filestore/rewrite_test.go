@@ -18,7 +18,7 @@ func set(name, value string) keystore.Change {
 
 func removal(name string) keystore.Change { return keystore.Change{Name: name} }
 
-func TestRewriteTouchesNoMoreThanItMust(t *testing.T) {
+func TestRewriteChangesOnlyWhatItMust(t *testing.T) {
 	type changes = []keystore.Change
 	const (
 		lines    = "[\n{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"}\n]\n"
@@ -29,31 +29,31 @@ func TestRewriteTouchesNoMoreThanItMust(t *testing.T) {
 		changes changes
 		want    string
 	}{
-		"an entry is added to none":            {"[]\n", changes{set("a", "1")}, "[\n{\"key\":\"a\",\"value\":\"1\"}\n]\n"},
-		"entries are added to none":            {" [ ]", changes{set("b", "2"), set("a", "1")}, " [\n{\"key\":\"b\",\"value\":\"2\"},\n{\"key\":\"a\",\"value\":\"1\"} ]"},
-		"an entry is added to lines":           {lines, changes{set("c", "3")}, "[\n{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"},\n{\"key\":\"c\",\"value\":\"3\"}\n]\n"},
-		"an entry is added to one line":        {`[{"key":"a","value":"1"}]`, changes{set("b", "2")}, "[{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"}\n]"},
-		"an entry is added as far in":          {indented, changes{set("c", "3")}, "[\r\n  {\r\n    \"key\": \"a\",\r\n    \"value\": \"1\"\r\n  },\r\n  { \"key\": \"b\", \"value\": \"2\" },\r\n  {\"key\":\"c\",\"value\":\"3\"}\r\n]\r\n"},
-		"the first entry is removed":           {lines, changes{removal("a")}, "[\n{\"key\":\"b\",\"value\":\"2\"}\n]\n"},
-		"the last entry is removed":            {lines, changes{removal("b")}, "[\n{\"key\":\"a\",\"value\":\"1\"}\n]\n"},
-		"all entries are removed":              {lines, changes{removal("b"), removal("a")}, "[]\n"},
-		"all entries give way to others":       {lines, changes{removal("b"), removal("a"), set("c", "3")}, "[\n{\"key\":\"c\",\"value\":\"3\"}\n]\n"},
-		"an entry is edited in its place":      {lines, changes{set("a", "3")}, "[\n{\"key\":\"a\",\"value\":\"3\"},\n{\"key\":\"b\",\"value\":\"2\"}\n]\n"},
-		"the others keep their form":           {indented, changes{set("b", "3")}, "[\r\n  {\r\n    \"key\": \"a\",\r\n    \"value\": \"1\"\r\n  },\r\n  {\"key\":\"b\",\"value\":\"3\"}\r\n]\r\n"},
-		"other properties are kept":            {`[{"x":[ 1 ],"key":"\u0061","metadata":{"n":1.0},"value":"1","expiration":2e9,"":null}]`, changes{set("a", "2")}, `[{"x":[ 1 ],"key":"\u0061","metadata":{"n":1.0},"value":"2","expiration":2e9,"":null}]`},
-		"base64 goes with its value":           {`[{"base64":true,"key":"a","value":"MQ=="}]`, changes{set("a", "2")}, `[{"key":"a","value":"2"}]`},
-		"base64 of others stays":               {`[{"base64":true, "key":"a","value":"MQ=="},{"key":"b","value":"1"}]`, changes{set("b", "2")}, `[{"base64":true, "key":"a","value":"MQ=="},{"key":"b","value":"2"}]`},
-		"a ttl becomes a time":                 {`[{"key":"a", "expiration_ttl":60,"value":"1"},{"key":"b","value":"2"}]`, changes{removal("b")}, `[{"key":"a","expiration":1769860860,"value":"1"}]`},
-		"a ttl of an edited entry does":        {`[{"key":"a","value":"1","expiration_ttl":1e8}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration":1869860800}]`},
-		"a ttl wins over a time":               {`[{"expiration":1,"key":"a","value":"1","expiration_ttl":1e8,"expiration":2}]`, changes{set("b", "2")}, "[{\"key\":\"a\",\"value\":\"1\",\"expiration\":1869860800},\n{\"key\":\"b\",\"value\":\"2\"}\n]"},
-		"a part of a second counts to its end": {`[{"key":"a","value":"1","expiration_ttl":100000000.25}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration":1869860801}]`},
-		"a ttl without end stays":              {`[{"key":"a","value":"1","expiration_ttl":1e999,"expiration":1}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration_ttl":1e999}]`},
-		"an expired entry starts afresh":       {`[{"key":"a","value":"1","expiration":1,"metadata":{}}]`, changes{set("a", "2")}, `[{"key":"a","value":"2"}]`},
-		"other expired entries stay":           {`[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"1"}]`, changes{set("b", "2")}, `[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"2"}]`},
-		"of properties the last one counts":    {`[{"value":"0","key":"b","value":"1","key":"a","\u0076alue":"2","base64":true,"base64":false}]`, changes{set("a", "3")}, `[{"key":"a","\u0076alue":"3"}]`},
-		"a comma before its entry moves":       {"[ {\"key\":\"a\",\"value\":\"1\"}\n, {\"key\":\"b\",\"value\":\"2\"}]", changes{set("b", "3")}, "[ {\"key\":\"a\",\"value\":\"1\"},\n {\"key\":\"b\",\"value\":\"3\"}]"},
-		"a byte order mark stays":              {"\ufeff" + indented, changes{removal("a"), set("c", "3")}, "\ufeff[\r\n  { \"key\": \"b\", \"value\": \"2\" },\r\n  {\"key\":\"c\",\"value\":\"3\"}\r\n]\r\n"},
-		"text stays readable":                  {"[]", changes{set("é<\"", "{\"a\":\"<b> & 'c'\\n\"}\n😀\u2028")}, "[\n{\"key\":\"é<\\\"\",\"value\":\"{\\\"a\\\":\\\"<b> & 'c'\\\\n\\\"}\\n😀\\u2028\"}\n]"},
+		"an entry is added to an empty file":            {"[]\n", changes{set("a", "1")}, "[\n{\"key\":\"a\",\"value\":\"1\"}\n]\n"},
+		"entries are added to an empty file":            {" [ ]", changes{set("b", "2"), set("a", "1")}, " [\n{\"key\":\"b\",\"value\":\"2\"},\n{\"key\":\"a\",\"value\":\"1\"} ]"},
+		"an entry is added to lines":                    {lines, changes{set("c", "3")}, "[\n{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"},\n{\"key\":\"c\",\"value\":\"3\"}\n]\n"},
+		"an entry is added to one line":                 {`[{"key":"a","value":"1"}]`, changes{set("b", "2")}, "[{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"}\n]"},
+		"a new entry has the indentation of the others": {indented, changes{set("c", "3")}, "[\r\n  {\r\n    \"key\": \"a\",\r\n    \"value\": \"1\"\r\n  },\r\n  { \"key\": \"b\", \"value\": \"2\" },\r\n  {\"key\":\"c\",\"value\":\"3\"}\r\n]\r\n"},
+		"the first entry is removed":                    {lines, changes{removal("a")}, "[\n{\"key\":\"b\",\"value\":\"2\"}\n]\n"},
+		"the last entry is removed":                     {lines, changes{removal("b")}, "[\n{\"key\":\"a\",\"value\":\"1\"}\n]\n"},
+		"all entries are removed":                       {lines, changes{removal("b"), removal("a")}, "[]\n"},
+		"all entries are replaced by others":            {lines, changes{removal("b"), removal("a"), set("c", "3")}, "[\n{\"key\":\"c\",\"value\":\"3\"}\n]\n"},
+		"an entry is edited in its place":               {lines, changes{set("a", "3")}, "[\n{\"key\":\"a\",\"value\":\"3\"},\n{\"key\":\"b\",\"value\":\"2\"}\n]\n"},
+		"the others keep their form":                    {indented, changes{set("b", "3")}, "[\r\n  {\r\n    \"key\": \"a\",\r\n    \"value\": \"1\"\r\n  },\r\n  {\"key\":\"b\",\"value\":\"3\"}\r\n]\r\n"},
+		"other properties are kept":                     {`[{"x":[ 1 ],"key":"\u0061","metadata":{"n":1.0},"value":"1","expiration":2e9,"":null}]`, changes{set("a", "2")}, `[{"x":[ 1 ],"key":"\u0061","metadata":{"n":1.0},"value":"2","expiration":2e9,"":null}]`},
+		"a new value removes base64":                    {`[{"base64":true,"key":"a","value":"MQ=="}]`, changes{set("a", "2")}, `[{"key":"a","value":"2"}]`},
+		"other entries keep base64":                     {`[{"base64":true, "key":"a","value":"MQ=="},{"key":"b","value":"1"}]`, changes{set("b", "2")}, `[{"base64":true, "key":"a","value":"MQ=="},{"key":"b","value":"2"}]`},
+		"a ttl becomes an expiration":                   {`[{"key":"a", "expiration_ttl":60,"value":"1"},{"key":"b","value":"2"}]`, changes{removal("b")}, `[{"key":"a","expiration":1769860860,"value":"1"}]`},
+		"so does the ttl of an edited entry":            {`[{"key":"a","value":"1","expiration_ttl":1e8}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration":1869860800}]`},
+		"a ttl counts more than an expiration":          {`[{"expiration":1,"key":"a","value":"1","expiration_ttl":1e8,"expiration":2}]`, changes{set("b", "2")}, "[{\"key\":\"a\",\"value\":\"1\",\"expiration\":1869860800},\n{\"key\":\"b\",\"value\":\"2\"}\n]"},
+		"a part of a second is rounded up":              {`[{"key":"a","value":"1","expiration_ttl":100000000.25}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration":1869860801}]`},
+		"a ttl without end stays":                       {`[{"key":"a","value":"1","expiration_ttl":1e999,"expiration":1}]`, changes{set("a", "2")}, `[{"key":"a","value":"2","expiration_ttl":1e999}]`},
+		"an expired entry is replaced by a new one":     {`[{"key":"a","value":"1","expiration":1,"metadata":{}}]`, changes{set("a", "2")}, `[{"key":"a","value":"2"}]`},
+		"other expired entries stay":                    {`[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"1"}]`, changes{set("b", "2")}, `[{"key":"a","value":"1","expiration": 1},{"key":"b","value":"2"}]`},
+		"the last of several properties counts":         {`[{"value":"0","key":"b","value":"1","key":"a","\u0076alue":"2","base64":true,"base64":false}]`, changes{set("a", "3")}, `[{"key":"a","\u0076alue":"3"}]`},
+		"a comma before its entry moves":                {"[ {\"key\":\"a\",\"value\":\"1\"}\n, {\"key\":\"b\",\"value\":\"2\"}]", changes{set("b", "3")}, "[ {\"key\":\"a\",\"value\":\"1\"},\n {\"key\":\"b\",\"value\":\"3\"}]"},
+		"a byte order mark stays":                       {"\ufeff" + indented, changes{removal("a"), set("c", "3")}, "\ufeff[\r\n  { \"key\": \"b\", \"value\": \"2\" },\r\n  {\"key\":\"c\",\"value\":\"3\"}\r\n]\r\n"},
+		"text stays readable":                           {"[]", changes{set("é<\"", "{\"a\":\"<b> & 'c'\\n\"}\n😀\u2028")}, "[\n{\"key\":\"é<\\\"\",\"value\":\"{\\\"a\\\":\\\"<b> & 'c'\\\\n\\\"}\\n😀\\u2028\"}\n]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := rewrite([]byte(tt.before), written, written.Add(time.Second), tt.changes)

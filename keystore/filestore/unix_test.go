@@ -16,7 +16,7 @@ import (
 func TestAnEditedFileKeepsItsOwner(t *testing.T) {
 	s := open(t, "[]")
 	owner := os.Getuid()
-	if owner == 0 { // the administrator edits a file of the server's
+	if owner == 0 { // root edits a file that belongs to the server
 		owner = 65534
 		if err := os.Chown(s.keys, owner, owner); err != nil {
 			t.Fatal(err)
@@ -36,8 +36,8 @@ func TestAnEditedFileKeepsItsOwner(t *testing.T) {
 
 func TestAFullDiskChangesNothing(t *testing.T) {
 	s := open(t, entryA("1"))
-	// A limit to a file's size stops a write in its middle, as a full disk does. It is the whole
-	// process's, and so above what go test writes about the test.
+	// A limit on the file size stops a write in its middle, as a full disk does. The limit holds
+	// for the whole process, so it must be larger than what go test writes about the test.
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
 	var limit syscall.Rlimit

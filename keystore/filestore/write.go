@@ -12,19 +12,19 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// poll is between two attempts to take a lock.
+// poll is the time between two attempts to take a lock.
 const poll = 5 * time.Millisecond
 
-// lock waits for the lock of the file at path, in which no symbolic link is left. The lock is on a
-// file of its own beside it, which stays: an edit puts another file in the place of the one at path,
-// and a lock on that one would then be on a file that nobody sees. Beside it every program finds
-// the lock, by whichever link it came, and may make it where it may edit at all.
+// lock waits for the lock of the file at path, which must have no symbolic links. The lock is a
+// file of its own beside that file, and it stays there. A lock on the file itself would not work,
+// because an edit replaces the file. A program that may edit the file can create the lock, since it
+// may write to the folder, and every program finds the same lock, whatever link it was given.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	name := beside(path, "lock")
 	like, _ := os.Stat(path)
 	err = writeNew(name, like, nil)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		_ = os.Remove(name) // who may edit could else not lock
+		_ = os.Remove(name) // otherwise users who may edit could not lock
 	}
 	l := flock.New(name)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -36,9 +36,9 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	return func() { _ = l.Unlock() }, nil
 }
 
-// replace puts a new file with that content into the place of the one at path, which before is
-// from; nil: there is none. Whoever calls it has the lock. After a crash there is the one or the
-// other, whole, and at most a temporary file, which the next call takes away.
+// replace replaces the file at path by one with the given content. before describes the file that
+// is replaced, or is nil if there is none. The caller holds the lock. After a crash, either the old
+// or the new file is there, complete. A temporary file may be left, which the next call removes.
 func replace(path string, before os.FileInfo, content []byte) error {
 	if err := check(content); err != nil {
 		return fmt.Errorf("would have a fault if it were written: %w", err)
@@ -63,7 +63,7 @@ func replace(path string, before os.FileInfo, content []byte) error {
 	return nil
 }
 
-// check refuses what could not be read back.
+// check refuses content that could not be read back.
 func check(content []byte) error {
 	if len(content) > maxSize {
 		return errTooLarge
@@ -72,9 +72,9 @@ func check(content []byte) error {
 	return err
 }
 
-// writeNew makes a file and has it on the disk when it returns. Its owner, its group and whether that
-// may read it are those of like, if there is one: what the administrator edits, the server must still
-// be able to read. Nobody else may.
+// writeNew makes a file, and returns when its content is on the disk. If there is a file like, the
+// new one gets its owner and its group, and the group may read it if it could read like: the server
+// must be able to read what the administrator has edited. No one else may read the file.
 func writeNew(path string, like os.FileInfo, content []byte) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -92,11 +92,11 @@ func writeNew(path string, like os.FileInfo, content []byte) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// groupReads reports whether the server may read a file through its group, and others may not.
+// groupReads reports whether the group may read a file, and others may not.
 func groupReads(info os.FileInfo) bool { return info.Mode().Perm()&0o047 == 0o040 }
 
-// syncFolder has the names in a folder on the disk, where the system can do that at all. Windows and
-// some file systems cannot; the file is in its place all the same.
+// syncFolder makes sure that the names in a folder are on the disk. Windows and some file systems
+// cannot do that. The file is in its place all the same.
 func syncFolder(path string) {
 	if folder, err := os.Open(path); err == nil {
 		_ = folder.Sync()

@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// TestMain is also the program that other processes run: one that edits a file.
+// TestMain is also the program that the tests start as other processes: it edits a file.
 func TestMain(m *testing.M) {
 	path := os.Getenv("FILESTORE_WRITER_PATH")
 	if path == "" {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// count adds one to the values of name and of "all", again and again, and says so each time.
+// count increments the values of name and of "all", and writes a line after each edit.
 func count(ctx context.Context, path, name string, rounds int, out io.Writer) error {
 	s, err := Open(path, path, nil)
 	if err != nil {
@@ -57,7 +57,7 @@ func count(ctx context.Context, path, name string, rounds int, out io.Writer) er
 	return nil
 }
 
-// writer is a process that counts.
+// writer returns the command of a process that counts.
 func writer(t *testing.T, path, name string, rounds int) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
@@ -70,7 +70,7 @@ func writer(t *testing.T, path, name string, rounds int) *exec.Cmd {
 	return cmd
 }
 
-// others are entries that nobody edits.
+// others returns entries that no test edits.
 func others() string {
 	var file strings.Builder
 	file.WriteString("[")
@@ -80,7 +80,7 @@ func others() string {
 	return strings.TrimSuffix(file.String(), ",") + "\n]\n"
 }
 
-func TestWritersLoseNothing(t *testing.T) {
+func TestParallelWritersLoseNoEdit(t *testing.T) {
 	const processes, routines, rounds = 3, 3, 20
 	path := filepath.Join(t.TempDir(), "keys.json")
 	write(t, path, others())
@@ -105,7 +105,7 @@ func TestWritersLoseNothing(t *testing.T) {
 		})
 	}
 
-	// Whoever reads meanwhile always finds a whole file.
+	// A reader always finds a complete file, also during an edit.
 	over, reader := make(chan struct{}), make(chan int, 1)
 	go func() {
 		reads := 0
@@ -143,7 +143,7 @@ func TestWritersLoseNothing(t *testing.T) {
 	}
 }
 
-func TestAKilledWriterLosesNothingConfirmed(t *testing.T) {
+func TestAKilledWriterLosesNoConfirmedEdit(t *testing.T) {
 	const kills = 30
 	s := open(t, others())
 	previous := 0
@@ -164,7 +164,7 @@ func TestAKilledWriterLosesNothingConfirmed(t *testing.T) {
 				t.Fatal(err)
 			}
 			if confirmed == previous+3 {
-				// It is writing again. Which moment of that it dies at is what varies.
+				// The process is writing again. The pause varies the moment at which it is killed.
 				time.Sleep(rand.N(5 * time.Millisecond))
 				_ = cmd.Process.Kill()
 			}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Cloudflare's codes. codeInvalid stands for those of malformed calls, of which there is no
-// public list.
+// These are Cloudflare's codes. codeInvalid stands for the codes of malformed calls, of which there
+// is no public list.
 const (
 	codeInvalid           = 10001
 	codeNoRoute           = 7000
@@ -22,15 +22,15 @@ const (
 	codeNamespaceNotFound = 10013
 )
 
-// call is a request that has been routed.
+// call is a request after routing.
 type call struct {
 	operation          Operation
 	account, namespace string
-	key                string // of an operation on one value
+	key                string // for operations on one value
 }
 
-// route tells the operation from the method and the path as it was sent: a name in it is one
-// segment, escaped.
+// route finds the operation from the method and the unescaped path. A name in the path is one
+// escaped segment.
 func route(r *http.Request) call {
 	none := call{operation: Unrouted}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/client/v4/accounts/")
@@ -63,7 +63,7 @@ func route(r *http.Request) call {
 	return c
 }
 
-// called is what Cloudflare's errors call those operations of which Miniflare has them.
+// called has the names that Cloudflare's errors give to operations, as far as Miniflare has them.
 var called = map[Operation]string{
 	ReadValue: "get", WriteValue: "put", DeleteValue: "remove key", ListKeys: "list keys", BulkRead: "bulk get keys",
 }
@@ -137,7 +137,7 @@ type listed struct {
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
-// listKeys lets deleted and expired keys take their place in a page, which can so be empty and
+// listKeys lets deleted and expired keys take their place in a page. So a page can be empty and
 // still have a cursor (https://developers.cloudflare.com/kv/api/list-keys/).
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request, c call) {
 	query := r.URL.Query()
@@ -167,14 +167,14 @@ func (s *Server) listKeys(w http.ResponseWriter, r *http.Request, c call) {
 	succeed(w, page, map[string]any{"count": len(page), "cursor": cursor})
 }
 
-// validKey reports whether Cloudflare takes a key of that name
+// validKey reports whether Cloudflare accepts key
 // (https://developers.cloudflare.com/kv/api/write-key-value-pairs/).
 func validKey(key string) bool {
 	return key != "" && key != "." && key != ".." && len(key) <= 512
 }
 
-// expires returns when a pair expires, in Unix seconds, 0 for never. ttl wins. No pair may live
-// less than a minute.
+// expires returns when a pair expires, in Unix seconds. 0 means never. ttl counts more than
+// expiration. A pair must live for at least a minute.
 func expires(expiration, ttl float64) (int64, error) {
 	now := time.Now().Unix()
 	switch {

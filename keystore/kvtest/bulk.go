@@ -58,7 +58,7 @@ type withMetadata struct {
 	Expiration int64           `json:"expiration,omitempty"`
 }
 
-// pair is an element of a bulk write.
+// pair is one element of a bulk write.
 type pair struct {
 	Key           string          `json:"key"`
 	Value         *string         `json:"value"`
@@ -85,7 +85,7 @@ func (p pair) entry() (*entry, error) {
 	return e, e.validate()
 }
 
-// validate checks the limits (https://developers.cloudflare.com/kv/platform/limits/).
+// validate checks Cloudflare's limits (https://developers.cloudflare.com/kv/platform/limits/).
 func (e *entry) validate() error {
 	switch {
 	case len(e.value) > 25<<20:
@@ -131,7 +131,7 @@ type bulkResult struct {
 	Unsuccessful []string `json:"unsuccessful_keys"`
 }
 
-// readEntry reads what a single write sends: the bare value, or a form with a value and metadata.
+// readEntry reads the body of a single write: the value alone, or a form with a value and metadata.
 func readEntry(r *http.Request) (*entry, error) {
 	e := new(entry)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))

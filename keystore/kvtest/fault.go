@@ -11,10 +11,10 @@ import (
 	"sync"
 )
 
-// Fault answers a request in the server's place. next is the server's own answer.
+// Fault answers a request instead of the server. next writes the server's own answer.
 type Fault func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc)
 
-// FailNext lets the next n requests meet f, after those that an earlier call has claimed.
+// FailNext makes f answer n requests, after those that earlier calls of FailNext take.
 func (s *Server) FailNext(n int, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,22 +23,22 @@ func (s *Server) FailNext(n int, f Fault) {
 	}
 }
 
-// FailAll lets all requests meet f that FailNext has not claimed, until Heal.
+// FailAll makes f answer all requests that FailNext does not take, until Heal is called.
 func (s *Server) FailAll(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lasting = f
 }
 
-// Heal takes all faults away.
+// Heal removes all faults.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.lasting = nil, nil
 }
 
-// Hold keeps all requests waiting, each from when its body has arrived, until release is called;
-// then they are answered as ever, and all faults are gone. arrived receives once for each of them.
+// Hold stops every request after its body has arrived. arrived receives once for each of them. When
+// release is called, the server answers them normally, and all faults are removed.
 func (s *Server) Hold() (arrived <-chan struct{}, release func()) {
 	came, released := make(chan struct{}), make(chan struct{})
 	s.FailAll(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
@@ -67,8 +67,8 @@ func (s *Server) Hold() (arrived <-chan struct{}, release func()) {
 	})
 }
 
-// Reply answers with a status, a body and headers, given as name, value, name, value. The body is
-// taken for JSON unless there is a Content-Type.
+// Reply answers with a status, a body and headers. The headers are given as name, value, name,
+// value. Without a Content-Type among them, the body is JSON.
 func Reply(status int, body string, header ...string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
 		w.Header().Set("Content-Type", "application/json")
@@ -80,9 +80,9 @@ func Reply(status int, body string, header ...string) Fault {
 	}
 }
 
-// Hang never answers. It ends when the client gives up or the server is closed.
+// Hang never answers. It returns when the client gives up or the server is closed.
 func Hang(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
-	// The server notices that a client has gone only once it has read the body.
+	// The server notices that a client has gone only after it has read the body.
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
 }
@@ -90,7 +90,7 @@ func Hang(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 // Reset resets the connection without an answer.
 func Reset(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) { reset(w) }
 
-// Truncate answers, whole as HTTP goes, with the first half of the server's own answer.
+// Truncate sends the first half of the server's own answer, as a complete HTTP answer.
 func Truncate(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	a := record(r, next)
 	maps.Copy(w.Header(), a.header)
@@ -109,23 +109,23 @@ func CutOff(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	reset(w)
 }
 
-// HalfApplied makes the first half of a bulk write or delete, and then resets the connection.
+// HalfApplied applies the first half of a bulk write or delete, and then resets the connection.
 func HalfApplied(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	halve(r)
 	record(r, next)
 	reset(w)
 }
 
-// HalfUnsuccessful makes the first half of a bulk write or delete, and answers that it was one, but
-// for the names of the other half.
+// HalfUnsuccessful applies the first half of a bulk write or delete. Its answer is a success that
+// lists the names of the other half as not written.
 func HalfUnsuccessful(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	first, others := halve(r)
 	record(r, next)
 	succeed(w, bulkResult{first, others}, nil)
 }
 
-// halve leaves the first half of a bulk write or delete in r, and returns how many that are, and the
-// names of the others.
+// halve keeps the first half of a bulk write or delete in r. It returns the size of that half, and
+// the names of the other half.
 func halve(r *http.Request) (first int, others []string) {
 	var all []json.RawMessage
 	_ = json.NewDecoder(r.Body).Decode(&all)
@@ -151,13 +151,13 @@ func reset(w http.ResponseWriter) {
 		return
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // a reset instead of an orderly end
+		_ = tcp.SetLinger(0) // reset the connection instead of closing it
 	}
 	_ = conn.Close()
 }
 
-// answer is an answer that has not been sent. (httptest.ResponseRecorder would add a flag to every
-// program that starts a Server outside a test.)
+// answer is an answer that has not been sent yet. (httptest.ResponseRecorder would add a flag to
+// every program that starts a Server outside of a test.)
 type answer struct {
 	header http.Header
 	status int

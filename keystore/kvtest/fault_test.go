@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// get asks for the keys, and returns the status, or 0, and what went wrong.
+// get reads keys. It returns the status, or 0, and the error.
 func get(ctx context.Context, s *Server) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/accounts/"+AccountID+"/storage/kv/namespaces/"+APIKeys+"/keys", nil)
 	if err != nil {
 		return 0, "", err
 	}
 	req.Header.Set("Authorization", "Bearer "+APIToken)
-	transport := &http.Transport{DisableKeepAlives: true} // net/http sends again if a kept connection breaks
+	transport := &http.Transport{DisableKeepAlives: true} // net/http repeats a request if a kept connection breaks
 	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return 0, "", err
@@ -27,7 +27,7 @@ func get(ctx context.Context, s *Server) (status int, body string, err error) {
 	return res.StatusCode, string(b), err
 }
 
-func TestFaultsComeInTheirOrderAndGo(t *testing.T) {
+func TestFaultsAreUsedInOrderAndThenRemoved(t *testing.T) {
 	s := NewServer(t)
 	s.FailAll(Reply(503, "busy"))
 	s.FailNext(1, Reply(429, "", "Retry-After", "300"))
@@ -44,7 +44,7 @@ func TestFaultsComeInTheirOrderAndGo(t *testing.T) {
 	}
 }
 
-func TestRepliesHaveTheirHeaders(t *testing.T) {
+func TestAReplyHasItsHeaders(t *testing.T) {
 	s := NewServer(t)
 	s.FailAll(Reply(429, "slow down", "Retry-After", "300", "Content-Type", "text/plain"))
 	res, err := http.Get(s.URL)
@@ -57,7 +57,7 @@ func TestRepliesHaveTheirHeaders(t *testing.T) {
 	}
 }
 
-func TestConnectionsBreak(t *testing.T) {
+func TestFaultsBreakConnections(t *testing.T) {
 	s := NewServer(t)
 	s.FailNext(1, Reset)
 	if status, _, err := get(t.Context(), s); status != 0 || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
@@ -103,7 +103,7 @@ func TestHangEndsWithTheClientOrTheServer(t *testing.T) {
 	<-ended
 }
 
-func TestHeldRequestsWaitForTheirRelease(t *testing.T) {
+func TestHeldRequestsWaitUntilTheyAreReleased(t *testing.T) {
 	s := NewServer(t)
 	arrived, release := s.Hold()
 	type answer struct {
@@ -140,7 +140,7 @@ func TestHeldRequestsWaitForTheirRelease(t *testing.T) {
 	}
 }
 
-func TestHalfOfABulkWriteIsMade(t *testing.T) {
+func TestHalfOfABulkWriteIsApplied(t *testing.T) {
 	for name, tt := range map[string]struct{ method, path, body string }{
 		"a write":  {"PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"b","value":"1"},{"key":"c","value":"1"}]`},
 		"a delete": {"POST", "/bulk/delete", `["a","b","c"]`},

@@ -1,11 +1,11 @@
 // Package kvtest is a simulated Cloudflare API with two Workers KV namespaces, for tests. It
-// answers over real HTTP on loopback, and fails when told to:
+// answers over HTTP on loopback, and can be told to fail:
 //
 //	server := kvtest.NewServer(t)
 //	server.Put(kvtest.APIKeys, "dev@example.com", `{"status":"Enabled"}`)
 //	server.FailNext(1, kvtest.Reply(http.StatusTooManyRequests, "", "Retry-After", "300"))
 //
-// What it serves is documented at
+// The API is documented at
 // https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/.
 package kvtest
 
@@ -23,8 +23,9 @@ import (
 	"time"
 )
 
-// What a Server knows. Anything else it refuses as Cloudflare does, but for tokens that go on after
-// one of these with a dash: they may do the same, and have a budget of their own.
+// These are the ids and tokens that a Server knows. It refuses others as Cloudflare does. A token
+// may be followed by a dash and any text: it then has the same permissions, and a budget of its
+// own.
 const (
 	AccountID = "0000000000000000000000000000acc1"
 
@@ -35,10 +36,10 @@ const (
 	ProviderSettings = "000000000000000000000000000a0002"
 )
 
-// Operation is one call of the API.
+// Operation is one of the API's calls.
 type Operation string
 
-// The operations that a Server routes; all others are Unrouted and answered with 404.
+// A Server knows these operations. All other requests are Unrouted and get status 404.
 const (
 	ReadValue    Operation = "read value"
 	ReadMetadata Operation = "read metadata"
@@ -51,11 +52,11 @@ const (
 	Unrouted     Operation = "unrouted"
 )
 
-// entry is a key-value pair. As in the real KV, a deleted one goes on taking its place in listings.
+// entry is a key-value pair. As in the real KV, a deleted pair keeps its place in listings.
 type entry struct {
 	value      []byte
-	metadata   json.RawMessage // nil: none
-	expiration int64           // Unix seconds; 0: never
+	metadata   json.RawMessage // nil if there is none
+	expiration int64           // in Unix seconds; 0 means never
 	deleted    bool
 }
 
@@ -65,7 +66,7 @@ func (e *entry) live() bool {
 
 // Server is the simulated API. Its methods are safe for concurrent use.
 type Server struct {
-	// URL is the API's endpoint, without a slash at its end.
+	// URL is the API's endpoint, without a slash at the end.
 	URL string
 
 	http   *http.Server
@@ -74,14 +75,14 @@ type Server struct {
 
 	mu         sync.Mutex
 	namespaces map[string]map[string]*entry
-	cursors    map[string]string // a cursor -> the name it comes after
+	cursors    map[string]string // maps a cursor to the name that it comes after
 	counts     map[Operation]int
 	urls       []string
-	faults     []Fault // of the next requests
-	lasting    Fault   // of all requests after them; nil: none
+	faults     []Fault // for the next requests
+	lasting    Fault   // for all requests after them, or nil
 }
 
-// NewServer starts a Server that is closed when the test ends.
+// NewServer starts a Server. It is closed when the test ends.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
 	s, err := Listen()
@@ -92,7 +93,7 @@ func NewServer(t testing.TB) *Server {
 	return s
 }
 
-// Listen starts a Server on a free port of loopback. It is for uses other than tests.
+// Listen starts a Server on a free loopback port. It is for programs that are not tests.
 func Listen() (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -118,7 +119,7 @@ func Listen() (*Server, error) {
 	return s, nil
 }
 
-// Close ends all connections, also those that a fault holds.
+// Close ends all connections, including those that a fault holds.
 func (s *Server) Close() error { return s.close() }
 
 // Put writes an entry, without counting a request.
@@ -154,14 +155,14 @@ func (s *Server) Entries(namespace string) map[string]string {
 	return entries
 }
 
-// Requests returns how many requests for op there were, those that met a fault included.
+// Requests returns the number of requests for op, including those that a fault answered.
 func (s *Server) Requests(op Operation) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counts[op]
 }
 
-// URLs returns the targets of all requests, path and query, as they were sent.
+// URLs returns the path and the query of each request, as they were sent.
 func (s *Server) URLs() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +175,7 @@ func (s *Server) put(namespace, name string, e *entry) {
 	s.namespaces[namespace][name] = e
 }
 
-// get returns a live entry, or nil. Entries are replaced, never changed.
+// get returns an entry that is not deleted or expired, or nil. Entries are replaced, never changed.
 func (s *Server) get(namespace, name string) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,14 +185,14 @@ func (s *Server) get(namespace, name string) *entry {
 	return nil
 }
 
-// names returns all names in their order, those of deleted entries included.
+// names returns all names in order, including those of deleted entries.
 func (s *Server) names(namespace string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.namespaces[namespace]))
 }
 
-// newCursor returns an opaque cursor for what comes after name.
+// newCursor returns an opaque cursor for the names after name.
 func (s *Server) newCursor(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +201,7 @@ func (s *Server) newCursor(name string) string {
 	return cursor
 }
 
-// after returns the name that a cursor comes after.
+// after returns the name of a cursor.
 func (s *Server) after(cursor string) (name string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,7 +218,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, c)
 }
 
-// record counts a request and returns the fault that it meets, or nil.
+// record counts a request. It returns the fault that answers it, or nil.
 func (s *Server) record(r *http.Request, op Operation) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

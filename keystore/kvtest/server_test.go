@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// client sends requests to a Server as one would with curl.
+// client sends plain HTTP requests to a Server.
 type client struct {
 	*testing.T
 	*Server
@@ -25,7 +25,7 @@ func newClient(t *testing.T) *client {
 	return &client{T: t, Server: NewServer(t), token: APIToken}
 }
 
-// send returns the status and the body of the answer; path is below the namespace ApiKeys.
+// send returns the status and the body of the answer. path is relative to the namespace ApiKeys.
 func (c *client) send(method, path, body string) (int, string) {
 	c.Helper()
 	return c.sendTo(c.URL+"/accounts/"+AccountID+"/storage/kv/namespaces/"+APIKeys+path, method, body, "")
@@ -65,7 +65,7 @@ func failure(code int, text string) string {
 	return fmt.Sprintf(`{"result":null,"success":false,"errors":[{"code":%d,"message":%q}],"messages":[]}`, code, text)
 }
 
-func TestValuesAreReadBackBare(t *testing.T) {
+func TestAValueIsReadBackWithoutEnvelope(t *testing.T) {
 	c := newClient(t)
 	c.want("PUT", "/values/dev%2B1%40example.com", `{"status":"Enabled"}`, 200, done)
 	c.want("GET", "/values/dev%2B1%40example.com", "", 200, `{"status":"Enabled"}`)
@@ -80,7 +80,7 @@ func TestValuesAreReadBackBare(t *testing.T) {
 	c.want("DELETE", "/values/dev%2B1%40example.com", "", 200, done)
 }
 
-func TestAFormMayCarryMetadata(t *testing.T) {
+func TestAFormMayHaveMetadata(t *testing.T) {
 	c := newClient(t)
 	var form bytes.Buffer
 	w := multipart.NewWriter(&form)
@@ -107,7 +107,7 @@ func TestAFormMayCarryMetadata(t *testing.T) {
 	}
 }
 
-func TestABulkReadSaysNullForWhatIsMissing(t *testing.T) {
+func TestABulkReadHasNullForMissingNames(t *testing.T) {
 	c := newClient(t)
 	c.Put(APIKeys, "a", `{"n":1}`)
 	c.want("POST", "/bulk/get", `{"keys":["a","b"],"type":"text"}`, 200,
@@ -120,7 +120,7 @@ func TestABulkReadSaysNullForWhatIsMissing(t *testing.T) {
 	c.want("POST", "/bulk/get", `{"keys":["b"],"type":"json"}`, 400, failure(codeInvalid, "a value is not JSON"))
 }
 
-func TestABulkReadOfTooMuchIsRefused(t *testing.T) {
+func TestATooLargeBulkReadIsRefused(t *testing.T) {
 	c := newClient(t)
 	c.Put(APIKeys, "a", strings.Repeat("v", 13<<20))
 	c.Put(APIKeys, "b", strings.Repeat("v", 12<<20))
@@ -131,7 +131,7 @@ func TestABulkReadOfTooMuchIsRefused(t *testing.T) {
 	c.want("POST", "/bulk/get", `{"keys":["a","b","c"]}`, 413, failure(codeInvalid, "Total size of request exceeds the limit of 25MB"))
 }
 
-func TestBulkReadsTakeOneToAHundredKeys(t *testing.T) {
+func TestABulkReadHasOneToAHundredKeys(t *testing.T) {
 	c := newClient(t)
 	keys := func(n int) string {
 		b, _ := json.Marshal(map[string]any{"keys": strings.Fields(strings.Repeat("k ", n))})
@@ -145,7 +145,7 @@ func TestBulkReadsTakeOneToAHundredKeys(t *testing.T) {
 	}
 }
 
-func TestBulkWritesAndDeletes(t *testing.T) {
+func TestInvalidBulkWritesAndDeletesAreRefused(t *testing.T) {
 	c := newClient(t)
 	c.want("PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"b","value":"Mg==","base64":true},{"key":"c","value":"3","expiration_ttl":60,"metadata":{}}]`,
 		200, `{"result":{"successful_key_count":3,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`)
@@ -154,22 +154,22 @@ func TestBulkWritesAndDeletes(t *testing.T) {
 	c.want("GET", "/values/a", "", 404, failure(10009, "get: 'key not found'"))
 
 	for name, tt := range map[string]struct{ method, path, body string }{
-		"no array":                  {"PUT", "/bulk", `{}`},
-		"no key":                    {"PUT", "/bulk", `[{"value":"1"}]`},
-		"no value":                  {"PUT", "/bulk", `[{"key":"a"}]`},
-		"not base64":                {"PUT", "/bulk", `[{"key":"a","value":"%","base64":true}]`},
-		"expired":                   {"PUT", "/bulk", `[{"key":"a","value":"1","expiration":1}]`},
-		"an end too near":           {"PUT", "/bulk", fmt.Sprintf(`[{"key":"a","value":"1","expiration":%d}]`, time.Now().Unix()+59)},
-		"too many pairs":            {"PUT", "/bulk", "[" + strings.Repeat(`{"key":"a","value":"1"},`, 10_000) + `{"key":"a","value":"1"}]`},
-		"too many names":            {"POST", "/bulk/delete", "[" + strings.Repeat(`"a",`, 10_000) + `"a"]`},
-		"a short life":              {"PUT", "/bulk", `[{"key":"a","value":"1","expiration_ttl":59}]`},
-		"one bad pair among others": {"PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"a"}]`},
-		"large metadata":            {"PUT", "/bulk", `[{"key":"a","value":"1","metadata":"` + strings.Repeat("m", 1024) + `"}]`},
-		"a large value":             {"PUT", "/values/a", strings.Repeat("v", 25<<20+1)},
-		"a name instead of names":   {"POST", "/bulk/delete", `"a"`},
-		"expiration is no number":   {"PUT", "/values/a?expiration=soon", "1"},
-		"ttl is no number":          {"PUT", "/values/a?expiration_ttl=long", "1"},
-		"ttl is short":              {"PUT", "/values/a?expiration_ttl=1", "1"},
+		"not an array":                   {"PUT", "/bulk", `{}`},
+		"no key":                         {"PUT", "/bulk", `[{"value":"1"}]`},
+		"no value":                       {"PUT", "/bulk", `[{"key":"a"}]`},
+		"not base64":                     {"PUT", "/bulk", `[{"key":"a","value":"%","base64":true}]`},
+		"expired":                        {"PUT", "/bulk", `[{"key":"a","value":"1","expiration":1}]`},
+		"an expiration that is too soon": {"PUT", "/bulk", fmt.Sprintf(`[{"key":"a","value":"1","expiration":%d}]`, time.Now().Unix()+59)},
+		"too many pairs":                 {"PUT", "/bulk", "[" + strings.Repeat(`{"key":"a","value":"1"},`, 10_000) + `{"key":"a","value":"1"}]`},
+		"too many names":                 {"POST", "/bulk/delete", "[" + strings.Repeat(`"a",`, 10_000) + `"a"]`},
+		"a short life":                   {"PUT", "/bulk", `[{"key":"a","value":"1","expiration_ttl":59}]`},
+		"one bad pair among others":      {"PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"a"}]`},
+		"large metadata":                 {"PUT", "/bulk", `[{"key":"a","value":"1","metadata":"` + strings.Repeat("m", 1024) + `"}]`},
+		"a large value":                  {"PUT", "/values/a", strings.Repeat("v", 25<<20+1)},
+		"a name instead of names":        {"POST", "/bulk/delete", `"a"`},
+		"expiration is not a number":     {"PUT", "/values/a?expiration=soon", "1"},
+		"ttl is not a number":            {"PUT", "/values/a?expiration_ttl=long", "1"},
+		"ttl is short":                   {"PUT", "/values/a?expiration_ttl=1", "1"},
 	} {
 		if status, body := c.send(tt.method, tt.path, tt.body); status != 400 {
 			t.Errorf("%s: %d %s", name, status, body)
@@ -190,7 +190,7 @@ func TestPairsExpire(t *testing.T) {
 	c.want("GET", "/keys", "", 200, `{"result":[],"success":true,"errors":[],"messages":[],"result_info":{"count":0,"cursor":""}}`)
 }
 
-// list follows cursors and returns the size of each page.
+// list follows cursors and returns all names and the size of each page.
 func list(c *client, query string) (names []string, pages []int) {
 	c.Helper()
 	for cursor := ""; ; {
@@ -241,27 +241,27 @@ func TestKeysAreListedInPages(t *testing.T) {
 	}
 }
 
-func TestWhoeverMayNotIsRefused(t *testing.T) {
+func TestRequestsWithoutPermissionAreRefused(t *testing.T) {
 	c := newClient(t)
 	base := c.URL + "/accounts/" + AccountID + "/storage/kv/namespaces/"
 	for name, tt := range map[string]struct {
 		token, method, url string
 		status, code       int
 	}{
-		"a wrong token":               {"x", "GET", base + APIKeys + "/keys", 401, 10000},
-		"no token":                    {"", "GET", base + APIKeys + "/keys", 401, 10000},
-		"a write with the read token": {ReadOnlyToken, "PUT", base + APIKeys + "/values/k", 403, 10000},
-		"a bulk delete with it":       {ReadOnlyToken, "POST", base + APIKeys + "/bulk/delete", 403, 10000},
-		"another namespace":           {APIToken, "GET", base + "ffff/keys", 404, 10013},
-		"another account":             {APIToken, "GET", c.URL + "/accounts/ffff/storage/kv/namespaces/" + APIKeys + "/keys", 404, 7003},
-		"another path":                {APIToken, "GET", c.URL + "/zones", 404, 7003},
-		"a path that is too short":    {APIToken, "GET", base + APIKeys, 404, 7003},
-		"another product":             {APIToken, "GET", c.URL + "/accounts/" + AccountID + "/storage/r2/namespaces/" + APIKeys + "/keys", 404, 7003},
-		"another method":              {APIToken, "PATCH", base + APIKeys + "/keys", 404, 7003},
-		"a name that is two segments": {APIToken, "GET", base + APIKeys + "/values/a/b", 404, 7003},
-		"no name":                     {APIToken, "GET", base + APIKeys + "/values/", 404, 7003},
-		"a long name":                 {APIToken, "GET", base + APIKeys + "/values/" + strings.Repeat("k", 513), 404, 7003},
-		"an account's namespaces":     {APIToken, "GET", strings.TrimSuffix(base, "/"), 404, 7003},
+		"a wrong token":                     {"x", "GET", base + APIKeys + "/keys", 401, 10000},
+		"no token":                          {"", "GET", base + APIKeys + "/keys", 401, 10000},
+		"a write with the read token":       {ReadOnlyToken, "PUT", base + APIKeys + "/values/k", 403, 10000},
+		"a bulk delete with the read token": {ReadOnlyToken, "POST", base + APIKeys + "/bulk/delete", 403, 10000},
+		"another namespace":                 {APIToken, "GET", base + "ffff/keys", 404, 10013},
+		"another account":                   {APIToken, "GET", c.URL + "/accounts/ffff/storage/kv/namespaces/" + APIKeys + "/keys", 404, 7003},
+		"another path":                      {APIToken, "GET", c.URL + "/zones", 404, 7003},
+		"a path that is too short":          {APIToken, "GET", base + APIKeys, 404, 7003},
+		"another product":                   {APIToken, "GET", c.URL + "/accounts/" + AccountID + "/storage/r2/namespaces/" + APIKeys + "/keys", 404, 7003},
+		"another method":                    {APIToken, "PATCH", base + APIKeys + "/keys", 404, 7003},
+		"a name of two segments":            {APIToken, "GET", base + APIKeys + "/values/a/b", 404, 7003},
+		"no name":                           {APIToken, "GET", base + APIKeys + "/values/", 404, 7003},
+		"a long name":                       {APIToken, "GET", base + APIKeys + "/values/" + strings.Repeat("k", 513), 404, 7003},
+		"an account's namespaces":           {APIToken, "GET", strings.TrimSuffix(base, "/"), 404, 7003},
 	} {
 		c.token = tt.token
 		status, body := c.sendTo(tt.url, tt.method, "", "")
@@ -279,7 +279,7 @@ func TestWhoeverMayNotIsRefused(t *testing.T) {
 	c.want("GET", "/keys", "", 200, `{"result":[],"success":true,"errors":[],"messages":[],"result_info":{"count":0,"cursor":""}}`)
 }
 
-func TestRequestsAreCountedAndTheirURLsKept(t *testing.T) {
+func TestRequestsAreCountedAndTheirURLsRecorded(t *testing.T) {
 	c := newClient(t)
 	c.FailNext(1, Reply(500, ""))
 	c.send("GET", "/keys?limit=10", "")

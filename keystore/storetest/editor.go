@@ -18,29 +18,29 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// TestEditor runs all tests of a keystore.Editor, which the store of a Backend must be. Each calls
-// open once, as those of TestStore do.
+// TestEditor runs all tests of a keystore.Editor. The store of each Backend must be one. Each test
+// calls open once, as in TestStore.
 func TestEditor(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(e editor){
-		"one value is edited":                                editOne,
-		"many values are edited at once":                     editMany,
-		"a name is added":                                    addOne,
-		"a name is removed":                                  removeOne,
-		"adding, editing and removing go together":           editAll,
-		"a hundred names are edited at once":                 editHundred,
-		"what is unchanged is not written":                   editNothing,
-		"an edit in place is an edit":                        editInPlace,
-		"fields that nobody knows are kept":                  keepUnknownFields,
-		"names are asked for in their order":                 editInOrder,
-		"an error of the edit leaves everything":             editFails,
-		"a value that is not UTF-8 leaves everything":        editToNonsense,
-		"any valid name can be edited":                       editAnyName,
-		"any value is written as it is":                      editAnyValue,
-		"the other namespace is not touched":                 editOneNamespace,
-		"what a caller does to a value later does not count": editOwnValues,
-		"edits of different names may run at the same time":  concurrentEdits,
-		"an edit whose caller has gone is not made":          cancelledEdit,
-		"an edit whose time is up is not made":               lateEdit,
+		"one value is edited":                            editOne,
+		"many values are edited at once":                 editMany,
+		"a name is added":                                addOne,
+		"a name is removed":                              removeOne,
+		"one call can add, edit and remove":              editAll,
+		"a hundred names are edited at once":             editHundred,
+		"an unchanged value is not written":              editNothing,
+		"an edit in place is an edit":                    editInPlace,
+		"unknown fields are kept":                        keepUnknownFields,
+		"names are edited in order":                      editInOrder,
+		"an error of the edit changes nothing":           editFails,
+		"a value that is not UTF-8 changes nothing":      editToNonsense,
+		"any valid name can be edited":                   editAnyName,
+		"any value is written as it is":                  editAnyValue,
+		"the other namespace is not touched":             editOneNamespace,
+		"a later change to a value has no effect":        editOwnValues,
+		"different names can be edited at the same time": concurrentEdits,
+		"an edit with a cancelled context is not made":   cancelledEdit,
+		"an edit after its deadline is not made":         lateEdit,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t)
@@ -59,7 +59,7 @@ type editor struct {
 	keystore.Editor
 }
 
-// edit edits names of api_keys, and is to succeed.
+// edit edits names of api_keys. The edit must succeed.
 func (e editor) edit(edit func(name string, value []byte) ([]byte, error), names ...string) {
 	e.Helper()
 	if err := e.Edit(e.Context(), keystore.APIKeys, names, edit); err != nil {
@@ -67,7 +67,7 @@ func (e editor) edit(edit func(name string, value []byte) ([]byte, error), names
 	}
 }
 
-// want compares all of api_keys.
+// want compares all entries of api_keys.
 func (e editor) want(want map[string]string) {
 	e.Helper()
 	all := slices.Collect(maps.Keys(want))
@@ -81,7 +81,7 @@ func (e editor) want(want map[string]string) {
 	}
 }
 
-// wantSame runs do, which is to write nothing.
+// wantSame runs do, which must write nothing.
 func (e editor) wantSame(do func()) {
 	e.Helper()
 	before := e.Version(keystore.APIKeys)
@@ -91,7 +91,7 @@ func (e editor) wantSame(do func()) {
 	}
 }
 
-// to is an edit that makes any value that one.
+// to returns an edit that replaces every value by value.
 func to(value string) func(string, []byte) ([]byte, error) {
 	return func(string, []byte) ([]byte, error) { return []byte(value), nil }
 }
@@ -179,7 +179,7 @@ func editNothing(e editor) {
 	})
 	e.want(map[string]string{"a": "1", "b": ""})
 
-	// Nothing and an empty value are not the same.
+	// An empty value is not the same as no value.
 	e.edit(to(""), "c")
 	e.edit(remove, "b")
 	e.want(map[string]string{"a": "1", "c": ""})

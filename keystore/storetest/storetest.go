@@ -1,5 +1,5 @@
-// Package storetest holds the tests that every keystore.Store has to pass, and every
-// keystore.Editor, after the manner of testing/fstest.
+// Package storetest has the tests that every keystore.Store and every keystore.Editor must pass. It
+// works like testing/fstest.
 package storetest
 
 import (
@@ -16,33 +16,34 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
-// Backend is a store and a way to change what is in it from behind. Put and Delete return when
+// Backend is a store with functions that change its content directly. Put and Delete return when
 // the store must see the change.
 type Backend struct {
 	Store  keystore.Store
 	Put    func(ns keystore.Namespace, values map[string]string)
 	Delete func(ns keystore.Namespace, names ...string)
 
-	// Version, which TestEditor alone needs, changes when an edit writes to a namespace, and only then.
+	// Version returns a value that changes when an edit writes to a namespace, and only then.
+	// TestEditor needs it, TestStore does not.
 	Version func(ns keystore.Namespace) string
 }
 
-// TestStore runs all tests. Each calls open once, for a backend with nothing in it, which the end
-// of the test given to open should close.
+// TestStore runs all tests of a keystore.Store. Each test calls open once and expects an empty
+// backend. Open should close the backend when the test that it gets has ended.
 func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(t *testing.T, b Backend){
-		"an empty store has no names":                             emptyStore,
-		"any valid name can be looked up":                         anyName,
-		"values are returned byte for byte":                       anyValue,
-		"a hundred names are looked up at once":                   aHundredNames,
-		"missing names do not hide those that are there":          missingNames,
-		"namespaces are separate":                                 separateNamespaces,
-		"changes are seen":                                        changes,
-		"all names are listed, however many":                      longList,
-		"what a caller does to a value stays with the caller":     ownValues,
-		"look-ups and listings may run at the same time":          concurrentUse,
-		"a caller who has gone gets no answer, and knows why":     cancelled,
-		"a caller whose time is up gets no answer, and knows why": timeUp,
+		"an empty store has no names":                    emptyStore,
+		"any valid name can be looked up":                anyName,
+		"values are returned byte for byte":              anyValue,
+		"a hundred names are looked up at once":          aHundredNames,
+		"missing names do not hide those that are there": missingNames,
+		"namespaces are separate":                        separateNamespaces,
+		"changes are seen":                               changes,
+		"all names are listed, however many":             longList,
+		"a caller may change the values that it gets":    ownValues,
+		"look-ups and listings can run at the same time": concurrentUse,
+		"a cancelled context gets an error that says so": cancelled,
+		"an expired deadline gets an error that says so": timeUp,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -50,7 +51,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 
 var both = []keystore.Namespace{keystore.APIKeys, keystore.ProviderSettings}
 
-// wantValues looks names up and compares what is there.
+// wantValues looks up names and compares the values.
 func wantValues(t *testing.T, b Backend, ns keystore.Namespace, names []string, want map[string]string) {
 	t.Helper()
 	values, err := b.Store.Get(t.Context(), ns, names)
@@ -87,7 +88,7 @@ func emptyStore(t *testing.T, b Backend) {
 	}
 }
 
-// names are such as break what puts them into a URL, a path or JSON by hand.
+// names are hard to put into a URL, a path or JSON by hand.
 var names = []string{
 	"dev@example.com",
 	"dev+test@example.com",
@@ -164,7 +165,7 @@ func separateNamespaces(t *testing.T, b Backend) {
 
 func changes(t *testing.T, b Backend) {
 	for i := range 5 {
-		// Of the same length each time, and as fast as can be.
+		// The values have the same length, and follow as fast as possible.
 		b.Put(keystore.APIKeys, map[string]string{"a": fmt.Sprint(i), "b": "b"})
 		wantValues(t, b, keystore.APIKeys, []string{"a", "b"}, map[string]string{"a": fmt.Sprint(i), "b": "b"})
 	}
@@ -186,7 +187,7 @@ func longList(t *testing.T, b Backend) {
 	b.Put(keystore.APIKeys, values)
 	wantNames(t, b, keystore.APIKeys, all)
 
-	// What is left comes after whole pages of what has been deleted.
+	// The names that are left come after whole pages of deleted ones.
 	slices.Sort(all)
 	b.Delete(keystore.APIKeys, all[:2300]...)
 	wantNames(t, b, keystore.APIKeys, all[2300:])

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// anthropic is Anthropic's own API (https://platform.claude.com/docs/en/api/messages).
+// anthropic answers as Anthropic's own API (https://platform.claude.com/docs/en/api/messages).
 func (c *call) anthropic() *answer {
 	if refused := c.anthropicKey(); refused != nil {
 		return refused
@@ -52,8 +52,8 @@ func (c *call) anthropic() *answer {
 	return jsonAnswer(http.StatusOK, a.whole())
 }
 
-// anthropicHeaders are a provider's headers as Anthropic's own API wants them: a key, which compat
-// takes in Authorization, is in x-api-key.
+// anthropicHeaders returns a provider's headers in the form that Anthropic's own API wants: the
+// key, which compat takes in Authorization, is in x-api-key.
 func anthropicHeaders(headers map[string]string) map[string]string {
 	headers = maps.Clone(headers)
 	for name, value := range headers {
@@ -81,7 +81,7 @@ func anthropicInvalid(text string) *answer {
 
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
-// anthropicViolation is Anthropic's words for a violation.
+// anthropicViolation returns Anthropic's message for a violation.
 func anthropicViolation(v violation) string {
 	at := func(path string) string { return index.ReplaceAllString(path, ".$1") }
 	value, isText := v.value.(string)
@@ -105,7 +105,8 @@ func anthropicViolation(v violation) string {
 	return at(v.path()) + ": Input should be a valid " + name
 }
 
-// anthropicFailure is an error of Anthropic's (https://platform.claude.com/docs/en/api/errors).
+// anthropicFailure returns an error of Anthropic's
+// (https://platform.claude.com/docs/en/api/errors).
 func anthropicFailure(status int, kind, text string) *answer {
 	a := jsonAnswer(status, object{
 		"type": "error", "error": object{"type": kind, "message": text}, "request_id": anthropicRequestID,
@@ -159,7 +160,7 @@ func (c *call) anthropicQuestion(model string) question {
 	return q
 }
 
-// blocksOf are the blocks of a message of one type, in order.
+// blocksOf returns the blocks of one type in a message, in order.
 func blocksOf(m object, kind string) []object {
 	return slices.DeleteFunc(objects(m, "content"), func(block object) bool { return str(block, "type") != kind })
 }

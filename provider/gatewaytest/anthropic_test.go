@@ -13,7 +13,8 @@ import (
 
 const messagesPath = "anthropic/v1/messages"
 
-// postAnthropic posts with the header that Anthropic wants, where it is Anthropic.
+// postAnthropic posts a request. If the path is Anthropic's, it adds the header that Anthropic
+// needs.
 func postAnthropic(t *testing.T, s *Server, path, body string, header ...string) response {
 	t.Helper()
 	if !strings.HasPrefix(path, "anthropic/") {
@@ -35,7 +36,7 @@ func anthropicClient(s *Server) anthropic.Client {
 	)
 }
 
-func TestAnthropicsClientTalks(t *testing.T) {
+func TestAnthropicsClientCanChat(t *testing.T) {
 	s := start(t)
 	client := anthropicClient(s)
 	params := anthropic.MessageNewParams{
@@ -63,7 +64,7 @@ func TestAnthropicsClientTalks(t *testing.T) {
 	}
 }
 
-func TestAnthropicsEventsComeInTheirOrder(t *testing.T) {
+func TestAnthropicsEventsComeInOrder(t *testing.T) {
 	res := postAnthropic(t, start(t), messagesPath,
 		`{"model":"claude-sonnet-4-5","max_tokens":4096,"stream":true,"thinking":{"type":"adaptive"},"messages":[{"role":"user","content":"x"}]}`)
 	var kinds []string
@@ -137,42 +138,42 @@ func TestAnthropicsClientCountsAndReadsErrors(t *testing.T) {
 	}
 }
 
-func TestAnthropicRefuses(t *testing.T) {
+func TestAnthropicRefusesInvalidRequests(t *testing.T) {
 	user := `{"role":"user","content":"x"}`
 	call := `{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"read","input":{}}]}`
 	result := `{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"x"}]}`
 	with := func(rest string) string { return `"max_tokens":100,"messages":[` + user + `]` + rest }
 	cached := `{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}`
 	for name, test := range map[string]struct{ body, want string }{
-		"an unknown member":               {with(`,"foo":1`), "foo: Extra inputs are not permitted"},
-		"a beta without its header":       {with(`,"context_management":{"edits":[]}`), "context_management: Extra inputs are not permitted"},
-		"no max_tokens":                   {`"messages":[` + user + `]`, "max_tokens: Field required"},
-		"no messages":                     {`"max_tokens":1`, "messages: Field required"},
-		"an empty list of messages":       {`"max_tokens":1,"messages":[]`, "at least one message is required"},
-		"a wrong type":                    {`"max_tokens":"1","messages":[` + user + `]`, "max_tokens: Input should be a valid integer"},
-		"a role that is OpenAI's":         {`"max_tokens":1,"messages":[{"role":"developer","content":"x"}]`, "messages.0.role: Input should be 'assistant', 'system', 'user'"},
-		"the assistant first":             {`"max_tokens":1,"messages":[{"role":"assistant","content":"x"}]`, `first message must use the \"user\" role`},
-		"an unknown block":                {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image_url"}]}]`, "messages.0.content.0: Input tag 'image_url' found using 'type'"},
-		"an unknown member of a block":    {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","foo":1}]}]`, "messages.0.content.0.text.foo: Extra inputs"},
-		"a block without text":            {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":" "}]}]`, "text content blocks must be non-empty"},
-		"no content":                      {`"max_tokens":1,"messages":[{"role":"user","content":""}]`, "must have non-empty content"},
-		"whitespace at the end":           {with(``)[:len(with(``))-1] + `,{"role":"assistant","content":"x "}]`, "trailing whitespace"},
-		"a result without its call":       {`"max_tokens":1,"messages":[` + result + `]`, "unexpected `tool_use_id` found"},
-		"a call without its result":       {`"max_tokens":1,"messages":[` + user + `,` + call + `,` + user + `]`, "without `tool_result` blocks immediately after: t1"},
-		"a tool of OpenAI's":              {with(`,"tools":[{"type":"function","function":{"name":"read"}}]`), "tools.0: Input tag 'function'"},
-		"a tool without a schema":         {with(`,"tools":[{"name":"read"}]`), "tools.0.custom.input_schema: Field required"},
-		"a schema without a type":         {with(`,"tools":[{"name":"read","input_schema":{}}]`), "tools.0.custom.input_schema.type: Field required"},
-		"a tool twice":                    {with(`,"tools":[{"name":"read","input_schema":{"type":"object"}},{"name":"read","input_schema":{"type":"object"}}]`), "Tool names must be unique"},
-		"a tool's name with a dot":        {with(`,"tools":[{"name":"a.b","input_schema":{"type":"object"}}]`), "String should match pattern"},
-		"a choice without tools":          {with(`,"tool_choice":{"type":"auto"}`), "may only be specified while providing tools"},
-		"a choice that is a text":         {with(`,"tool_choice":"auto"`), "tool_choice: Input should be a valid dictionary"},
-		"more thinking than answer":       {with(`,"thinking":{"type":"enabled","budget_tokens":2000}`), "must be greater than `thinking.budget_tokens`"},
-		"too little thinking":             {with(`,"thinking":{"type":"enabled","budget_tokens":50}`), "greater than or equal to 1024"},
-		"a temperature of OpenAI's":       {with(`,"temperature":1.5`), "temperature: range: 0..1"},
-		"thinking that is not its own":    {`"max_tokens":1,"messages":[` + user + `,{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"x"}]},` + user + `]`, "Invalid `signature`"},
-		"more to be cached than it takes": {with(`,"system":[` + strings.Repeat(cached+",", 4) + cached + `]`), "Found 5"},
-		"caching that is not known":       {with(`,"system":[{"type":"text","text":"x","cache_control":{"type":"forever"}}]`), "system.0.text.cache_control"},
-		"an effort that is not known":     {with(`,"output_config":{"effort":"minimal"}`), "output_config.effort: Input should be 'low'"},
+		"an unknown member":                  {with(`,"foo":1`), "foo: Extra inputs are not permitted"},
+		"a beta without its header":          {with(`,"context_management":{"edits":[]}`), "context_management: Extra inputs are not permitted"},
+		"no max_tokens":                      {`"messages":[` + user + `]`, "max_tokens: Field required"},
+		"no messages":                        {`"max_tokens":1`, "messages: Field required"},
+		"an empty list of messages":          {`"max_tokens":1,"messages":[]`, "at least one message is required"},
+		"a wrong type":                       {`"max_tokens":"1","messages":[` + user + `]`, "max_tokens: Input should be a valid integer"},
+		"a role of OpenAI":                   {`"max_tokens":1,"messages":[{"role":"developer","content":"x"}]`, "messages.0.role: Input should be 'assistant', 'system', 'user'"},
+		"the assistant first":                {`"max_tokens":1,"messages":[{"role":"assistant","content":"x"}]`, `first message must use the \"user\" role`},
+		"an unknown block":                   {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image_url"}]}]`, "messages.0.content.0: Input tag 'image_url' found using 'type'"},
+		"an unknown member of a block":       {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","foo":1}]}]`, "messages.0.content.0.text.foo: Extra inputs"},
+		"a block without text":               {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":" "}]}]`, "text content blocks must be non-empty"},
+		"no content":                         {`"max_tokens":1,"messages":[{"role":"user","content":""}]`, "must have non-empty content"},
+		"whitespace at the end":              {with(``)[:len(with(``))-1] + `,{"role":"assistant","content":"x "}]`, "trailing whitespace"},
+		"a result without its call":          {`"max_tokens":1,"messages":[` + result + `]`, "unexpected `tool_use_id` found"},
+		"a call without its result":          {`"max_tokens":1,"messages":[` + user + `,` + call + `,` + user + `]`, "without `tool_result` blocks immediately after: t1"},
+		"a tool in OpenAI's format":          {with(`,"tools":[{"type":"function","function":{"name":"read"}}]`), "tools.0: Input tag 'function'"},
+		"a tool without a schema":            {with(`,"tools":[{"name":"read"}]`), "tools.0.custom.input_schema: Field required"},
+		"a schema without a type":            {with(`,"tools":[{"name":"read","input_schema":{}}]`), "tools.0.custom.input_schema.type: Field required"},
+		"a tool twice":                       {with(`,"tools":[{"name":"read","input_schema":{"type":"object"}},{"name":"read","input_schema":{"type":"object"}}]`), "Tool names must be unique"},
+		"a tool's name with a dot":           {with(`,"tools":[{"name":"a.b","input_schema":{"type":"object"}}]`), "String should match pattern"},
+		"a choice without tools":             {with(`,"tool_choice":{"type":"auto"}`), "may only be specified while providing tools"},
+		"a choice that is a string":          {with(`,"tool_choice":"auto"`), "tool_choice: Input should be a valid dictionary"},
+		"more thinking than answer":          {with(`,"thinking":{"type":"enabled","budget_tokens":2000}`), "must be greater than `thinking.budget_tokens`"},
+		"too little thinking":                {with(`,"thinking":{"type":"enabled","budget_tokens":50}`), "greater than or equal to 1024"},
+		"a temperature only OpenAI accepts":  {with(`,"temperature":1.5`), "temperature: range: 0..1"},
+		"thinking with another signature":    {`"max_tokens":1,"messages":[` + user + `,{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"x"}]},` + user + `]`, "Invalid `signature`"},
+		"too many blocks with cache_control": {with(`,"system":[` + strings.Repeat(cached+",", 4) + cached + `]`), "Found 5"},
+		"an unknown kind of caching":         {with(`,"system":[{"type":"text","text":"x","cache_control":{"type":"forever"}}]`), "system.0.text.cache_control"},
+		"an unknown effort":                  {with(`,"output_config":{"effort":"minimal"}`), "output_config.effort: Input should be 'low'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := postAnthropic(t, start(t), messagesPath, `{"model":"claude-sonnet-4-5",`+test.body+`}`)
@@ -183,7 +184,7 @@ func TestAnthropicRefuses(t *testing.T) {
 	}
 }
 
-func TestAnthropicWantsItsHeaders(t *testing.T) {
+func TestAnthropicNeedsItsHeaders(t *testing.T) {
 	s := start(t)
 	body := `{"model":"claude-sonnet-4-5","max_tokens":1,"messages":[{"role":"user","content":"x"}],"context_management":{"edits":[]}}`
 	if res := postAnthropic(t, s, messagesPath, body, "Anthropic-Beta", "context-management-2025-06-27"); res.status != 200 {

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// anthropicAnswer is a model's answer as a message of Anthropic's.
+// anthropicAnswer is a model's answer in Anthropic's format.
 type anthropicAnswer struct {
 	*call
 	reply *reply
 	model string
 }
 
-// thought is what a model thinks that was asked to.
+// thought is the text of a thinking block.
 const thought = "The user wants an answer."
 
-// blocks are the content, in order.
+// blocks returns the content, in order.
 func (a *anthropicAnswer) blocks() []object {
 	var blocks []object
 	if kind := str(child(a.body, "thinking"), "type"); kind == "enabled" || kind == "adaptive" {
@@ -50,7 +50,7 @@ func (a *anthropicAnswer) usage(tokens int) object {
 	}
 }
 
-// message is the answer as it begins.
+// message returns the answer as it is at the beginning of a stream.
 func (a *anthropicAnswer) message() object {
 	return object{
 		"id": fmt.Sprintf("msg_gatewaytest%08d", a.number), "type": "message", "role": "assistant", "model": a.model,
@@ -65,7 +65,7 @@ func (a *anthropicAnswer) whole() object {
 	return whole
 }
 
-// events is the stream (https://platform.claude.com/docs/en/build-with-claude/streaming).
+// events returns the stream (https://platform.claude.com/docs/en/build-with-claude/streaming).
 func (a *anthropicAnswer) events() *answer {
 	s := stream()
 	add := func(kind string, event object) {
@@ -92,7 +92,7 @@ func (a *anthropicAnswer) events() *answer {
 	return s
 }
 
-// deltas is how a block is streamed: as it begins, and what is added to it.
+// deltas returns how a block is streamed: its beginning, and what is added to it.
 func (a *anthropicAnswer) deltas(block object) (begin object, deltas []object) {
 	switch str(block, "type") {
 	case "thinking":

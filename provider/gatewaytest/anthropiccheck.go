@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// checkAnthropic returns what is wrong with a request whose fields are right, or "".
+// checkAnthropic returns what is wrong with a request whose fields are valid, or "".
 func checkAnthropic(body object) string {
 	for _, check := range []func(object) string{
 		checkAnthropicLimits, checkAnthropicMessages, checkAnthropicTurns, checkAnthropicTools, checkAnthropicCache,
@@ -20,7 +20,7 @@ func checkAnthropic(body object) string {
 	return ""
 }
 
-// minThinkingBudget is the least that a model may be told to think.
+// minThinkingBudget is the smallest allowed budget for thinking, in tokens.
 const minThinkingBudget = 1024
 
 func checkAnthropicLimits(body object) string {
@@ -82,12 +82,12 @@ func checkAnthropicMessages(body object) string {
 	return ""
 }
 
-// turns are the messages without those of the system.
+// turns returns the messages without the system's.
 func turns(body object) []object {
 	return slices.DeleteFunc(objects(body, "messages"), func(m object) bool { return str(m, "role") == "system" })
 }
 
-// checkAnthropicTurns checks that each call of a tool is followed at once by its result.
+// checkAnthropicTurns checks that the result of each tool call is in the next message.
 func checkAnthropicTurns(body object) string {
 	messages := turns(body)
 	for i, m := range messages {
@@ -149,7 +149,7 @@ func checkAnthropicTools(body object) string {
 	return ""
 }
 
-// maxCacheControl is how many blocks may ask to be cached up to them.
+// maxCacheControl is the largest number of blocks with cache_control.
 const maxCacheControl = 4
 
 func checkAnthropicCache(body object) string {

@@ -1,7 +1,7 @@
 package gatewaytest
 
-// The fields of Anthropic's Messages, as of anthropic-sdk-go 2.15. A test compares them with its
-// types.
+// This file has the fields of Anthropic's Messages, as of anthropic-sdk-go 2.15. A test compares
+// them with the SDK's types.
 
 // anthropicFields are the fields of a request to /v1/messages.
 var anthropicFields = anthropicCountFields.with(
@@ -9,7 +9,7 @@ var anthropicFields = anthropicCountFields.with(
 	all(number, "temperature", "top_p"),
 	all(integer, "max_tokens", "top_k"),
 	all(boolean, "stream"),
-	all(anything, "container"), // its id, or an object
+	all(anything, "container"), // an id or an object
 	lists(text, "stop_sequences"),
 	fields{
 		"diagnostics": {kind: message, of: all(text, "previous_message_id")},
@@ -30,12 +30,12 @@ var anthropicCountFields = all(text, "model", "speed").with(
 	},
 ).need("model", "messages")
 
-// anthropicBetaFields are those that a request may have only with the header anthropic-beta.
+// anthropicBetaFields are fields that a request may have only with the header anthropic-beta.
 var anthropicBetaFields = anthropicBetaCountFields.with(all(anything, "fallbacks", "fallback_credit_token"), fields{
 	"thread": {kind: message, of: all(text, "type", "previous_message_id").need("type")},
 })
 
-// anthropicBetaCountFields are those of count_tokens.
+// anthropicBetaCountFields are the beta fields of count_tokens.
 var anthropicBetaCountFields = fields{
 	"billing_policy": {kind: message, of: all(text, "bill_to", "type")},
 	"compaction":     {kind: message, of: all(text, "instructions", "type")},
@@ -99,7 +99,7 @@ var (
 		"content": {kind: variant, list: true, by: "type", tagged: true, forms: anthropicText},
 	}).need("content", "source", "title")
 
-	// anthropicResultParts are the blocks of a tool's result.
+	// anthropicResultParts are the blocks in a tool's result.
 	anthropicResultParts = map[string]fields{
 		"text":           anthropicText["text"],
 		"image":          anthropicImage,
@@ -109,7 +109,7 @@ var (
 		"browser_state":  all(text, "type").with(cacheControl, lists(structure, "state_changes", "tabs")),
 	}
 
-	// anthropicServerResult is the result of a tool that Anthropic runs.
+	// anthropicServerResult is the result of a tool that Anthropic's servers run.
 	anthropicServerResult = all(text, "tool_use_id", "type").with(cacheControl, all(anything, "content")).need("tool_use_id", "content")
 
 	anthropicBlocks = map[string]fields{
@@ -168,7 +168,7 @@ var (
 			}},
 		}).need("name", "input_schema")
 
-	// What the tools that Anthropic defines have.
+	// These are the fields of the tools that Anthropic defines.
 	anthropicDefined  = all(text, "name", "type").with(cacheControl, all(boolean, "defer_loading", "strict"), lists(text, "allowed_callers")).need("name")
 	anthropicExamples = lists(structure, "input_examples")
 	anthropicComputer = anthropicDefined.with(anthropicExamples, all(integer, "display_height_px", "display_number", "display_width_px"))
@@ -212,7 +212,7 @@ var (
 	}
 )
 
-// anthropicContent is a field of that name, a text or blocks.
+// anthropicContent returns a field with the given name: a string, or a list of blocks.
 func anthropicContent(blocks map[string]fields) fields {
 	return fields{"content": {kind: variant, list: true, orText: true, by: "type", tagged: true, forms: blocks}}
 }

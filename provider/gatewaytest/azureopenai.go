@@ -11,7 +11,7 @@ var (
 	azureAPIVersion = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-preview)?$`)
 )
 
-// azureOpenAI is Azure OpenAI. The gateway makes `openai/deployments/` of the path itself.
+// azureOpenAI answers as Azure OpenAI. The gateway itself adds `openai/deployments/` to the path.
 func (c *call) azureOpenAI() *answer {
 	resource, rest, _ := strings.Cut(c.path, "/")
 	deployment, endpoint, _ := strings.Cut(rest, "/")
@@ -45,7 +45,7 @@ func (c *call) azureOpenAI() *answer {
 	return azureNoResource()
 }
 
-// azureNoResource is what Azure says to wrong paths, and to a missing api-version.
+// azureNoResource returns Azure's answer to a wrong path or a missing api-version.
 func azureNoResource() *answer {
 	return azureFailure(http.StatusNotFound, "404", "Resource not found")
 }
@@ -74,7 +74,7 @@ func (c *call) azureResponses() *answer {
 	return c.responses(model)
 }
 
-// contentFilter is what Azure says of a harmless text.
+// contentFilter returns what Azure says about a harmless text.
 func contentFilter() object {
 	results := object{}
 	for _, harm := range []string{"hate", "self_harm", "sexual", "violence"} {

@@ -7,32 +7,32 @@ import (
 
 const hi = `"messages":[{"role":"user","content":"hi"}]`
 
-func TestAzureRefuses(t *testing.T) {
+func TestAzureRefusesInvalidRequests(t *testing.T) {
 	at := func(deployment, endpoint string) string {
 		return "azure-openai/myinstance/" + deployment + "/" + endpoint + "?api-version=2024-10-21"
 	}
 	testRefusals(t, map[string]refusal{
-		"no api-version":              {"azure-openai/myinstance/gpt-4o/chat/completions", `{` + hi + `}`, 404, `{"error":{"code":"404","message":"Resource not found"}}`},
-		"an api-version of no date":   {"azure-openai/myinstance/gpt-4o/chat/completions?api-version=latest", `{` + hi + `}`, 404, `"code":"404"`},
-		"a path as on Azure":          {"azure-openai/myinstance/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
-		"the path of the newer API":   {"azure-openai/myinstance/openai/v1/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
-		"a resource that is no host":  {"azure-openai/my@instance/gpt-4o/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
-		"no endpoint":                 {at("gpt-4o", "no-such"), `{}`, 404, `"code":"404"`},
-		"a body that is no JSON":      {at("gpt-4o", "chat/completions"), `{`, 400, "could not parse"},
-		"five stop words":             {at("gpt-4o", "chat/completions"), `{` + hi + `,"stop":["a","b","c","d","e"]}`, 400, `"code":"array_above_max_length","message":"Invalid 'stop': array too long. Expected an array with maximum length 4, but instead got an array with length 5.","param":"stop","type":"invalid_request_error"`},
-		"five for a completion":       {at("gpt-4o", "completions"), `{"prompt":"x","stop":["a","b","c","d","e"]}`, 400, "array_above_max_length"},
-		"stream_options alone":        {at("gpt-4o", "chat/completions"), `{` + hi + `,"stream_options":{"include_usage":true}}`, 400, `"param":"stream_options"`},
-		"a chat with a prompt":        {at("gpt-4o", "chat/completions"), `{` + hi + `,"prompt":"x"}`, 400, "Unrecognized request argument supplied: prompt"},
-		"a chat with a suffix":        {at("gpt-4o", "chat/completions"), `{` + hi + `,"suffix":"x"}`, 400, "Unrecognized request argument supplied: suffix"},
-		"a completion with messages":  {at("gpt-4o", "completions"), `{"prompt":"x",` + hi + `}`, 400, "Unrecognized request argument supplied: messages"},
-		"a completion without prompt": {at("gpt-4o", "completions"), `{}`, 400, `"param":"prompt"`},
-		"a limit that is a text":      {at("gpt-4o", "chat/completions"), `{` + hi + `,"max_tokens":"1"}`, 400, `"code":"invalid_type"`},
-		"an unknown stream option":    {at("gpt-4o", "chat/completions"), `{` + hi + `,"stream":true,"stream_options":{"usage":true}}`, 400, "stream_options.usage"},
-		"no messages":                 {at("gpt-4o", "chat/completions"), `{"messages":[]}`, 400, `"param":"messages"`},
-		"an unknown role":             {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"model","content":"x"}]}`, 400, `"param":"messages[0].role"`},
-		"content that is a number":    {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"user","content":1}]}`, 400, `"param":"messages[0].content"`},
-		"no content":                  {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"user"}]}`, 400, `"param":"messages[0].content"`},
-		"a result without its call":   {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"tool","content":"x"}]}`, 400, `"param":"messages[0].tool_call_id"`},
+		"no api-version":                    {"azure-openai/myinstance/gpt-4o/chat/completions", `{` + hi + `}`, 404, `{"error":{"code":"404","message":"Resource not found"}}`},
+		"an api-version that is not a date": {"azure-openai/myinstance/gpt-4o/chat/completions?api-version=latest", `{` + hi + `}`, 404, `"code":"404"`},
+		"a path as on Azure":                {"azure-openai/myinstance/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
+		"the path of the newer API":         {"azure-openai/myinstance/openai/v1/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
+		"a resource that is not a host":     {"azure-openai/my@instance/gpt-4o/chat/completions?api-version=2024-10-21", `{` + hi + `}`, 404, `"code":"404"`},
+		"no endpoint":                       {at("gpt-4o", "no-such"), `{}`, 404, `"code":"404"`},
+		"a body that is not JSON":           {at("gpt-4o", "chat/completions"), `{`, 400, "could not parse"},
+		"five stop words":                   {at("gpt-4o", "chat/completions"), `{` + hi + `,"stop":["a","b","c","d","e"]}`, 400, `"code":"array_above_max_length","message":"Invalid 'stop': array too long. Expected an array with maximum length 4, but instead got an array with length 5.","param":"stop","type":"invalid_request_error"`},
+		"five for a completion":             {at("gpt-4o", "completions"), `{"prompt":"x","stop":["a","b","c","d","e"]}`, 400, "array_above_max_length"},
+		"stream_options alone":              {at("gpt-4o", "chat/completions"), `{` + hi + `,"stream_options":{"include_usage":true}}`, 400, `"param":"stream_options"`},
+		"a chat with a prompt":              {at("gpt-4o", "chat/completions"), `{` + hi + `,"prompt":"x"}`, 400, "Unrecognized request argument supplied: prompt"},
+		"a chat with a suffix":              {at("gpt-4o", "chat/completions"), `{` + hi + `,"suffix":"x"}`, 400, "Unrecognized request argument supplied: suffix"},
+		"a completion with messages":        {at("gpt-4o", "completions"), `{"prompt":"x",` + hi + `}`, 400, "Unrecognized request argument supplied: messages"},
+		"a completion without prompt":       {at("gpt-4o", "completions"), `{}`, 400, `"param":"prompt"`},
+		"a limit that is a string":          {at("gpt-4o", "chat/completions"), `{` + hi + `,"max_tokens":"1"}`, 400, `"code":"invalid_type"`},
+		"an unknown stream option":          {at("gpt-4o", "chat/completions"), `{` + hi + `,"stream":true,"stream_options":{"usage":true}}`, 400, "stream_options.usage"},
+		"no messages":                       {at("gpt-4o", "chat/completions"), `{"messages":[]}`, 400, `"param":"messages"`},
+		"an unknown role":                   {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"model","content":"x"}]}`, 400, `"param":"messages[0].role"`},
+		"content that is a number":          {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"user","content":1}]}`, 400, `"param":"messages[0].content"`},
+		"no content":                        {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"user"}]}`, 400, `"param":"messages[0].content"`},
+		"a result without its call":         {at("gpt-4o", "chat/completions"), `{"messages":[{"role":"tool","content":"x"}]}`, 400, `"param":"messages[0].tool_call_id"`},
 
 		"max_tokens for a reasoning model":   {at("gpt-5-mini", "chat/completions"), `{` + hi + `,"max_tokens":9}`, 400, `"code":"unsupported_parameter","message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","param":"max_tokens"`},
 		"max_tokens for o1":                  {at("o1", "chat/completions"), `{` + hi + `,"max_tokens":9}`, 400, "unsupported_parameter"},
@@ -64,7 +64,7 @@ func TestAzureNeedsItsKey(t *testing.T) {
 	}
 }
 
-func TestReasoningModelsTakeTheirOwnParameters(t *testing.T) {
+func TestReasoningModelsAcceptTheirOwnParameters(t *testing.T) {
 	s := start(t)
 	for _, body := range []string{
 		`{` + hi + `,"max_completion_tokens":99,"temperature":1,"reasoning_effort":"low"}`,
@@ -76,7 +76,7 @@ func TestReasoningModelsTakeTheirOwnParameters(t *testing.T) {
 	}
 }
 
-func TestAzureStreamsBeginWithTheFilter(t *testing.T) {
+func TestAzureStreamsBeginWithTheContentFilter(t *testing.T) {
 	s := start(t)
 	res := post(t, s, azureChat, `{`+hi+`,"stream":true}`)
 	frames := strings.Split(res.body, "\n\n")
@@ -89,7 +89,7 @@ func TestAzureStreamsBeginWithTheFilter(t *testing.T) {
 	}
 }
 
-func TestPromptsForCodeAreGoneOnFrom(t *testing.T) {
+func TestPromptsForCodeAreContinued(t *testing.T) {
 	s := start(t)
 	for prompt, want := range map[string]string{
 		`TASK: Fill the hole.\n\n<COMPLETION>`:                                  `"content":"return result</COMPLETION>"`,

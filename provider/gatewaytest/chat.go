@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// maxStop is how many stop words OpenAI and Azure take.
+// maxStop is the number of stop words that OpenAI and Azure accept.
 const maxStop = 4
 
-// checkOpenAI checks a request for OpenAI's own models, of which known are the fields.
+// checkOpenAI checks a request for OpenAI's own models. known are the allowed fields.
 func checkOpenAI(body object, known fields) *answer {
 	if found := violations(body, known, ""); len(found) > 0 {
 		if found[0].unknown && found[0].at == "" {
@@ -33,7 +33,7 @@ func checkStreamOptions(body object) *answer {
 	return nil
 }
 
-// openAIViolation is OpenAI's error for a violation.
+// openAIViolation returns OpenAI's error for a violation.
 func openAIViolation(v violation) *answer {
 	name := v.path()
 	value, isText := v.value.(string)
@@ -48,7 +48,7 @@ func openAIViolation(v violation) *answer {
 	return invalid("Invalid type for '"+name+"'.", name, "invalid_type")
 }
 
-// checkReasoning checks what reasoning models refuse.
+// checkReasoning checks for parameters that reasoning models refuse.
 func checkReasoning(body object, model string) *answer {
 	if !isReasoning(model) {
 		return nil
@@ -77,7 +77,7 @@ func isReasoning(model string) bool {
 	return false
 }
 
-// roles are those of chat messages.
+// roles are the roles of chat messages.
 var roles = map[string]bool{"developer": true, "system": true, "user": true, "assistant": true, "tool": true, "function": true}
 
 // checkMessages checks the messages of a chat.
@@ -125,7 +125,7 @@ func checkChat(body object, model string) *answer {
 	return checkFormat(child(body, "response_format"), "response_format", "messages", "response_format", string(encode(body["messages"])))
 }
 
-// checkToolTurns checks that each call of a tool is followed by what the tool said.
+// checkToolTurns checks that the results of all tool calls follow the calls.
 func checkToolTurns(body object) *answer {
 	open := make(map[string]bool)
 	unanswered := func() *answer {
@@ -201,7 +201,7 @@ func (c *call) chatQuestion(model string) question {
 	return q
 }
 
-// contentText is the text of a message's content, a string or parts.
+// contentText returns the text of a message's content, which is a string or a list of parts.
 func contentText(content any) string {
 	if s, ok := content.(string); ok {
 		return s

@@ -12,14 +12,14 @@ type chatAnswer struct {
 	reply *reply
 	id    string
 	model string
-	azure bool // with what Azure adds
+	azure bool // add what Azure adds
 }
 
 func (c *call) chatAnswer(q question) *chatAnswer {
 	return &chatAnswer{call: c, reply: c.reply(q), model: q.model, id: fmt.Sprintf("chatcmpl-gatewaytest%08d", c.number)}
 }
 
-// answer is the stream or the object that the request asks for.
+// answer returns the stream or the object that the request asks for.
 func (a *chatAnswer) answer() *answer {
 	if a.stream() {
 		return a.chunks()
@@ -57,7 +57,7 @@ func (a *chatAnswer) chunks() *answer {
 	if a.azure {
 		s.add(object{"choices": []any{}, "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": promptFilter()})
 	}
-	sent := 0 // tokens
+	sent := 0 // the number of tokens
 	add := func(delta object, finish any) {
 		if finish == nil && a.scenario.EmptyFinishReason {
 			finish = ""
@@ -82,7 +82,7 @@ func (a *chatAnswer) chunks() *answer {
 	return s.done()
 }
 
-// chunk is one chunk of a stream after so many tokens.
+// chunk returns one chunk of a stream. sent is the number of tokens so far.
 func (a *chatAnswer) chunk(sent int, choice object) object {
 	chunk := object{
 		"id": a.id, "object": "chat.completion.chunk", "created": a.created, "model": a.model,
@@ -107,10 +107,10 @@ func (a *chatAnswer) usageChunk() object {
 	}
 }
 
-// argumentBytes is how much of a call's arguments one chunk has.
+// argumentBytes is the number of bytes of a call's arguments in one chunk.
 const argumentBytes = 8
 
-// toolDeltas is how a tool call is streamed, as the indexth of its message.
+// toolDeltas returns how a tool call is streamed. index is its place in the message.
 func (a *chatAnswer) toolDeltas(index int, t toolCall) []object {
 	first := object{"index": index, "id": t.id, "type": "function", "function": object{"name": t.name, "arguments": ""}}
 	if a.scenario.OddToolCalls {
@@ -129,7 +129,8 @@ func (a *chatAnswer) toolDeltas(index int, t toolCall) []object {
 	return deltas
 }
 
-// usage is what an answer of so many tokens has used. Workers AI counts its neurons too.
+// usage returns the usage of an answer with the given number of tokens. Workers AI counts neurons
+// too.
 func (a *chatAnswer) usage(tokens int) object {
 	usage := object{
 		"prompt_tokens": a.reply.promptTokens, "completion_tokens": tokens, "total_tokens": a.reply.promptTokens + tokens,

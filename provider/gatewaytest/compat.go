@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// compatProviders are the providers that the OpenAI-compatible route takes, `dynamic` for routes
-// of the operator's own. Azure OpenAI is not among them
+// compatProviders are the providers that the OpenAI-compatible route accepts. `dynamic` is for the
+// operator's own routes. Azure OpenAI is not among them
 // (https://developers.cloudflare.com/ai-gateway/usage/chat-completion/).
 var compatProviders = map[string]bool{
 	"anthropic": true, "baseten": true, "cerebras": true, "cohere": true, "deepseek": true, "dynamic": true,
@@ -14,7 +14,7 @@ var compatProviders = map[string]bool{
 	"parallel": true, "perplexity": true, "perplexity-ai": true, "workers-ai": true, "xai": true,
 }
 
-// compat is the gateway's OpenAI-compatible route, whose models are named <provider>/<model>.
+// compat answers as the gateway's OpenAI-compatible route. Its models are named <provider>/<model>.
 func (c *call) compat() *answer {
 	name := str(c.body, "model")
 	_, model, ok := strings.Cut(name, "/")
@@ -55,7 +55,7 @@ func (c *call) compatChat(model string) *answer {
 	return a
 }
 
-// openAI is OpenAI's own API, of which the proxy uses /responses alone.
+// openAI answers as OpenAI's own API. The proxy uses only /responses of it.
 func (c *call) openAI() *answer {
 	switch {
 	case !c.authorized():
@@ -76,7 +76,7 @@ func (c *call) openAI() *answer {
 	return c.responses(model)
 }
 
-// wrongKey is OpenAI's error for a key, of which it quotes what does not give it away.
+// wrongKey returns OpenAI's error for a wrong key. It quotes a masked form of the key.
 func wrongKey(authorization string) *answer {
 	key := strings.TrimPrefix(authorization, "Bearer ")
 	if key == "" {

@@ -17,22 +17,22 @@ var alwaysAllowed = []string{
 	"Cf-Aig-Authorization", "Cf-Aig-Metadata", "Cf-Aig-Session-Id",
 }
 
-// credentials are the headers of which the client's own must not arrive, since a provider's
-// setting may have the same name.
+// credentials are headers that may hold a client's own key. Only the values of a provider's
+// settings may arrive in them.
 var credentials = []string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key"}
 
-// forbidden are headers that must not arrive even if the operator lets clients send them: they
-// tell who the client is, or hold its secrets.
+// forbidden are headers that must not arrive even if the operator allows them, because they
+// identify the client or hold its secrets.
 var forbidden = []string{"Cookie", "Forwarded", "Proxy-Authorization", "True-Client-Ip", "Via", "X-Real-Ip", "X-User-Email"}
 
-// cacheHeaders are the gateway's own headers that an operator may let clients send.
+// cacheHeaders are the gateway's own headers that an operator may allow.
 var cacheHeaders = []string{"Cf-Aig-Cache-Key", "Cf-Aig-Cache-Ttl", "Cf-Aig-Skip-Cache"}
 
 // sessionForm is a hash of 16 to 32 bytes in hexadecimal, or of 16 or 32 bytes in base64url. A client's own id
 // of its session must not arrive as it is: another user could send the same. It is mostly a UUID.
 var sessionForm = regexp.MustCompile(`^([0-9a-f]{32,64}|[0-9A-Za-z_-]{22}|[0-9A-Za-z_-]{43})$`)
 
-// complaints is what no correct client of the gateway would send.
+// complaints returns what a correct client of the gateway would not send.
 func (c *call) complaints() []string {
 	found := c.pathComplaints()
 	found = append(found, c.headerComplaints()...)
@@ -83,7 +83,7 @@ func (c *call) headerComplaints() []string {
 				found = append(found, "the header "+name+" comes twice")
 			}
 		case slices.Contains(credentials, name):
-			// Without a known provider it is open whose they are.
+			// If the provider is not known, it is not known whose credentials these are.
 			if c.provider != "" {
 				found = append(found, "the header "+name+" is no credential of "+c.provider)
 			}
@@ -101,11 +101,12 @@ func (c *call) mustNotArrive(name string) bool {
 		strings.HasPrefix(name, "Cf-") && !slices.Contains(cacheHeaders, name)
 }
 
-// maxMetadata is how many entries the gateway takes. It ignores those beyond
+// maxMetadata is the number of entries that the gateway keeps. It ignores the rest
 // (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
 const maxMetadata = 5
 
-// metadataComplaints is what is wrong with the values of cf-aig-metadata, which must name the user.
+// metadataComplaints returns what is wrong with the values of cf-aig-metadata, which must name the
+// user.
 func metadataComplaints(values []string) []string {
 	if len(values) == 0 {
 		return []string{"cf-aig-metadata is missing"}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestComplaints(t *testing.T) {
+func TestWhatACorrectClientDoesNotSendIsAComplaint(t *testing.T) {
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[http.CanonicalHeaderKey(name)] = []string{value} }
 	}
@@ -17,20 +17,20 @@ func TestComplaints(t *testing.T) {
 		edit func(r *http.Request)
 		want string
 	}{
-		"a cookie":                        {set("Cookie", "a=b"), "Cookie must never arrive"},
-		"the user's email":                {set("X-User-Email", "dev@example.com"), "X-User-Email must never arrive"},
-		"the client's address":            {set("X-Forwarded-For", "192.0.2.1"), "X-Forwarded-For must never arrive"},
-		"the client's host":               {set("X-Forwarded-Host", "ai.example.com"), "X-Forwarded-Host must never arrive"},
-		"a Forwarded header":              {set("Forwarded", "for=192.0.2.1"), "Forwarded must never arrive"},
-		"a Via header":                    {set("Via", "1.1 Caddy"), "Via must never arrive"},
-		"an API key of the client's":      {set("X-Api-Key", "sk-user-key"), "X-Api-Key is no credential of workers-ai"},
-		"another API key of the client's": {set("Api-Key", "sk-user-key"), "Api-Key is no credential of workers-ai"},
-		"a Google key of the client's":    {set("X-Goog-Api-Key", "sk-user-key"), "X-Goog-Api-Key is no credential of workers-ai"},
-		"another gateway":                 {set("Cf-Aig-Gateway-Id", "other"), "Cf-Aig-Gateway-Id must never arrive"},
-		"another stored key":              {set("Cf-Aig-Byok-Alias", "other"), "Cf-Aig-Byok-Alias must never arrive"},
-		"no log":                          {set("Cf-Aig-Collect-Log", "false"), "Cf-Aig-Collect-Log must never arrive"},
-		"an address as Cloudflare has it": {set("Cf-Connecting-Ip", "192.0.2.1"), "Cf-Connecting-Ip must never arrive"},
-		"the cache of clients that may not": {set("Cf-Aig-Cache-Ttl", "60"),
+		"a cookie":                      {set("Cookie", "a=b"), "Cookie must never arrive"},
+		"the user's email":              {set("X-User-Email", "dev@example.com"), "X-User-Email must never arrive"},
+		"the client's address":          {set("X-Forwarded-For", "192.0.2.1"), "X-Forwarded-For must never arrive"},
+		"the client's host":             {set("X-Forwarded-Host", "ai.example.com"), "X-Forwarded-Host must never arrive"},
+		"a Forwarded header":            {set("Forwarded", "for=192.0.2.1"), "Forwarded must never arrive"},
+		"a Via header":                  {set("Via", "1.1 Caddy"), "Via must never arrive"},
+		"the client's API key":          {set("X-Api-Key", "sk-user-key"), "X-Api-Key is no credential of workers-ai"},
+		"another API key of the client": {set("Api-Key", "sk-user-key"), "Api-Key is no credential of workers-ai"},
+		"the client's Google key":       {set("X-Goog-Api-Key", "sk-user-key"), "X-Goog-Api-Key is no credential of workers-ai"},
+		"another gateway":               {set("Cf-Aig-Gateway-Id", "other"), "Cf-Aig-Gateway-Id must never arrive"},
+		"another stored key":            {set("Cf-Aig-Byok-Alias", "other"), "Cf-Aig-Byok-Alias must never arrive"},
+		"no log":                        {set("Cf-Aig-Collect-Log", "false"), "Cf-Aig-Collect-Log must never arrive"},
+		"the client's address in Cloudflare's header": {set("Cf-Connecting-Ip", "192.0.2.1"), "Cf-Connecting-Ip must never arrive"},
+		"cache headers that are not allowed": {set("Cf-Aig-Cache-Ttl", "60"),
 			"Cf-Aig-Cache-Ttl is on no allow-list"},
 		"any other header":     {set("X-Stainless-Lang", "js"), "X-Stainless-Lang is on no allow-list"},
 		"two tokens":           {func(r *http.Request) { r.Header.Add("Cf-Aig-Authorization", "Bearer x") }, "Cf-Aig-Authorization comes twice"},
@@ -38,18 +38,18 @@ func TestComplaints(t *testing.T) {
 		"another content type": {set("Content-Type", "text/plain"), "application/json"},
 		"no content type":      {func(r *http.Request) { r.Header.Del("Content-Type") }, "application/json"},
 
-		"no metadata":                   {func(r *http.Request) { r.Header.Del("Cf-Aig-Metadata") }, "cf-aig-metadata is missing"},
-		"metadata that is no object":    {set("Cf-Aig-Metadata", `["user"]`), "not a JSON object"},
-		"metadata that is broken":       {set("Cf-Aig-Metadata", `{"user":`), "not a JSON object"},
-		"metadata without a user":       {set("Cf-Aig-Metadata", `{"team":"core"}`), "does not begin with user"},
-		"metadata with the user second": {set("Cf-Aig-Metadata", `{"team":"core","user":"dev@example.com"}`), "does not begin with user"},
-		"metadata with an empty user":   {set("Cf-Aig-Metadata", `{"user":""}`), "user is not a text"},
-		"metadata of six entries":       {set("Cf-Aig-Metadata", `{"user":"u","a":1,"b":2,"c":3,"d":4,"e":5}`), "more than 5"},
-		"metadata with two users":       {set("Cf-Aig-Metadata", `{"user":"u","user":"v"}`), "twice"},
-		"metadata with an object":       {set("Cf-Aig-Metadata", `{"user":"u","a":{}}`), `"a" is not a text`},
-		"metadata with null":            {set("Cf-Aig-Metadata", `{"user":"u","a":null}`), `"a" is not a text`},
-		"metadata beyond ASCII":         {set("Cf-Aig-Metadata", `{"user":"ü"}`), "not ASCII"},
-		"metadata with a reserved name": {set("Cf-Aig-Metadata", `{"user":"u","cf.user_id":"x"}`), "reserved"},
+		"no metadata":                    {func(r *http.Request) { r.Header.Del("Cf-Aig-Metadata") }, "cf-aig-metadata is missing"},
+		"metadata that is not an object": {set("Cf-Aig-Metadata", `["user"]`), "not a JSON object"},
+		"metadata that is broken":        {set("Cf-Aig-Metadata", `{"user":`), "not a JSON object"},
+		"metadata without a user":        {set("Cf-Aig-Metadata", `{"team":"core"}`), "does not begin with user"},
+		"metadata with the user second":  {set("Cf-Aig-Metadata", `{"team":"core","user":"dev@example.com"}`), "does not begin with user"},
+		"metadata with an empty user":    {set("Cf-Aig-Metadata", `{"user":""}`), "user is not a text"},
+		"metadata of six entries":        {set("Cf-Aig-Metadata", `{"user":"u","a":1,"b":2,"c":3,"d":4,"e":5}`), "more than 5"},
+		"metadata with two users":        {set("Cf-Aig-Metadata", `{"user":"u","user":"v"}`), "twice"},
+		"metadata with an object":        {set("Cf-Aig-Metadata", `{"user":"u","a":{}}`), `"a" is not a text`},
+		"metadata with null":             {set("Cf-Aig-Metadata", `{"user":"u","a":null}`), `"a" is not a text`},
+		"metadata beyond ASCII":          {set("Cf-Aig-Metadata", `{"user":"ü"}`), "not ASCII"},
+		"metadata with a reserved name":  {set("Cf-Aig-Metadata", `{"user":"u","cf.user_id":"x"}`), "reserved"},
 
 		"the session as the client names it": {set("Cf-Aig-Session-Id", "00000000-0000-4000-8000-000000000000"), "cf-aig-session-id is not a hash"},
 		"a session that names the user":      {set("Cf-Aig-Session-Id", "dev@example.com/00000000000000000000000000"), "cf-aig-session-id is not a hash"},

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// completionFields are the fields of a text completion's request.
+// completionFields are the fields of a text completion request.
 var completionFields = all(text, "model", "suffix", "user").with(
 	all(number, "temperature", "top_p", "presence_penalty", "frequency_penalty"),
 	all(integer, "max_tokens", "n", "best_of", "seed", "logprobs"),
@@ -15,7 +15,7 @@ var completionFields = all(text, "model", "suffix", "user").with(
 	fields{"stream_options": {kind: message, of: all(boolean, "include_usage", "include_obfuscation")}},
 )
 
-// textCompletion answers a text completion's request in OpenAI's format.
+// textCompletion answers a text completion request in OpenAI's format.
 func (c *call) textCompletion(model string) *answer {
 	prompts := words(c.body["prompt"])
 	if len(prompts) != 1 {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// deliver sends an answer as the scenario says, and reports whether the client stayed for all of it.
+// deliver sends an answer as the scenario says. It reports whether the client stayed until the end.
 func deliver(w http.ResponseWriter, r *http.Request, sc Scenario, c *call, a *answer) bool {
 	if !wait(r.Context(), sc.Hold) {
 		return false
@@ -69,7 +69,7 @@ func deliver(w http.ResponseWriter, r *http.Request, sc Scenario, c *call, a *an
 func (sc Scenario) label(header http.Header, contentType string) {
 	switch {
 	case sc.NoContentType:
-		header["Content-Type"] = nil // else the server guesses one
+		header["Content-Type"] = nil // otherwise the server guesses one
 	case sc.ContentType != "":
 		header.Set("Content-Type", sc.ContentType)
 	default:
@@ -77,11 +77,11 @@ func (sc Scenario) label(header http.Header, contentType string) {
 	}
 }
 
-// delivery is an answer under way.
+// delivery is an answer that is being sent.
 type delivery struct {
 	w          http.ResponseWriter
 	controller *http.ResponseController
-	compressor *gzip.Writer // nil: none
+	compressor *gzip.Writer // nil if the body is not compressed
 	body       io.Writer
 }
 
@@ -102,8 +102,8 @@ func (d *delivery) flush() error {
 	return d.controller.Flush()
 }
 
-// wait waits until c is closed or something is sent on it, at once if it is nil. It reports whether
-// the client is still there.
+// wait waits until c is closed or receives. If c is nil, it returns at once. It reports whether the
+// client is still there.
 func wait(ctx context.Context, c <-chan struct{}) bool {
 	if c == nil {
 		return ctx.Err() == nil
@@ -130,14 +130,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// disconnect closes the connection. What is written already still arrives.
+// disconnect closes the connection. What has been written still arrives.
 func disconnect(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		_ = conn.Close()
 	}
 }
 
-// responseHeader is what Cloudflare adds to every answer, for its own host too.
+// responseHeader returns the headers that Cloudflare adds to every answer, including those for its
+// own host.
 func (c *call) responseHeader() http.Header {
 	return http.Header{
 		"Server":              {"cloudflare"},

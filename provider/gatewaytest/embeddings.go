@@ -18,7 +18,7 @@ var embeddingFields = all(text, "model", "user").with(
 )
 
 const (
-	maxInputs         = 2048 // of one request
+	maxInputs         = 2048 // in one request
 	defaultDimensions = 16   // few, for tests: real models have hundreds
 	maxDimensions     = 4096
 )
@@ -50,7 +50,8 @@ func (c *call) embeddings(model string) *answer {
 	return jsonAnswer(http.StatusOK, object{"object": "list", "data": data, "model": model, "usage": usage})
 }
 
-// embeddingInputs returns the inputs, tokens as JSON: one text, texts, one list of tokens or several.
+// embeddingInputs returns the inputs: one string, a list of strings, one list of tokens, or a list
+// of such lists. Tokens are returned as JSON.
 func embeddingInputs(v any) (inputs []string, ok bool) {
 	if s, ok := v.(string); ok {
 		return []string{s}, s != ""
@@ -77,7 +78,7 @@ func embeddingInputs(v any) (inputs []string, ok bool) {
 	return inputs, true
 }
 
-// vector is a deterministic vector of length 1 for a text.
+// vector returns a deterministic vector of length 1 for a text.
 func vector(text string, dimensions int) []float32 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(text))
@@ -95,7 +96,7 @@ func vector(text string, dimensions int) []float32 {
 	return unit
 }
 
-// packed is a vector in OpenAI's base64 format.
+// packed returns a vector in OpenAI's base64 format.
 func packed(values []float32) string {
 	b := make([]byte, 0, 4*len(values))
 	for _, value := range values {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// gatewayFailure is an error of the AI Gateway itself, in its long form. Its list of errors is
-// named `error`. Some have no code: 0.
+// gatewayFailure returns an error of the AI Gateway itself, in its long form, where the list of
+// errors is named `error`. Some errors have no code. It is then 0.
 func gatewayFailure(status, code int, message string) *answer {
 	item := object{"message": message}
 	body := object{
@@ -19,7 +19,7 @@ func gatewayFailure(status, code int, message string) *answer {
 	return jsonAnswer(status, body)
 }
 
-// apiFailure is an error in the envelope of Cloudflare's API, which Workers AI answers in.
+// apiFailure returns an error in the envelope of Cloudflare's API, which Workers AI uses.
 func apiFailure(status, code int, message string) *answer {
 	return jsonAnswer(status, object{
 		"success": false, "result": nil, "messages": []any{},
@@ -27,7 +27,7 @@ func apiFailure(status, code int, message string) *answer {
 	})
 }
 
-// openAIFailure is an error of OpenAI's. Empty param and code are null.
+// openAIFailure returns an error of OpenAI's. An empty param or code is null.
 func openAIFailure(status int, text, kind, param, code string) *answer {
 	return jsonAnswer(status, object{"error": object{
 		"message": text, "type": kind, "param": orNull(param), "code": orNull(code),
@@ -41,18 +41,18 @@ func orNull(s string) any {
 	return s
 }
 
-// invalid is OpenAI's error for a request that it does not take.
+// invalid returns OpenAI's error for an invalid request.
 func invalid(text, param, code string) *answer {
 	return openAIFailure(http.StatusBadRequest, text, "invalid_request_error", param, code)
 }
 
-// azureFailure is an error that Azure makes before it reaches OpenAI's code: it has neither type
-// nor param.
+// azureFailure returns an error of Azure itself, from before OpenAI's code. It has no type and no
+// param.
 func azureFailure(status int, code, text string) *answer {
 	return jsonAnswer(status, object{"error": object{"code": code, "message": text}})
 }
 
-// googleFailure is an error of Google's APIs
+// googleFailure returns an error of Google's APIs
 // (https://ai.google.dev/gemini-api/docs/troubleshooting).
 func googleFailure(status int, name, text string, details ...object) *answer {
 	e := object{"code": status, "message": text, "status": name}
@@ -62,7 +62,7 @@ func googleFailure(status int, name, text string, details ...object) *answer {
 	return jsonAnswer(status, object{"error": e})
 }
 
-// googleReason is the detail of an error that names its reason for machines.
+// googleReason returns the detail of an error that names the reason for programs.
 func googleReason(reason string) object {
 	return object{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com",
@@ -70,7 +70,7 @@ func googleReason(reason string) object {
 	}
 }
 
-// Errors of the AI Gateway itself, as far as public pages and reports tell of them.
+// These are errors of the AI Gateway itself, as far as public pages and reports describe them.
 var (
 	GatewayNotConfigured = GatewayError(http.StatusBadRequest, 2001, "Please configure AI Gateway in the Cloudflare dashboard")
 	GatewayRateLimited   = GatewayError(http.StatusTooManyRequests, 2003, "Rate limited")
@@ -88,14 +88,15 @@ var (
 	SpendLimitReached    = GatewayError(http.StatusTooManyRequests, 0, "Spend limit reached")
 )
 
-// Answers of Cloudflare's edge, which come before the gateway sees a request, or after it failed.
+// These are answers of Cloudflare's edge. They come before the gateway sees a request, or after it
+// has failed.
 var (
 	EdgePage = Respond(http.StatusInternalServerError, "<!DOCTYPE html>\n<html><head><title>Worker threw exception | Cloudflare</title></head>\n"+
 		"<body><h1>Error 1101</h1></body></html>\n", "Content-Type", "text/html; charset=UTF-8")
 	EdgeText = Respond(http.StatusForbidden, "error code: 1010", "Content-Type", "text/plain; charset=UTF-8")
 )
 
-// Answers that are errors, although their status is 200.
+// These answers are errors although their status is 200.
 var (
 	ErrorWithOK          = Respond(http.StatusOK, `{"error":{"message":"Provider returned error","code":429},"user_id":"u"}`)
 	ErrorBesideNoChoices = Respond(http.StatusOK, `{"choices":null,"error":{"message":"Provider returned error","code":429}}`)
@@ -104,8 +105,8 @@ var (
 	NothingWithOK        = Respond(http.StatusOK, "")
 )
 
-// Errors within a stream, of which Stream makes frames: a line of JSON alone, an event with an error
-// of the provider's, and one with Cloudflare's envelope.
+// These are errors within a stream, for Stream: a single line of JSON, an event with an error of
+// the provider, and an event with Cloudflare's envelope.
 const (
 	ErrorLine       = `{"error":{"message":"Provider returned error","code":429}}` + "\n"
 	ErrorEvent      = `data: {"error":{"message":"Provider returned error","code":429}}` + "\n\n"
@@ -117,8 +118,8 @@ func GatewayError(status, code int, message string) Scenario {
 	return Scenario{reply: gatewayFailure(status, code, message)}
 }
 
-// ShortGatewayError answers with an error of the AI Gateway itself, in the form that has nothing
-// but the list of errors.
+// ShortGatewayError answers with an error of the AI Gateway itself, in the short form, which has
+// only the list of errors.
 func ShortGatewayError(status, code int, message string) Scenario {
 	return Scenario{reply: jsonAnswer(status, object{
 		"success": false, "result": []any{}, "messages": []any{},
@@ -142,7 +143,7 @@ func AzureError(status int, code, message string) Scenario {
 	return Scenario{reply: azureFailure(status, code, message)}
 }
 
-// AzureContentFilter answers as Azure does to a prompt that it does not like.
+// AzureContentFilter answers as Azure does to a prompt that its content filter refuses.
 func AzureContentFilter() Scenario {
 	return Scenario{reply: jsonAnswer(http.StatusBadRequest, object{"error": object{
 		"message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -151,18 +152,18 @@ func AzureContentFilter() Scenario {
 	}})}
 }
 
-// AnthropicError answers with an error of Anthropic's, whose kind is such as "overloaded_error".
+// AnthropicError answers with an error of Anthropic's. kind is a name such as "overloaded_error".
 func AnthropicError(status int, kind, message string) Scenario {
 	return Scenario{reply: anthropicFailure(status, kind, message)}
 }
 
-// GoogleError answers with an error of Google's, whose name is such as "INVALID_ARGUMENT".
+// GoogleError answers with an error of Google's. name is a name such as "INVALID_ARGUMENT".
 func GoogleError(status int, name, message string) Scenario {
 	return Scenario{reply: googleFailure(status, name, message)}
 }
 
-// GoogleRetry answers with 429 RESOURCE_EXHAUSTED: delay is Google's, such as "57.238s", and quota
-// the name of the one that is used up, such as "GenerateRequestsPerMinutePerProjectPerModel".
+// GoogleRetry answers with 429 RESOURCE_EXHAUSTED. delay is in Google's form, such as "57.238s".
+// quota names the quota that is used up, such as "GenerateRequestsPerMinutePerProjectPerModel".
 func GoogleRetry(delay, quota string) Scenario {
 	return Scenario{reply: googleFailure(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED",
 		"You exceeded your current quota, please check your plan and billing details.",
@@ -171,7 +172,7 @@ func GoogleRetry(delay, quota string) Scenario {
 	)}
 }
 
-// mask hides most of a key, as OpenAI does where it quotes one that it refuses.
+// mask hides most of a key, as OpenAI does when it quotes a wrong key.
 func mask(key string) string {
 	if len(key) < 12 {
 		return strings.Repeat("*", len(key))

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestErrorsHaveTheirShapes(t *testing.T) {
+func TestEachErrorHasTheFormOfItsSource(t *testing.T) {
 	s := start(t)
 	for name, test := range map[string]struct {
 		scenario Scenario
 		status   int
-		want     string // in the body
+		want     string // a part of the body
 	}{
 		"gateway not configured":  {GatewayNotConfigured, 400, `"internalCode":2001`},
 		"gateway rate limit":      {GatewayRateLimited, 429, `"internalCode":2003`},

@@ -20,30 +20,30 @@ const (
 	integer
 	boolean
 	bytes64   // a text in base64
-	structure // an object with whatever names
+	structure // an object with any names
 	message   // an object with the names in field.of
 	variant   // an object with the names in one of field.forms
 )
 
-// field is what may be in a place of a JSON object. null may be everywhere, and means that the
-// field is absent.
+// field says what a member of a JSON object may be. Every member may also be null, which means that
+// it is absent.
 type field struct {
 	kind      kind
 	list      bool              // a list of kind
-	orText    bool              // or a text
+	orText    bool              // or a string
 	required  bool              // must be there
-	of        fields            // of a message
-	by        string            // of a variant: the name whose text tells its form
-	forms     map[string]fields // of a variant
-	otherwise string            // of a variant: its form without that name, if there is one in forms
-	tagged    bool              // of a variant: paths into it name the form, as Anthropic's do
-	enum      []string          // of a text: all that it may be; nil: any
+	of        fields            // the fields of a message
+	by        string            // for a variant: the member that names its form
+	forms     map[string]fields // the forms of a variant
+	otherwise string            // for a variant: the form if that member is missing
+	tagged    bool              // for a variant: paths into it name the form, as Anthropic's do
+	enum      []string          // the allowed values of a string; nil means any
 }
 
-// fields are the names that a JSON object may have. The name "*" stands for all others.
+// fields are the members that a JSON object may have. The name "*" stands for all others.
 type fields map[string]field
 
-// all makes fields that have the same kind.
+// all returns fields of one kind.
 func all(k kind, names ...string) fields {
 	f := make(fields, len(names))
 	for _, name := range names {
@@ -52,7 +52,7 @@ func all(k kind, names ...string) fields {
 	return f
 }
 
-// lists makes fields that are lists of the same kind.
+// lists returns fields that are lists of one kind.
 func lists(k kind, names ...string) fields {
 	f := make(fields, len(names))
 	for _, name := range names {
@@ -61,7 +61,7 @@ func lists(k kind, names ...string) fields {
 	return f
 }
 
-// need returns f with these names required.
+// need returns f with the given names required.
 func (f fields) need(names ...string) fields {
 	f = maps.Clone(f)
 	for _, name := range names {
@@ -72,7 +72,7 @@ func (f fields) need(names ...string) fields {
 	return f
 }
 
-// with returns f and the fields of others.
+// with returns f together with the fields of others.
 func (f fields) with(others ...fields) fields {
 	f = maps.Clone(f)
 	for _, other := range others {
@@ -81,21 +81,20 @@ func (f fields) with(others ...fields) fields {
 	return f
 }
 
-// violation is something that does not agree with fields.
+// violation is a difference between an object and its fields.
 type violation struct {
-	at      string // the path of the object that name is in, such as "contents[0].parts[1]"
+	at      string // the path of the object, such as "contents[0].parts[1]"
 	name    string
-	unknown bool // no such name
-	missing bool // the name is required; otherwise the value is not of the field's kind
+	unknown bool // the name is not allowed
+	missing bool // the name is required, but missing; if neither is set, the value is of the wrong kind
 	want    field
 	value   any
 }
 
-// path is where the violation is, such as "contents[0].parts[1].text".
+// path returns the path of the violation, such as "contents[0].parts[1].text".
 func (v violation) path() string { return join(v.at, v.name) }
 
-// violations returns what in o does not agree with f, in the order of the names. What is missing
-// comes last.
+// violations returns the differences between o and f, sorted by name. Missing members come last.
 func violations(o object, f fields, at string) []violation {
 	var found []violation
 	for _, name := range slices.Sorted(maps.Keys(o)) {
@@ -144,7 +143,8 @@ func (f field) violations(v any, at, name string) []violation {
 	return nil
 }
 
-// formViolations checks a variant. A form that is not known is a violation of the name that tells it.
+// formViolations checks a variant. An unknown form is a violation of the member that names the
+// form.
 func (f field) formViolations(o object, at string) []violation {
 	tag := str(o, f.by)
 	if o[f.by] == nil {
@@ -166,7 +166,7 @@ func isText(v any) bool {
 	return ok
 }
 
-// holds reports whether v is of the field's kind, whatever is in a message.
+// holds reports whether v is of the field's kind. It does not look into messages.
 func (f field) holds(v any) bool {
 	switch f.kind {
 	case text:
@@ -191,13 +191,13 @@ func (f field) holds(v any) bool {
 	return true
 }
 
-// whole reports whether a JSON number is an integer of 64 bits. 1.0 and 1e3 are.
+// whole reports whether a JSON number is an integer of 64 bits, such as 1, 1.0 or 1e3.
 func whole(n string) bool {
 	f, err := strconv.ParseFloat(n, 64)
 	return err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<63
 }
 
-// isBase64 takes both alphabets, padded or not, as Google does.
+// isBase64 accepts both alphabets, with or without padding, as Google does.
 func isBase64(s string) bool {
 	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
 	_, err := base64.RawStdEncoding.DecodeString(s)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// generateContent answers with candidates, in one object or a stream of deltas.
+// generateContent answers with candidates, in one object or in a stream of deltas.
 func (c *call) generateContent(model string, streamed bool) *answer {
 	if refused := checkGemini(c.body, model); refused != nil {
 		return refused
@@ -26,7 +26,7 @@ func (c *call) generateContent(model string, streamed bool) *answer {
 	return a.array()
 }
 
-// countTokens answers with a token for every four bytes.
+// countTokens answers with one token for every four bytes.
 func (c *call) countTokens() *answer {
 	if refused := geminiCheck(c.body, geminiCount); refused != nil {
 		return refused
@@ -94,7 +94,8 @@ type geminiAnswer struct {
 	candidates int
 }
 
-// callParts are the function calls. The first alone is signed, and only newer models give ids.
+// callParts returns the function calls. Only the first one is signed, and only newer models set
+// ids.
 func (a *geminiAnswer) callParts() []any {
 	var parts []any
 	for i, t := range a.reply.calls {
@@ -114,7 +115,8 @@ func (a *geminiAnswer) callParts() []any {
 
 func (a *geminiAnswer) newer() bool { return strings.HasPrefix(a.model, "gemini-3") }
 
-// response is a message with a delta, after so many tokens. A number that is 0 is not sent.
+// response returns a message with a delta. tokens is the number of tokens so far. Numbers that are
+// 0 are left out.
 func (a *geminiAnswer) response(index, tokens int, finish string, parts ...any) object {
 	candidate := object{"content": object{"role": "model", "parts": parts}}
 	if index > 0 {
@@ -136,7 +138,7 @@ func (a *geminiAnswer) response(index, tokens int, finish string, parts ...any) 
 	}
 }
 
-// thoughts is how many tokens the model has thought. Older models do not think here.
+// thoughts returns the number of tokens for thinking. Older models do not think in this simulation.
 func (a *geminiAnswer) thoughts() int {
 	if a.newer() {
 		return 16
@@ -169,8 +171,8 @@ func (a *geminiAnswer) whole() object {
 	return whole
 }
 
-// deltas are the messages of a stream. The last has no text, but the reason for the end, as newer
-// models have it.
+// deltas returns the messages of a stream. As with newer models, the last one has no text, only the
+// finish reason.
 func (a *geminiAnswer) deltas() []object {
 	var all []object
 	sent := 0
@@ -195,8 +197,8 @@ func (a *geminiAnswer) deltas() []object {
 	return all
 }
 
-// events is the stream as server-sent events. Google ends lines with CRLF, and the stream without
-// a word.
+// events returns the stream as server-sent events. Like Google's, its lines end in CRLF, and the
+// stream ends without a last event such as [DONE].
 func (a *geminiAnswer) events() *answer {
 	s := stream()
 	for _, delta := range a.deltas() {
@@ -205,7 +207,7 @@ func (a *geminiAnswer) events() *answer {
 	return s
 }
 
-// array is the stream as one array, which grows.
+// array returns the stream as one JSON array, sent in pieces.
 func (a *geminiAnswer) array() *answer {
 	s := &answer{status: http.StatusOK, contentType: "application/json; charset=UTF-8"}
 	before := "["

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// maxStopSequences is how many stop words Gemini takes.
+// maxStopSequences is the number of stop words that Gemini accepts.
 const maxStopSequences = 5
 
-// checkGemini checks what a request means, after its fields.
+// checkGemini checks a request whose fields are valid.
 func checkGemini(body object, model string) *answer {
 	for _, check := range []func(object, string) *answer{
 		checkContents, checkFunctionTurns, checkSignatures, checkFunctions, checkGenerationConfig,
@@ -67,7 +67,7 @@ func checkParts(content object, at string) *answer {
 	return nil
 }
 
-// partsWith returns the parts of a content that have a field, such as all function calls.
+// partsWith returns the parts of a content that have the given member, such as all function calls.
 func partsWith(content object, name string) []object {
 	var found []object
 	for _, part := range objects(content, "parts") {
@@ -78,7 +78,7 @@ func partsWith(content object, name string) []object {
 	return found
 }
 
-// checkFunctionTurns checks that each turn with calls is followed by one with their results.
+// checkFunctionTurns checks that each turn with calls is followed by a turn with their results.
 func checkFunctionTurns(body object, _ string) *answer {
 	contents := objects(body, "contents")
 	for i, content := range contents {
@@ -107,7 +107,7 @@ func checkResults(calls, results []object) *answer {
 	if len(calls) != len(results) {
 		return invalidArgument("Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.")
 	}
-	open := make(map[string]int) // calls without a result, by name
+	open := make(map[string]int) // the number of calls without a result, by name
 	ids := make(map[string]bool)
 	for _, part := range calls {
 		call := child(part, "functionCall")
@@ -133,7 +133,7 @@ func checkResults(calls, results []object) *answer {
 	return nil
 }
 
-// hasReference reports whether a function's result has names that Gemini takes for references.
+// hasReference reports whether a function's result has names that Gemini would read as references.
 func hasReference(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -148,12 +148,12 @@ func hasReference(v any) bool {
 	return false
 }
 
-// dummySignatures are what Google documents for calls whose signature is lost
+// dummySignatures are the values that Google documents for calls whose signature is lost
 // (https://ai.google.dev/gemini-api/docs/thought-signatures).
 var dummySignatures = []string{"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"}
 
-// checkSignatures checks the thought signatures of the current turn, which begins with the last
-// content in which the user has said something: the first call of each step needs one.
+// checkSignatures checks the thought signatures of the current turn, which begins with the user's
+// last text. The first call of each step needs a signature.
 func checkSignatures(body object, model string) *answer {
 	if !strings.HasPrefix(model, "gemini-3") {
 		return nil
@@ -180,13 +180,13 @@ func checkSignatures(body object, model string) *answer {
 	return nil
 }
 
-// isDummy takes the dummies in base64 too: both are in use.
+// isDummy accepts the dummies in base64 too, because both forms are in use.
 func isDummy(signature string) bool {
 	decoded, err := base64.StdEncoding.DecodeString(signature)
 	return slices.Contains(dummySignatures, signature) || err == nil && slices.Contains(dummySignatures, string(decoded))
 }
 
-// thoughtSignature is what a call is signed with. It binds the call's name and arguments.
+// thoughtSignature returns the signature of a call. It depends on the call's name and arguments.
 func thoughtSignature(name string, args object) string {
 	sum := sha256.Sum256(encode([]any{"gatewaytest", name, args}))
 	return base64.StdEncoding.EncodeToString(sum[:])

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// maxEmbedRequests is how many texts batchEmbedContents takes at once.
+// maxEmbedRequests is the number of texts that batchEmbedContents accepts at once.
 const maxEmbedRequests = 100
 
 func (c *call) embedContent(model string) *answer {
@@ -38,7 +38,7 @@ func (c *call) batchEmbedContents(model string) *answer {
 	return jsonAnswer(http.StatusOK, object{"embeddings": embeddings})
 }
 
-// embed embeds the content of one request, which in a batch must name the model.
+// embed embeds the content of one request. In a batch, each request must name the model.
 func embed(request object, model, at string, batch bool) (values []float32, refused *answer) {
 	name := str(request, "model")
 	if batch && name == "" || name != "" && name != "models/"+model {

@@ -1,7 +1,7 @@
 package gatewaytest
 
-// The fields of the Gemini API (https://ai.google.dev/api/generate-content), in camelCase. Google
-// takes snake_case too; nothing that this package is to test sends it.
+// This file has the fields of the Gemini API (https://ai.google.dev/api/generate-content) in
+// camelCase. Google accepts snake_case too, but the plugin does not send it.
 
 var (
 	geminiRequest = fields{
@@ -19,7 +19,7 @@ var (
 		"parts": {kind: message, list: true, of: geminiPart},
 	}
 
-	// geminiData are the fields of a part of which it must have one, and no more.
+	// geminiData are the kinds of data. A part must have exactly one of them.
 	geminiData = fields{
 		"text":                {kind: text},
 		"inlineData":          {kind: message, of: all(text, "displayName", "mimeType").with(all(bytes64, "data"))},
@@ -98,7 +98,7 @@ var (
 		"embedContentConfig": {kind: structure},
 	}.with(all(text, "taskType", "title"), all(integer, "outputDimensionality"))
 
-	// geminiCount is what countTokens takes: contents, or all of a request.
+	// geminiCount are the fields of countTokens: contents, or a whole request.
 	geminiCount = fields{
 		"contents":               {kind: message, list: true, of: geminiContent},
 		"generateContentRequest": {kind: message, of: geminiRequest.with(all(text, "model"))},
@@ -109,7 +109,8 @@ var (
 	geminiSchema = newGeminiSchema()
 )
 
-// newGeminiSchema makes the fields of a schema, a part of OpenAPI's, which has schemas in it.
+// newGeminiSchema returns the fields of a schema. A schema, which is a part of OpenAPI's, can
+// contain schemas.
 func newGeminiSchema() fields {
 	schema := all(anything, "default", "example").with(
 		all(text, "description", "format", "pattern", "title"),

@@ -11,7 +11,7 @@ import (
 
 const geminiEvents = "google-ai-studio/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse"
 
-// gemini sends a request made of Google's own types and reads the answer into them.
+// gemini sends a request made of Google's own types and decodes the answer into them.
 func gemini[T any](t *testing.T, s *Server, path string, request any) T {
 	t.Helper()
 	body, err := json.Marshal(request)
@@ -29,7 +29,8 @@ func gemini[T any](t *testing.T, s *Server, path string, request any) T {
 	return answer
 }
 
-// textOf is the text of the first candidate. The types' own method warns of all else in it.
+// textOf returns the text of the first candidate. The types' own method prints a warning about
+// everything else.
 func textOf(answer *genai.GenerateContentResponse) string {
 	var b strings.Builder
 	for _, part := range answer.Candidates[0].Content.Parts {
@@ -71,7 +72,7 @@ func TestGooglesTypesReadAnswers(t *testing.T) {
 	}
 }
 
-func TestGeminiTalksThroughTools(t *testing.T) {
+func TestGeminiUsesToolResults(t *testing.T) {
 	s := start(t)
 	for _, model := range []string{geminiFlash, geminiThree} {
 		contents := []*genai.Content{genai.NewContentFromText("USETOOL and read a.py and b.py.", genai.RoleUser)}
@@ -104,12 +105,12 @@ func TestGeminiTalksThroughTools(t *testing.T) {
 	}
 }
 
-func TestTheCallingModeDecides(t *testing.T) {
+func TestTheCallingModeDecidesWhichFunctionIsCalled(t *testing.T) {
 	s := start(t)
 	for _, test := range []struct {
 		prompt string
 		mode   genai.FunctionCallingConfig
-		want   string // the function called
+		want   string // the function that is called
 	}{
 		{"hello", genai.FunctionCallingConfig{Mode: genai.FunctionCallingConfigModeAuto}, ""},
 		{"hello", genai.FunctionCallingConfig{Mode: genai.FunctionCallingConfigModeAny}, "list"},
@@ -172,7 +173,7 @@ func TestGooglesTypesReadEmbeddings(t *testing.T) {
 	}
 }
 
-// Google's own client sends what its types allow, and reads errors.
+// Google's own client sends only what its types allow. It also reads errors.
 func TestGooglesClientIsServed(t *testing.T) {
 	s := start(t)
 	client, err := genai.NewClient(t.Context(), &genai.ClientConfig{

@@ -9,7 +9,7 @@ import (
 
 var geminiPath = regexp.MustCompile(`^v1beta/models/([a-z0-9.-]+):([A-Za-z]+)$`)
 
-// googleAIStudio is the Gemini API.
+// googleAIStudio answers as the Gemini API.
 func (c *call) googleAIStudio() *answer {
 	match := geminiPath.FindStringSubmatch(c.path)
 	if match == nil {
@@ -18,7 +18,7 @@ func (c *call) googleAIStudio() *answer {
 	}
 	a := c.gemini(match[1], match[2])
 	if match[2] == "streamGenerateContent" && c.query.Get("alt") != "sse" && a.status != http.StatusOK {
-		// The stream is an array without alt=sse, and so are its errors.
+		// Without alt=sse the stream is an array, and errors are in an array too.
 		a.frames = [][]byte{append(append([]byte("["), a.frames[0]...), ']')}
 	}
 	return a
@@ -52,7 +52,7 @@ func (c *call) gemini(model, method string) *answer {
 		". Call ListModels to see the list of available models and their supported methods.")
 }
 
-// geminiKey refuses a request without the key, which may be in the query too.
+// geminiKey refuses a request without the key. The key may also be in the query.
 func (c *call) geminiKey() *answer {
 	const name = "X-Goog-Api-Key"
 	wanted, _ := c.configured(name)
@@ -86,8 +86,8 @@ func invalidArgument(text string, details ...object) *answer {
 	return googleFailure(http.StatusBadRequest, "INVALID_ARGUMENT", text, details...)
 }
 
-// geminiCheck refuses a message with other fields than known, all of them in one error as Google
-// does.
+// geminiCheck refuses a message with unknown or wrong fields. Like Google, it lists all of them in
+// one error.
 func geminiCheck(body object, known fields) *answer {
 	var texts []string
 	var of []any
@@ -113,7 +113,7 @@ func geminiCheck(body object, known fields) *answer {
 
 var capital = regexp.MustCompile(`[A-Z]`)
 
-// snakeCase is a path in the words of Google's errors.
+// snakeCase returns a path in the form of Google's errors.
 func snakeCase(path string) string {
 	return capital.ReplaceAllStringFunc(path, func(c string) string { return "_" + strings.ToLower(c) })
 }

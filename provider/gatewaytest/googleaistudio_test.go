@@ -60,7 +60,7 @@ func TestGeminiRefusesUnknownNames(t *testing.T) {
 	testRefusals(t, tests)
 }
 
-func TestGeminiRefusesWhatMakesNoSense(t *testing.T) {
+func TestGeminiRefusesInconsistentRequests(t *testing.T) {
 	contents := func(all string) string { return `{"contents":[` + all + `]}` }
 	config := func(c string) string { return `{"contents":[` + userHi + `],"generationConfig":` + c + `}` }
 	functions := func(f string) string {
@@ -83,22 +83,22 @@ func TestGeminiRefusesWhatMakesNoSense(t *testing.T) {
 		"a system instruction of nothing":  {`{"contents":[` + userHi + `],"systemInstruction":{"parts":[]}}`, "system_instruction.parts: contents.parts must not be empty"},
 		"a system instruction with images": {`{"contents":[` + userHi + `],"systemInstruction":{"parts":[{"inlineData":{}}]}}`, "text alone"},
 
-		"fewer results than calls":         {contents(userHi + `,` + model(callF+`,`+callF) + `,` + user(resultF)), "number of function response parts is equal to"},
-		"more results than calls":          {contents(userHi + `,` + model(callF) + `,` + user(resultF+`,`+resultF)), "number of function response parts is equal to"},
-		"results in two turns":             {contents(userHi + `,` + model(callF+`,`+callF) + `,` + user(resultF) + `,` + user(resultF)), "number of function response parts is equal to"},
-		"no results":                       {contents(userHi + `,` + model(callF) + `,` + userHi), "number of function response parts is equal to"},
-		"results without calls":            {contents(userHi + `,` + user(resultF)), "function response turn comes immediately after a function call turn"},
-		"results at the start":             {contents(user(resultF)), "function response turn comes immediately after a function call turn"},
-		"calls at the start":               {contents(model(callF)), "function call turn comes immediately after a user turn"},
-		"calls after the model's own turn": {contents(userHi + `,` + model(`{"text":"x"}`) + `,` + model(callF) + `,` + user(resultF)), "function call turn comes immediately after a user turn"},
-		"calls of the user's":              {contents(user(callF)), "belong to the model's turns"},
-		"results of the model's":           {contents(userHi + `,` + model(resultF)), "belong to the model's turns"},
-		"results of another function":      {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"g","response":{}}}`)), "response part g does not belong"},
-		"results of another call":          {contents(userHi + `,` + model(`{"functionCall":{"id":"a","name":"f","args":{}}}`) + `,` + user(`{"functionResponse":{"id":"b","name":"f","response":{}}}`)), "response part f does not belong"},
-		"results without a name":           {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"response":{}}}`)), "function_response.name: Name cannot be empty"},
-		"calls without a name":             {contents(userHi + `,` + model(`{"functionCall":{"args":{}}}`) + `,` + user(resultF)), "function_call.name: Name cannot be empty"},
-		"results of nothing":               {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"f"}}`)), "without references"},
-		"results with references":          {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"f","response":{"a":[{"$ref":"x"}]}}}`)), "without references"},
+		"fewer results than calls":              {contents(userHi + `,` + model(callF+`,`+callF) + `,` + user(resultF)), "number of function response parts is equal to"},
+		"more results than calls":               {contents(userHi + `,` + model(callF) + `,` + user(resultF+`,`+resultF)), "number of function response parts is equal to"},
+		"results in two turns":                  {contents(userHi + `,` + model(callF+`,`+callF) + `,` + user(resultF) + `,` + user(resultF)), "number of function response parts is equal to"},
+		"no results":                            {contents(userHi + `,` + model(callF) + `,` + userHi), "number of function response parts is equal to"},
+		"results without calls":                 {contents(userHi + `,` + user(resultF)), "function response turn comes immediately after a function call turn"},
+		"results at the start":                  {contents(user(resultF)), "function response turn comes immediately after a function call turn"},
+		"calls at the start":                    {contents(model(callF)), "function call turn comes immediately after a user turn"},
+		"calls after another turn of the model": {contents(userHi + `,` + model(`{"text":"x"}`) + `,` + model(callF) + `,` + user(resultF)), "function call turn comes immediately after a user turn"},
+		"calls in the user's turn":              {contents(user(callF)), "belong to the model's turns"},
+		"results in the model's turn":           {contents(userHi + `,` + model(resultF)), "belong to the model's turns"},
+		"results of another function":           {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"g","response":{}}}`)), "response part g does not belong"},
+		"results of another call":               {contents(userHi + `,` + model(`{"functionCall":{"id":"a","name":"f","args":{}}}`) + `,` + user(`{"functionResponse":{"id":"b","name":"f","response":{}}}`)), "response part f does not belong"},
+		"results without a name":                {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"response":{}}}`)), "function_response.name: Name cannot be empty"},
+		"calls without a name":                  {contents(userHi + `,` + model(`{"functionCall":{"args":{}}}`) + `,` + user(resultF)), "function_call.name: Name cannot be empty"},
+		"results of nothing":                    {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"f"}}`)), "without references"},
+		"results with references":               {contents(userHi + `,` + model(callF) + `,` + user(`{"functionResponse":{"name":"f","response":{"a":[{"$ref":"x"}]}}}`)), "without references"},
 
 		"a function's name with a space":   {functions(`{"name":"a b"}`), "Invalid function name"},
 		"a function's name with a digit":   {functions(`{"name":"1f"}`), "Invalid function name"},
@@ -106,8 +106,8 @@ func TestGeminiRefusesWhatMakesNoSense(t *testing.T) {
 		"two kinds of parameters":          {functions(`{"name":"f","parameters":{"type":"STRING"},"parametersJsonSchema":{}}`), "Only one of parameters"},
 		"parameters without properties":    {functions(`{"name":"f","parameters":{"type":"object","properties":{}}}`), "should be non-empty for OBJECT type"},
 		"a calling mode without functions": {`{"contents":[` + userHi + `],"toolConfig":{"functionCallingConfig":{"mode":"AUTO"}}}`, "without function_declarations"},
-		"names that are allowed in AUTO":   {calling(`{"mode":"AUTO","allowedFunctionNames":["f"]}`), "only when function calling mode is ANY"},
-		"an unknown name that is allowed":  {calling(`{"mode":"ANY","allowedFunctionNames":["g"]}`), "function name g is not in f"},
+		"allowed names in mode AUTO":       {calling(`{"mode":"AUTO","allowedFunctionNames":["f"]}`), "only when function calling mode is ANY"},
+		"an allowed name that is unknown":  {calling(`{"mode":"ANY","allowedFunctionNames":["g"]}`), "function name g is not in f"},
 
 		"six stop words":                   {config(`{"stopSequences":["a","b","c","d","e","f"]}`), "at most 5, but 6"},
 		"an empty stop word":               {config(`{"stopSequences":[""]}`), "must not have an empty one"},
@@ -135,18 +135,18 @@ func TestNewerGeminisNeedThoughtSignatures(t *testing.T) {
 		status            int
 		want              string
 	}{
-		"its own":                      {geminiThree, signed(signature), "", 200, ""},
-		"the documented dummy":         {geminiThree, signed(`"thoughtSignature":"skip_thought_signature_validator",`), "", 200, ""},
-		"the other dummy":              {geminiThree, signed(`"thoughtSignature":"context_engineering_is_the_way_to_go",`), "", 200, ""},
-		"the dummy in base64":          {geminiThree, signed(`"thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",`), "", 200, ""},
-		"on the first call alone":      {geminiThree, signed(signature) + `,` + callF, "", 200, ""},
-		"none":                         {geminiThree, callF, "", 400, "missing a thought_signature"},
-		"on the second call alone":     {geminiThree, callF + `,` + signed(signature), "", 400, "missing a thought_signature"},
-		"that of another call":         {geminiThree, signed(`"thoughtSignature":"` + thoughtSignature("g", object{}) + `",`), "", 400, "Corrupted thought signature."},
-		"none in an older turn":        {geminiThree, callF, `,{"role":"model","parts":[{"text":"x"}]},` + userHi, 200, ""},
-		"another's in an older turn":   {geminiThree, signed(`"thoughtSignature":"AAAA",`), `,{"role":"model","parts":[{"text":"x"}]},` + userHi, 400, "Corrupted thought signature."},
-		"none for an older model":      {geminiFlash, callF, "", 200, ""},
-		"another's for an older model": {geminiFlash, signed(`"thoughtSignature":"AAAA",`), "", 200, ""},
+		"the call's signature":                 {geminiThree, signed(signature), "", 200, ""},
+		"the documented dummy":                 {geminiThree, signed(`"thoughtSignature":"skip_thought_signature_validator",`), "", 200, ""},
+		"the other dummy":                      {geminiThree, signed(`"thoughtSignature":"context_engineering_is_the_way_to_go",`), "", 200, ""},
+		"the dummy in base64":                  {geminiThree, signed(`"thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",`), "", 200, ""},
+		"only on the first call":               {geminiThree, signed(signature) + `,` + callF, "", 200, ""},
+		"none":                                 {geminiThree, callF, "", 400, "missing a thought_signature"},
+		"only on the second call":              {geminiThree, callF + `,` + signed(signature), "", 400, "missing a thought_signature"},
+		"the signature of another call":        {geminiThree, signed(`"thoughtSignature":"` + thoughtSignature("g", object{}) + `",`), "", 400, "Corrupted thought signature."},
+		"no signature in an older turn":        {geminiThree, callF, `,{"role":"model","parts":[{"text":"x"}]},` + userHi, 200, ""},
+		"a wrong signature in an older turn":   {geminiThree, signed(`"thoughtSignature":"AAAA",`), `,{"role":"model","parts":[{"text":"x"}]},` + userHi, 400, "Corrupted thought signature."},
+		"no signature for an older model":      {geminiFlash, callF, "", 200, ""},
+		"a wrong signature for an older model": {geminiFlash, signed(`"thoughtSignature":"AAAA",`), "", 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			results := resultF + strings.Repeat(","+resultF, strings.Count(test.call, "functionCall")-1)
@@ -158,34 +158,34 @@ func TestNewerGeminisNeedThoughtSignatures(t *testing.T) {
 	}
 }
 
-func TestGoogleRefuses(t *testing.T) {
+func TestGoogleRefusesInvalidRequests(t *testing.T) {
 	hi := `{"contents":[` + userHi + `]}`
 	embed := func(request string) string { return `{"requests":[` + request + `]}` }
 	const batch = "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents"
 	const single = "google-ai-studio/v1beta/models/gemini-embedding-001:embedContent"
 	testRefusals(t, map[string]refusal{
-		"the older API":                  {"google-ai-studio/v1/models/gemini-2.5-flash:generateContent", hi, 404, "<title>Error 404"},
-		"a path without the model":       {"google-ai-studio/v1beta/openai/chat/completions", hi, 404, "<title>Error 404"},
-		"an unknown model":               {"google-ai-studio/v1beta/models/gpt-4o:generateContent", hi, 404, `"status":"NOT_FOUND"`},
-		"an unknown method":              {"google-ai-studio/v1beta/models/gemini-2.5-flash:chat", hi, 404, `"status":"NOT_FOUND"`},
-		"a model that embeds":            {"google-ai-studio/v1beta/models/gemini-embedding-001:generateContent", hi, 404, "is not supported for generateContent"},
-		"embeddings of a model that not": {"google-ai-studio/v1beta/models/gemini-2.5-flash:embedContent", hi, 404, "is not supported for embedContent"},
-		"an unknown query":               {geminiFlash + "?api-version=2024-10-21", hi, 400, `Unknown name \"api-version\": Cannot bind query parameter`},
-		"an unknown format":              {geminiFlash + "?alt=proto", hi, 400, "alt"},
-		"a body that is no JSON":         {geminiFlash, `{`, 400, "Invalid JSON payload received"},
-		"an array's error is an array":   {"google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{}`, 400, `[{"error":{"code":400`},
-		"an event's is not":              {"google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", `{}`, 400, `{"error":{"code":400`},
+		"the older API":                             {"google-ai-studio/v1/models/gemini-2.5-flash:generateContent", hi, 404, "<title>Error 404"},
+		"a path without the model":                  {"google-ai-studio/v1beta/openai/chat/completions", hi, 404, "<title>Error 404"},
+		"an unknown model":                          {"google-ai-studio/v1beta/models/gpt-4o:generateContent", hi, 404, `"status":"NOT_FOUND"`},
+		"an unknown method":                         {"google-ai-studio/v1beta/models/gemini-2.5-flash:chat", hi, 404, `"status":"NOT_FOUND"`},
+		"a model that embeds":                       {"google-ai-studio/v1beta/models/gemini-embedding-001:generateContent", hi, 404, "is not supported for generateContent"},
+		"embeddings of a model that does not embed": {"google-ai-studio/v1beta/models/gemini-2.5-flash:embedContent", hi, 404, "is not supported for embedContent"},
+		"an unknown query":                          {geminiFlash + "?api-version=2024-10-21", hi, 400, `Unknown name \"api-version\": Cannot bind query parameter`},
+		"an unknown format":                         {geminiFlash + "?alt=proto", hi, 400, "alt"},
+		"a body that is not JSON":                   {geminiFlash, `{`, 400, "Invalid JSON payload received"},
+		"an error of an array is in an array":       {"google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{}`, 400, `[{"error":{"code":400`},
+		"an error of events is not":                 {"google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", `{}`, 400, `{"error":{"code":400`},
 
-		"an embedding of nothing":           {single, `{}`, 400, "content is not specified"},
-		"an embedding of an empty text":     {single, `{"content":{"parts":[{"text":""}]}}`, 400, "content is not specified"},
-		"an embedding with unknown names":   {single, `{"content":{"parts":[{"text":"x"}]},"dimensions":3}`, 400, `Unknown name \"dimensions\"`},
-		"an embedding of another model":     {single, `{"model":"models/other","content":{"parts":[{"text":"x"}]}}`, 400, "model must be models/gemini-embedding-001"},
-		"an embedding of no dimensions":     {single, `{"content":{"parts":[{"text":"x"}]},"outputDimensionality":0}`, 400, "out of range"},
-		"a batch of nothing":                {batch, `{"requests":[]}`, 400, "1 to 100 requests"},
-		"a batch of too many":               {batch, embed(strings.Repeat(`{},`, 100) + `{}`), 400, "1 to 100 requests"},
-		"a batch without models":            {batch, embed(`{"content":{"parts":[{"text":"x"}]}}`), 400, "requests[0].model: model must be models/gemini-embedding-001"},
-		"a batch with the model's bare one": {batch, embed(`{"model":"gemini-embedding-001","content":{"parts":[{"text":"x"}]}}`), 400, "requests[0].model"},
-		"a batch with unknown names":        {batch, embed(`{"model":"models/gemini-embedding-001","input":"x"}`), 400, `Unknown name \"input\" at 'requests[0]'`},
+		"an embedding of nothing":                 {single, `{}`, 400, "content is not specified"},
+		"an embedding of an empty text":           {single, `{"content":{"parts":[{"text":""}]}}`, 400, "content is not specified"},
+		"an embedding with unknown names":         {single, `{"content":{"parts":[{"text":"x"}]},"dimensions":3}`, 400, `Unknown name \"dimensions\"`},
+		"an embedding of another model":           {single, `{"model":"models/other","content":{"parts":[{"text":"x"}]}}`, 400, "model must be models/gemini-embedding-001"},
+		"an embedding of no dimensions":           {single, `{"content":{"parts":[{"text":"x"}]},"outputDimensionality":0}`, 400, "out of range"},
+		"a batch of nothing":                      {batch, `{"requests":[]}`, 400, "1 to 100 requests"},
+		"a batch of too many":                     {batch, embed(strings.Repeat(`{},`, 100) + `{}`), 400, "1 to 100 requests"},
+		"a batch without models":                  {batch, embed(`{"content":{"parts":[{"text":"x"}]}}`), 400, "requests[0].model: model must be models/gemini-embedding-001"},
+		"a batch with a model without its prefix": {batch, embed(`{"model":"gemini-embedding-001","content":{"parts":[{"text":"x"}]}}`), 400, "requests[0].model"},
+		"a batch with unknown names":              {batch, embed(`{"model":"models/gemini-embedding-001","input":"x"}`), 400, `Unknown name \"input\" at 'requests[0]'`},
 	})
 }
 
@@ -207,7 +207,7 @@ func TestGoogleNeedsItsKey(t *testing.T) {
 	}
 }
 
-func TestGeminiStreamsAnArrayWithoutEvents(t *testing.T) {
+func TestGeminiStreamsAnArrayWithoutAltSse(t *testing.T) {
 	s := start(t)
 	res := post(t, s, "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{"contents":[`+userHi+`]}`)
 	if _, _, err := decodeObject([]byte(`{"all":` + res.body + `}`)); err != nil || !strings.HasPrefix(res.body, "[{") || !strings.Contains(res.body, "},\r\n{") {

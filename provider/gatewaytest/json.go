@@ -10,13 +10,13 @@ import (
 // object is a JSON object. Its values are objects, []any, string, json.Number, bool and nil.
 type object = map[string]any
 
-// errNoObject is for a body that is JSON, but no object.
+// errNoObject means that the body is JSON, but not an object.
 var errNoObject = errors.New("the body is not a JSON object")
 
-// decodeObject reads a JSON object. It returns the names that occur twice in the same object, with
-// the path to them: parsers differ in which of the two they take.
+// decodeObject reads a JSON object. twice has the paths of names that occur twice in one object.
+// Parsers differ in which of the two they use.
 func decodeObject(body []byte) (o object, twice []string, err error) {
-	// Checked first, because this knows a limit to the depth.
+	// json.Valid comes first because it limits the depth.
 	if !json.Valid(body) {
 		return nil, nil, json.Unmarshal(body, new(any))
 	}
@@ -30,12 +30,12 @@ func decodeObject(body []byte) (o object, twice []string, err error) {
 	return o, r.twice, r.err
 }
 
-// reader reads JSON token by token. A JSON object that is read at once would not show twice the
-// same name, nor that names differ in case alone.
+// reader reads JSON token by token. json.Unmarshal would hide that a name occurs twice, and names
+// that differ only in case.
 type reader struct {
 	decoder *json.Decoder
 	twice   []string
-	err     error // the first
+	err     error // the first error
 }
 
 func (r *reader) token() json.Token {
@@ -79,7 +79,7 @@ func join(at, name string) string {
 	return at + "." + name
 }
 
-// names returns the names of a JSON object in their order, or nil if b is none.
+// names returns the names of a JSON object in order, or nil if b is not an object.
 func names(b []byte) []string {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {
@@ -98,13 +98,13 @@ func names(b []byte) []string {
 	return all
 }
 
-// child returns the object of that name in o, or an empty one.
+// child returns the object named name in o, or an empty one.
 func child(o object, name string) object {
 	c, _ := o[name].(object)
 	return c
 }
 
-// objects returns the objects in the list of that name in o.
+// objects returns the objects in the list named name in o.
 func objects(o object, name string) []object {
 	list, _ := o[name].([]any)
 	all := make([]object, 0, len(list))
@@ -116,20 +116,20 @@ func objects(o object, name string) []object {
 	return all
 }
 
-// str returns the text of that name in o, or "".
+// str returns the string named name in o, or "".
 func str(o object, name string) string {
 	s, _ := o[name].(string)
 	return s
 }
 
-// integerOf returns the whole number of that name in o, or 0.
+// integerOf returns the whole number named name in o, or 0.
 func integerOf(o object, name string) int {
 	n, _ := o[name].(json.Number)
 	i, _ := strconv.Atoi(n.String())
 	return i
 }
 
-// words returns a value that is a text or a list of them.
+// words returns the strings of a value that is a string or a list of strings.
 func words(v any) []string {
 	switch v := v.(type) {
 	case string:

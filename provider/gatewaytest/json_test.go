@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestNamesComeInTheirOrder(t *testing.T) {
+func TestNamesAreReturnedInOrder(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{"b":{"x":1},"a":[1,2],"b":null}`: {"b", "a", "b"},
 		`{}`:                               nil,
@@ -21,7 +21,7 @@ func TestNamesComeInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestWholeNumbers(t *testing.T) {
+func TestAWholeNumberMayHaveAnExponent(t *testing.T) {
 	for n, want := range map[string]bool{"1": true, "-7": true, "1.0": true, "1e3": true, "1.5": false, "1e999999999": false, "99999999999999999999": false, "x": false} {
 		if whole(n) != want {
 			t.Error(n)
@@ -40,7 +40,7 @@ func FuzzDecodeObject(f *testing.F) {
 			t.Fatalf("%v, encoding/json says %v", err, want)
 		}
 		if err != nil || len(twice) > 0 {
-			return // encoding/json merges what comes twice
+			return // encoding/json merges objects of the same name
 		}
 		if got := reference(encode(o)); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%v, want %v", got, want)
@@ -48,8 +48,8 @@ func FuzzDecodeObject(f *testing.F) {
 	})
 }
 
-// reference is the object as encoding/json reads it, nil where it is none. Numbers stay as they are
-// written: 1e999 is JSON, but no float64.
+// reference returns the object as encoding/json reads it, or nil if it is not an object. Numbers
+// are kept as text, because 1e999 is valid JSON but not a float64.
 func reference(body []byte) (object map[string]any) {
 	if !json.Valid(body) {
 		return nil
@@ -62,8 +62,7 @@ func reference(body []byte) (object map[string]any) {
 	return object
 }
 
-// FuzzAnswer sends whatever bodies to every route: each has an answer, and none that is a stream of
-// nothing.
+// FuzzAnswer sends any bodies to every route. Each must get an answer, and no stream may be empty.
 func FuzzAnswer(f *testing.F) {
 	paths := []string{
 		chatPath, "workers-ai/v1/embeddings", "workers-ai/v1/responses", "workers-ai/" + llama,

@@ -16,7 +16,7 @@ import (
 	"github.com/openai/openai-go/v3/responses"
 )
 
-// gatewayHeaders is a transport that makes a provider's client one of the gateway.
+// gatewayHeaders is a transport that adds the gateway's headers to a provider's client.
 type gatewayHeaders struct{ server *Server }
 
 func (g gatewayHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -33,7 +33,7 @@ func (g gatewayHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func withGatewayHeaders(s *Server) *http.Client { return &http.Client{Transport: gatewayHeaders{s}} }
 
-// routes are those in OpenAI's format.
+// routes are the routes in OpenAI's format.
 var routes = map[string]struct{ path, provider, model, query string }{
 	"workers-ai":   {"workers-ai/v1", "workers-ai", llama, ""},
 	"azure-openai": {"azure-openai/myinstance/gpt-4o", "azure-openai", "gpt-4o", "2024-10-21"},
@@ -65,7 +65,7 @@ func readFunction() []openai.ChatCompletionToolUnionParam {
 	})}
 }
 
-func TestOpenAIsClientTalks(t *testing.T) {
+func TestOpenAIsClientCanChat(t *testing.T) {
 	for name, route := range routes {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
@@ -152,26 +152,26 @@ func TestOpenAIsClientCallsTools(t *testing.T) {
 	}
 }
 
-func TestToolsAreChosen(t *testing.T) {
+func TestThePromptAndTheChoiceDecideWhichToolsAreCalled(t *testing.T) {
 	s := start(t)
 	for name, test := range map[string]struct {
 		prompt, more string
-		want         int // calls
+		want         int // the number of calls
 	}{
-		"not unasked":           {"hello a.py", "", 0},
-		"by the prompt":         {"USETOOL", "", 1},
-		"for each file":         {"USETOOL a.py b.py", "", 2},
-		"not what comes before": {"first.txt and more.txt; USETOOL a.py", "", 1},
-		"not in parallel":       {"USETOOL a.py b.py", `,"parallel_tool_calls":false`, 1},
-		"not if forbidden":      {"USETOOL", `,"tool_choice":"none"`, 0},
-		"if required":           {"hello", `,"tool_choice":"required"`, 1},
-		"if one is forced":      {"hello", `,"tool_choice":{"type":"function","function":{"name":"second"}}`, 1},
-		"in parts of a message": {`"},{"type":"text","text":"USETOOL`, "", 1},
+		"no call without a reason":        {"hello a.py", "", 0},
+		"the prompt asks for a call":      {"USETOOL", "", 1},
+		"one call for each file":          {"USETOOL a.py b.py", "", 2},
+		"what comes before is left alone": {"first.txt and more.txt; USETOOL a.py", "", 1},
+		"no parallel calls":               {"USETOOL a.py b.py", `,"parallel_tool_calls":false`, 1},
+		"no call if it is forbidden":      {"USETOOL", `,"tool_choice":"none"`, 0},
+		"a call if it is required":        {"hello", `,"tool_choice":"required"`, 1},
+		"a call of a tool that is forced": {"hello", `,"tool_choice":{"type":"function","function":{"name":"second"}}`, 1},
+		"a prompt in parts of a message":  {`"},{"type":"text","text":"USETOOL`, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"messages":[{"role":"user","content":[{"type":"text","text":"` + test.prompt + `"}]}],"tools":[{"type":"function","function":{"name":"first"}},{"type":"function","function":{"name":"second"}}]` + test.more + `}`
 			res := post(t, s, azureChat, body)
-			if res.status != 200 || strings.Count(res.body, `"arguments"`) != test.want || strings.Contains(res.body, `"name":"second"`) != (name == "if one is forced") {
+			if res.status != 200 || strings.Count(res.body, `"arguments"`) != test.want || strings.Contains(res.body, `"name":"second"`) != (name == "a call of a tool that is forced") {
 				t.Error(res)
 			}
 		})

@@ -1,6 +1,7 @@
 package gatewaytest
 
-// The fields of OpenAI's requests, as of openai-go 3.96. A test compares them with its types.
+// This file has the fields of OpenAI's requests, as of openai-go 3.96. A test compares them with
+// the SDK's types.
 
 var streamOptions = field{kind: message, of: all(boolean, "include_usage", "include_obfuscation")}
 
@@ -84,7 +85,7 @@ var (
 	}
 )
 
-// content is a field of that name, a text or parts.
+// content returns a field with the given name: a string, or a list of parts.
 func content(parts map[string]fields) fields {
 	return fields{"content": {kind: variant, list: true, orText: true, by: "type", forms: parts}}
 }
@@ -160,7 +161,7 @@ var (
 		fields{"role": {kind: text, enum: []string{"assistant", "developer", "system", "user"}}})
 
 	responseItems = map[string]fields{
-		"":        responseMessage, // or a reference to an item, whose type may be left out
+		"":        responseMessage, // or a reference to an item; both may have no type
 		"message": responseMessage.need("role", "content"),
 
 		"function_call":           all(text, "arguments", "call_id", "id", "name", "namespace", "status", "type").with(all(boolean, "async"), all(structure, "caller")).need("arguments", "call_id", "name"),
@@ -196,7 +197,7 @@ var (
 		"web_search_call":         all(text, "id", "status", "type").with(all(structure, "action")),
 	}
 
-	// responseFunctions are the tools that a client runs. They may be in a namespace too.
+	// responseFunctions are the tools that a client runs. A namespace can contain them too.
 	responseFunctions = map[string]fields{
 		"function": all(text, "description", "name", "type").with(all(boolean, "async", "defer_loading", "strict"), all(structure, "output_schema", "parameters"), lists(text, "allowed_callers")).need("name"),
 		"custom":   all(text, "description", "name", "type").with(all(boolean, "async", "defer_loading"), all(structure, "format"), lists(text, "allowed_callers")).need("name"),

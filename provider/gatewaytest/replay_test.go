@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// recorded is a request of a real client. Its path is that of a server which takes the client's
-// format; a replay goes to where the provider would get the same body.
+// recorded is a request of a real client. The client sent it to a server for the client's format.
+// The test sends the same body to the providers that accept this format.
 type recorded struct {
 	Path    string            `json:"path"`
 	Headers map[string]string `json:"headers"`
@@ -29,13 +29,13 @@ func readRecorded(t *testing.T, file string) recorded {
 	return r
 }
 
-// upstream is a place that takes a format.
+// upstream is a route that accepts a format.
 type upstream struct {
 	path  string
-	model string // in the body; empty: none
+	model string // the model in the body, or "" if there is none
 }
 
-// placesOf are where a request can go unchanged, by the end of its path.
+// placesOf has the routes that a request can be sent to unchanged, by the end of its path.
 var placesOf = map[string][]upstream{
 	"/chat/completions": {
 		{"compat/chat/completions", "openai/gpt-4o"},
@@ -54,24 +54,24 @@ var placesOf = map[string][]upstream{
 	"/messages/count_tokens": {{"anthropic/v1/messages/count_tokens", "claude-sonnet-4-5"}},
 }
 
-// refusedByRight are the requests that the real API refuses too, with words of its error: they were
-// made for another provider. The names are those of the file and the model.
+// refusedByRight are requests that the real API refuses too, because they were made for another
+// provider. The values are parts of the error. The names are those of the file and the model.
 var refusedByRight = map[string]string{
-	// A call's extra_content is Google's. OpenAI knows no such member.
+	// extra_content in a call is Google's. OpenAI does not know it.
 	"cli-agent-tool-result-extra-content openai/gpt-4o": "Unknown parameter: 'messages[2].tool_calls[0].extra_content'",
 	"cli-agent-tool-result-extra-content gpt-4o":        "Unknown parameter: 'messages[2].tool_calls[0].extra_content'",
 
-	// Completions know no max_completion_tokens, and no more than four stop words.
+	// Completions have no max_completion_tokens, and at most four stop words.
 	"ide-autocomplete-azure-gpt-5-mini gpt-4o":      "Unrecognized request argument supplied: max_completion_tokens",
 	"ide-autocomplete-gemini gpt-4o":                "Expected an array with maximum length 4",
 	"ide-autocomplete-workers-ai-llama gpt-4o":      "Expected an array with maximum length 4",
 	"ide-autocomplete-workers-ai-qwen-coder gpt-4o": "Expected an array with maximum length 4",
 }
 
-// notServed are the ends of paths of recorded requests that no provider of the gateway takes here.
+// notServed are the ends of recorded paths that no provider of the simulated gateway serves.
 var notServed = []string{"/fim/completions", "/rerank", "/models"}
 
-func TestRealClientsRequestsAreTaken(t *testing.T) {
+func TestRequestsOfRealClientsAreAccepted(t *testing.T) {
 	files, err := filepath.Glob("testdata/agents/*.json")
 	if err != nil || len(files) < 17 {
 		t.Fatal(len(files), "agents' requests", err)

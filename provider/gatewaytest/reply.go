@@ -10,26 +10,26 @@ import (
 	"unicode/utf8"
 )
 
-// question is what a request asks of a model, whoever makes the model.
+// question is what a request asks of a model, independent of the provider.
 type question struct {
 	model  string
-	prompt string // what the user said last; empty if a tool's result came after it
-	result string // what a tool said last; empty if the user has spoken since
-	size   int    // of all that the model reads, in bytes
-	raw    bool   // the prompt is to be gone on from, not answered
+	prompt string // the user's last text, or "" if a tool's result came after it
+	result string // the last result of a tool, or "" if a text of the user came after it
+	size   int    // the bytes of everything that the model reads
+	raw    bool   // the model continues the prompt instead of answering it
 
 	tools  []tool
-	forced string // the tool that must be called; empty: the model's choice
-	single bool   // no more than one call
+	forced string // the tool that must be called, or "" if the model chooses
+	single bool   // at most one call
 
-	maxTokens int // 0: no limit
+	maxTokens int // 0 means no limit
 	stop      []string
 
-	json   bool   // the answer is to be a JSON object
-	schema object // that it fits; empty: any
+	json   bool   // the answer must be a JSON object
+	schema object // the schema of the answer; empty means any
 }
 
-// format reads a format that an answer is to have, in OpenAI's words for it.
+// format reads the format that the answer must have, in OpenAI's terms.
 func (q *question) format(format object) {
 	q.json = str(format, "type") == "json_object" || str(format, "type") == "json_schema"
 	q.schema = child(format, "schema")
@@ -38,22 +38,22 @@ func (q *question) format(format object) {
 	}
 }
 
-// tool is a function that a model may call, or a tool that takes a text.
+// tool is a function that a model may call, or a tool that takes a string.
 type tool struct {
 	name      string
-	namespace string // that it is in; empty: none
-	schema    object // of its arguments
-	custom    bool   // it takes a text
+	namespace string // the tool's namespace, or ""
+	schema    object // the schema of its arguments
+	custom    bool   // the tool takes a string
 }
 
-// toolCall is a call of a tool. Its arguments are a JSON object, or a text where it is custom.
+// toolCall is a call of a tool. Its arguments are a JSON object, or a string if the tool is custom.
 type toolCall struct {
 	id, name, namespace string
 	arguments           []byte
 	custom              bool
 }
 
-// finish is why a model came to an end, in OpenAI's words.
+// finish is the reason why a model stopped, in OpenAI's terms.
 type finish string
 
 const (
@@ -62,20 +62,20 @@ const (
 	finishTools  finish = "tool_calls"
 )
 
-// reply is what a model says: text in pieces, or tool calls.
+// reply is a model's answer: text in pieces, or tool calls.
 type reply struct {
 	pieces []string
 	calls  []toolCall
 	finish finish
 
-	stopped      string // the stop word that ended it; empty: none
-	promptTokens int    // a token for every four bytes
-	tokens       int    // of the reply: one for each piece
+	stopped      string // the stop word that ended it, or ""
+	promptTokens int    // one token for every four bytes
+	tokens       int    // the tokens of the reply: one for each piece
 }
 
 func (r *reply) text() string { return strings.Join(r.pieces, "") }
 
-// reply is the model's deterministic answer to q.
+// reply returns the model's answer to q. It is deterministic.
 func (c *call) reply(q question) *reply {
 	r := &reply{finish: finishStop, promptTokens: (q.size + 3) / 4}
 	if c.scenario.Text == nil && len(q.tools) > 0 && (q.forced != "" || strings.Contains(q.prompt, useTool)) {
@@ -120,10 +120,10 @@ func (c *call) pieces(q question) []string {
 	return tokens(fmt.Sprintf("This is %s on %s, behind the simulated AI Gateway. You said %q.", q.model, c.provider, excerpt(q.prompt)))
 }
 
-// tokens cuts a text behind its spaces.
+// tokens splits a text after each space.
 func tokens(s string) []string { return strings.SplitAfter(s, " ") }
 
-// pieces cuts a text into pieces of so many bytes, never within a character.
+// pieces splits a text into pieces of at most size bytes. It does not split characters.
 func pieces(s string, size int) []string {
 	var all []string
 	for len(s) > 0 {
@@ -137,14 +137,14 @@ func pieces(s string, size int) []string {
 	return all
 }
 
-// excerpt is the first words of a text.
+// excerpt returns the beginning of a text.
 func excerpt(s string) string {
 	all := strings.Fields(s)
 	return strings.Join(all[:min(len(all), 8)], " ")
 }
 
-// isCode reports whether a prompt wants code completed: it has the markers of a model that fills in
-// the middle, or those of the instructions that Continue gives to models without.
+// isCode reports whether a prompt asks for code: it has the markers of a fill-in-the-middle model,
+// or the markers in Continue's instructions to other models.
 func isCode(prompt string) bool {
 	return slices.ContainsFunc([]string{"fim_prefix", "fim▁begin", "<PRE>", "[PREFIX]", "<COMPLETION>", "<prefix>"}, func(marker string) bool {
 		return strings.Contains(prompt, marker)
@@ -156,7 +156,7 @@ var (
 	suffix     = regexp.MustCompile(`<\|fim_suffix\|>|<fim_suffix>|<SUF>|<｜fim▁hole｜>|</prefix>`)
 )
 
-// completion is a line of code that goes on from a prompt.
+// completion returns a line of code that continues a prompt.
 func completion(prompt string) string {
 	if strings.HasSuffix(strings.TrimSpace(prompt), "<COMPLETION>") {
 		return "return result</COMPLETION>"
@@ -170,7 +170,7 @@ func completion(prompt string) string {
 	return "return result"
 }
 
-// firstStop is the first stop word in s and where it is, or -1.
+// firstStop returns the first stop word in s and its position, or -1.
 func firstStop(s string, stop []string) (first string, at int) {
 	at = -1
 	for _, word := range stop {
@@ -194,9 +194,9 @@ func truncate(pieces []string, n int) []string {
 	return kept
 }
 
-// toolCalls calls the tool that is forced, or that the prompt names, or the first, once for each
-// file in the prompt. Agents put long texts of their own before what the user says, so that only what
-// comes after "USETOOL" counts.
+// toolCalls calls one tool, once for each file in the prompt. The tool is the forced one, the one
+// that the prompt names, or the first one. Agents put long texts of their own before what the user
+// says, so only what comes after "USETOOL" counts.
 func (c *call) toolCalls(q question) []toolCall {
 	asked := q.prompt
 	if at := strings.LastIndex(asked, useTool); at >= 0 {
@@ -235,7 +235,7 @@ func (c *call) toolCalls(q question) []toolCall {
 	return calls
 }
 
-// arguments is what a tool is called with for a file. A shell reads the file.
+// arguments returns the arguments of a call for a file. A tool that runs a command shows the file.
 func (t tool) arguments(file string) []byte {
 	switch {
 	case t.custom && t.name == "apply_patch":
@@ -252,7 +252,8 @@ func (t tool) arguments(file string) []byte {
 	return encode(filled)
 }
 
-// pieceText is a piece of text as JSON: a number if the scenario wants that and it is one.
+// pieceText returns a piece of text as a JSON value. It is a number if the piece is one and the
+// scenario asks for numbers.
 func (c *call) pieceText(piece string) any {
 	if n := json.Number(piece); c.scenario.NumbersAsText && whole(piece) && json.Valid([]byte(piece)) {
 		return n
@@ -260,8 +261,9 @@ func (c *call) pieceText(piece string) any {
 	return piece
 }
 
-// wire is pieces of text as the values of a stream. Characters beyond 16 bits are cut in two if the
-// scenario wants that: each half is the end of one piece and the begin of the next.
+// wire returns pieces of text as the values of a stream. If the scenario asks for it, characters
+// beyond 16 bits are split: one piece ends with the first half, and the next begins with the second
+// half.
 func (c *call) wire(pieces []string) []any {
 	var values []any
 	for _, piece := range pieces {
@@ -285,7 +287,7 @@ func (c *call) wire(pieces []string) []any {
 	return values
 }
 
-// quoted is a text within a JSON text.
+// quoted returns s as it is within a JSON string.
 func quoted(s string) string {
 	b := encode(s)
 	return string(b[1 : len(b)-1])

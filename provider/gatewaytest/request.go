@@ -2,11 +2,11 @@ package gatewaytest
 
 import "net/http"
 
-// Request is a request that has arrived. Its fields must not be changed.
+// Request is a request that the server has received. Do not change its fields.
 type Request struct {
 	Method string
 
-	// Path is the path as it was sent, escapes included.
+	// Path is the path as it was sent, with its escapes.
 	Path string
 
 	RawQuery string
@@ -30,13 +30,13 @@ func newRequest(r *http.Request, body []byte) *Request {
 	}
 }
 
-// Ended is closed when the server has done with the request: the answer is written, or cut as the
-// scenario wanted, or the client has gone.
+// Ended returns a channel that is closed when the server has finished with the request: it has
+// written the answer, the scenario has cut the answer, or the client has gone.
 func (r *Request) Ended() <-chan struct{} { return r.ended }
 
-// ClientGone waits for the end, and reports whether the client went away before all of the answer
-// was written. What is written may not have been read: a test that wants to see a client go holds
-// the answer back with Scenario.Hold or Scenario.Step.
+// ClientGone waits until the server has finished with the request. It reports whether the client
+// went away before the whole answer was written. A client may not have read all that was written.
+// To see a client go, a test must hold the answer back with Scenario.Hold or Scenario.Step.
 func (r *Request) ClientGone() bool {
 	<-r.ended
 	return r.clientGone

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// movedParameters are those of chats that /responses names in its errors, by the new name.
+// movedParameters are the parameters of chats that have another name in /responses, with the new
+// name.
 var movedParameters = map[string]string{"messages": "input", "response_format": "text.format"}
 
-// minOutputTokens is the least that max_output_tokens may be.
+// minOutputTokens is the smallest allowed max_output_tokens.
 const minOutputTokens = 16
 
 // checkResponses checks a request to /responses.
@@ -33,7 +34,7 @@ func checkResponses(body object) *answer {
 	return checkFormat(child(child(body, "text"), "format"), "text.format", "input messages", "text.format", string(encode(body["input"])))
 }
 
-// checkItems checks the input, and that what tools have said belongs to their calls.
+// checkItems checks the input. Each tool result must belong to a call.
 func checkItems(body object) *answer {
 	list, isList := body["input"].([]any)
 	switch {
@@ -42,7 +43,7 @@ func checkItems(body object) *answer {
 	case isList && len(list) == 0:
 		return invalid("Invalid 'input': empty array. Expected an array with minimum length 1, but got an empty array instead.", "input", "empty_array")
 	}
-	called := make(map[string]bool) // whether a call has its result
+	called := make(map[string]bool) // whether each call has its result
 	for i, item := range objects(body, "input") {
 		id, at := str(item, "call_id"), fmt.Sprintf("input[%d]", i)
 		switch kind := str(item, "type"); kind {
@@ -118,7 +119,7 @@ func (c *call) responseQuestion(model string) question {
 	return q
 }
 
-// responseQuestionTools are the tools that a client runs, those of namespaces too.
+// responseQuestionTools returns the tools that a client runs, including those in namespaces.
 func responseQuestionTools(o object, namespace string) []tool {
 	var tools []tool
 	for _, t := range objects(o, "tools") {
@@ -132,7 +133,7 @@ func responseQuestionTools(o object, namespace string) []tool {
 	return tools
 }
 
-// responses answers a request to /responses, which is checked.
+// responses answers a request to /responses that has been checked.
 func (c *call) responses(model string) *answer {
 	a := &responsesAnswer{call: c, reply: c.reply(c.responseQuestion(model)), model: model}
 	if c.stream() {

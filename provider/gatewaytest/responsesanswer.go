@@ -9,7 +9,7 @@ type responsesAnswer struct {
 	model string
 }
 
-// response is the object that the first and the last events have, and the answer without a stream.
+// response returns the object of the first and the last events, and of an answer without a stream.
 func (a *responsesAnswer) response(ended bool) object {
 	response := object{
 		"id": fmt.Sprintf("resp_gatewaytest%08d", a.number), "object": "response", "created_at": a.created, "status": "in_progress",
@@ -53,10 +53,10 @@ func (a *responsesAnswer) status() string {
 	return "completed"
 }
 
-// items is how many items the output has: one for each call of a tool, or one message.
+// items returns the number of items in the output: one for each tool call, or one message.
 func (a *responsesAnswer) items() int { return max(1, len(a.reply.calls)) }
 
-// item is the ith item of the output, at its end or as it begins.
+// item returns the ith item of the output, as it is at its end or at its beginning.
 func (a *responsesAnswer) item(i int, ended bool) object {
 	status, said := "in_progress", ""
 	if ended {
@@ -100,7 +100,7 @@ func part(text string) object {
 	return object{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
 }
 
-// responseEvents is a stream of /responses' events, which are numbered.
+// responseEvents is a stream of the numbered events of /responses.
 type responseEvents struct{ *answer }
 
 func (e responseEvents) add(kind string, of ...object) {
@@ -113,7 +113,7 @@ func (e responseEvents) add(kind string, of ...object) {
 	e.addNamed(kind, event)
 }
 
-// events is the stream (https://platform.openai.com/docs/api-reference/responses-streaming).
+// events returns the stream (https://platform.openai.com/docs/api-reference/responses-streaming).
 func (a *responsesAnswer) events() *answer {
 	e := responseEvents{stream()}
 	e.add("response.created", object{"response": a.response(false)})
@@ -132,7 +132,7 @@ func (a *responsesAnswer) events() *answer {
 	return e.answer
 }
 
-// addText adds the events of a message's one part.
+// addText adds the events of a message, which has one part.
 func (a *responsesAnswer) addText(e responseEvents) {
 	at := object{"item_id": a.itemID(0), "output_index": 0, "content_index": 0}
 	e.add("response.content_part.added", at, object{"part": part("")})
@@ -143,7 +143,7 @@ func (a *responsesAnswer) addText(e responseEvents) {
 	e.add("response.content_part.done", at, object{"part": part(a.reply.text())})
 }
 
-// addCall adds the events of the ith call's arguments.
+// addCall adds the events for the arguments of the ith call.
 func (a *responsesAnswer) addCall(e responseEvents, i int) {
 	called := a.reply.calls[i]
 	at := object{"item_id": a.itemID(i), "output_index": i}

@@ -13,20 +13,20 @@ type call struct {
 	config   *Config
 	scenario Scenario
 	request  *Request
-	number   int   // of the request; what must differ from answer to answer is made of it
-	created  int64 // Unix seconds
+	number   int   // the request's number; ids in the answer are made from it
+	created  int64 // in Unix seconds
 
-	route    string // the part of the path behind the gateway: a provider, or compat
-	path     string // what comes behind it
-	provider string // whose credentials the request needs; empty if it names none
+	route    string // the part of the path after the gateway: a provider, or compat
+	path     string // the rest of the path
+	provider string // the provider whose credentials the request needs, or "" if it names none
 	query    url.Values
 
 	body      object
-	bodyTwice []string // names that the body has twice
-	bodyErr   error    // why it is no JSON object
+	bodyTwice []string // names that occur twice in the body
+	bodyErr   error    // why the body is not a JSON object
 }
 
-// upstreams are the routes below the gateway.
+// upstreams are the gateway's routes.
 var upstreams = map[string]func(*call) *answer{
 	"workers-ai":       (*call).workersAI,
 	"azure-openai":     (*call).azureOpenAI,
@@ -53,7 +53,7 @@ func (s *Server) newCall(r *Request, sc Scenario, number int) *call {
 	return c
 }
 
-// answer is what the gateway says to a request, or the provider behind it.
+// answer returns the answer of the gateway, or of the provider behind it.
 func (s *Server) answer(c *call) *answer {
 	if complaints := c.complaints(); len(complaints) > 0 {
 		s.complain(c.request, complaints)
@@ -77,7 +77,7 @@ func (s *Server) answer(c *call) *answer {
 	return a
 }
 
-// credentials are the headers of the request's provider.
+// credentials returns the headers of the request's provider.
 func (c *call) credentials() map[string]string {
 	headers := c.config.ProviderHeaders[c.provider]
 	if c.route == "anthropic" {
@@ -86,8 +86,8 @@ func (c *call) credentials() map[string]string {
 	return headers
 }
 
-// authorized reports whether the request has the headers of its provider, but for those that the
-// caller has looked at itself.
+// authorized reports whether the request has the headers of its provider, except those that the
+// caller has checked itself.
 func (c *call) authorized(but ...string) bool {
 	for name, value := range c.credentials() {
 		if c.request.Header.Get(name) != value && !slices.Contains(but, http.CanonicalHeaderKey(name)) {
@@ -97,7 +97,8 @@ func (c *call) authorized(but ...string) bool {
 	return true
 }
 
-// configured returns the value that the provider's header of that canonical name must have.
+// configured returns the value that a header of the provider must have. header is in canonical
+// form.
 func (c *call) configured(header string) (value string, ok bool) {
 	for name, value := range c.credentials() {
 		if http.CanonicalHeaderKey(name) == header {
@@ -107,7 +108,8 @@ func (c *call) configured(header string) (value string, ok bool) {
 	return "", false
 }
 
-// stream reports whether the request asks for a stream and gets one.
+// stream reports whether the answer is a stream: the request asks for one, and the scenario allows
+// it.
 func (c *call) stream() bool {
 	return c.body["stream"] == true && !c.scenario.JSONForStream
 }

@@ -5,21 +5,22 @@ import (
 	"time"
 )
 
-// Scenario is how a request is answered. The zero Scenario is the usual answer, at once.
+// Scenario says how a request is answered. The zero Scenario gives the usual answer at once.
 //
-// Requests are checked whatever the scenario says: it takes the place of a good answer alone, and
-// one that is refused is refused.
+// Every request is checked first. If a request is refused, the refusal is the answer, and the
+// scenario has no effect on it.
 //
-// A frame is one event of a stream, and all of the body of an answer that is no stream.
+// A frame is one event of a stream, or the whole body of any other answer.
 type Scenario struct {
-	// Text is the text that the model answers with, in the pieces in which it is streamed. Stop
-	// words and token limits of the request, a token for each piece, apply to it.
+	// Text is the model's answer, in the pieces in which it is streamed. The request's stop words
+	// and token limit apply to it. Each piece is one token.
 	Text []string
 
-	// Hold keeps back all of the answer, until it is closed or something is sent on it.
+	// Hold holds back the whole answer until the channel receives or is closed.
 	Hold <-chan struct{}
 
-	// Step keeps back each frame, until something is sent on it. Closing it lets all go.
+	// Step holds back each frame until the channel receives. When it is closed, all frames are
+	// sent.
 	Step <-chan struct{}
 
 	// Delay is the time between frames.
@@ -28,62 +29,62 @@ type Scenario struct {
 	// Drop closes the connection without an answer.
 	Drop bool
 
-	// Cut closes the connection in the middle of the answer. nil: it does not.
+	// Cut closes the connection in the middle of the answer, if it is not nil.
 	Cut *Cut
 
-	// JSONForStream answers a request for a stream with one JSON object, as the gateway does when
-	// guardrails read along.
+	// JSONForStream answers a request for a stream with one JSON object. The gateway does that if
+	// guardrails check the answer.
 	JSONForStream bool
 
-	// Gzip compresses the body, whether the request accepts that or not.
+	// Gzip compresses the body, even if the request does not accept that.
 	Gzip bool
 
-	// UsageOnEveryFrame has the usage so far in all chunks of OpenAI's and Workers AI's streams, as
-	// some models of Workers AI do. Gemini always does.
+	// UsageOnEveryFrame puts the usage so far on all chunks of the streams of OpenAI and Workers
+	// AI, as some models of Workers AI do. Gemini always does that.
 	UsageOnEveryFrame bool
 
 	// NumbersAsText sends pieces of text that are numbers as JSON numbers, as some models of
-	// Workers AI do. Without Text, it makes the answer contain some.
+	// Workers AI do. If Text is empty, the answer contains some numbers.
 	NumbersAsText bool
 
-	// OddToolCalls streams tool calls as some models of Workers AI do: with arguments that are an
-	// object, and a delta at the end in which id, type and name are null.
+	// OddToolCalls streams tool calls as some models of Workers AI do: the arguments are an object,
+	// and in the last delta the id, type and name are null.
 	OddToolCalls bool
 
-	// ToolCallIDsDiffer streams tool calls with another id in each delta, of which the first alone
-	// counts, as some models of Workers AI do. It is for streams of chats.
+	// ToolCallIDsDiffer streams tool calls with a different id in each delta of a chat, as some
+	// models of Workers AI do. Only the first id counts.
 	ToolCallIDsDiffer bool
 
-	// EmptyFinishReason has the finish_reason "" where it should be null, in streams of chats.
+	// EmptyFinishReason sends the finish_reason "" instead of null in streams of chats.
 	EmptyFinishReason bool
 
-	// SplitCharacters cuts characters beyond 16 bits in two in streams: a piece ends with the first
-	// half of the surrogate pair, and the next begins with the other. Without Text, it makes the
-	// answer contain some.
+	// SplitCharacters splits characters beyond 16 bits in streams: a piece ends with the first half
+	// of the surrogate pair, and the next piece begins with the second half. If Text is empty, the
+	// answer contains such characters.
 	SplitCharacters bool
 
-	// NoLastBlankLine leaves out the blank line behind the last event of a stream.
+	// NoLastBlankLine leaves out the blank line after the last event of a stream.
 	NoLastBlankLine bool
 
-	// ContentType is sent in place of the answer's own. NoContentType sends none.
+	// ContentType replaces the answer's own Content-Type. With NoContentType there is none.
 	ContentType   string
 	NoContentType bool
 
-	reply *answer // in place of the usual answer; nil: none
+	reply *answer // replaces the usual answer if it is not nil
 }
 
-// Cut is where a connection is closed.
+// Cut says where the connection is closed.
 type Cut struct {
-	// After is how many frames are sent whole. 0 leaves the header alone; the number of frames or
-	// more, all but the end of the body.
+	// After is the number of complete frames. With 0, only the header is sent. With all frames or
+	// more, everything is sent except the end of the body.
 	After int
 
-	// MidFrame sends one half of the frame that comes then.
+	// MidFrame also sends one half of the next frame.
 	MidFrame bool
 }
 
-// Respond answers with a status, a body and headers, given as name, value, name, value. The body is
-// taken for JSON unless there is a Content-Type.
+// Respond answers with a status, a body and headers. The headers are given as name, value, name,
+// value. Without a Content-Type among them, the body is JSON.
 func Respond(status int, body string, header ...string) Scenario {
 	a := &answer{status: status, contentType: "application/json", header: make(http.Header), frames: [][]byte{[]byte(body)}}
 	for i := 0; i+1 < len(header); i += 2 {
@@ -96,8 +97,9 @@ func Respond(status int, body string, header ...string) Scenario {
 	return Scenario{reply: a}
 }
 
-// Stream answers with status 200 and a stream of these frames, byte for byte: each is what is
-// written at once, such as "data: {}\n\n".
+// Stream answers with status 200 and a stream of these frames, byte for byte. Each frame is sent in
+// one write. An example is "data: {}
+// ".
 func Stream(frames ...string) Scenario {
 	a := &answer{status: http.StatusOK, contentType: eventStream}
 	for _, frame := range frames {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestScenariosComeInTheirOrder(t *testing.T) {
+func TestScenariosAreUsedInOrder(t *testing.T) {
 	s := start(t)
 	s.Always(Respond(503, "busy"))
 	s.Next(Respond(429, "", "retry-after", "7"), Scenario{})
@@ -27,7 +27,7 @@ func TestScenariosComeInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestRequestsAreCheckedWhateverTheScenario(t *testing.T) {
+func TestRequestsAreCheckedInEveryScenario(t *testing.T) {
 	s := start(t)
 	s.Always(Stream("data: fine\n\n"))
 	if res := post(t, s, chatPath, `{"model":"workers-ai/`+llama+`"}`); res.status != 400 || !strings.Contains(res.body, "5007") {
@@ -35,7 +35,7 @@ func TestRequestsAreCheckedWhateverTheScenario(t *testing.T) {
 	}
 }
 
-func TestRespondHasItsHeaders(t *testing.T) {
+func TestRespondSendsItsHeaders(t *testing.T) {
 	s := start(t)
 	s.Next(Respond(418, "short and stout", "content-type", "text/plain", "x-kind", "teapot", "x-kind", "pot"))
 	res := post(t, s, chatPath, chatBody)
@@ -44,7 +44,7 @@ func TestRespondHasItsHeaders(t *testing.T) {
 	}
 }
 
-func TestStreamsAreByteForByte(t *testing.T) {
+func TestStreamSendsItsFramesByteForByte(t *testing.T) {
 	s := start(t)
 	s.Next(Stream(": hello\n", "da", "ta: x\r\n\r\n"))
 	res := post(t, s, chatPath, chatStream)
@@ -53,13 +53,13 @@ func TestStreamsAreByteForByte(t *testing.T) {
 	}
 }
 
-func TestFramesGoStepByStep(t *testing.T) {
+func TestFramesAreSentStepByStep(t *testing.T) {
 	s := start(t)
 	step := make(chan struct{})
 	sc := Stream("one\n", "two\n", "three\n")
 	sc.Step = step
 	s.Next(sc)
-	res, err := http.DefaultClient.Do(newPost(t.Context(), s, chatPath, "workers-ai", chatStream)) // the header comes before the first step
+	res, err := http.DefaultClient.Do(newPost(t.Context(), s, chatPath, "workers-ai", chatStream)) // the header is sent before the first step
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,17 +88,17 @@ func TestFramesAreDelayed(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreCut(t *testing.T) {
+func TestConnectionsAreCutWhereTheScenarioSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		cut  Cut
 		want string
 	}{
-		"after the header":  {Cut{}, ""},
-		"between frames":    {Cut{After: 2}, "one;two;"},
-		"within a frame":    {Cut{After: 2, MidFrame: true}, "one;two;thr"},
-		"within the first":  {Cut{MidFrame: true}, "on"},
-		"before the end":    {Cut{After: 3}, "one;two;three;"},
-		"far beyond frames": {Cut{After: 30, MidFrame: true}, "one;two;three;"},
+		"after the header":                 {Cut{}, ""},
+		"between frames":                   {Cut{After: 2}, "one;two;"},
+		"within a frame":                   {Cut{After: 2, MidFrame: true}, "one;two;thr"},
+		"within the first":                 {Cut{MidFrame: true}, "on"},
+		"before the end":                   {Cut{After: 3}, "one;two;three;"},
+		"after more frames than there are": {Cut{After: 30, MidFrame: true}, "one;two;three;"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
@@ -125,7 +125,7 @@ func TestConnectionsAreCut(t *testing.T) {
 		s := start(t)
 		s.Next(Scenario{Drop: true})
 		r := newPost(t.Context(), s, chatPath, "workers-ai", chatBody)
-		r.GetBody = nil // net/http would send it again
+		r.GetBody = nil // otherwise net/http would send it again
 		res, err := http.DefaultClient.Do(r)
 		if err == nil {
 			_ = res.Body.Close()
@@ -137,7 +137,7 @@ func TestConnectionsAreCut(t *testing.T) {
 	})
 }
 
-func TestBodiesAreCompressedUnasked(t *testing.T) {
+func TestBodiesAreCompressedWithoutBeingAsked(t *testing.T) {
 	s := start(t)
 	for _, body := range []string{chatBody, chatStream} {
 		s.Next(Scenario{Gzip: true}, Scenario{})
@@ -153,12 +153,12 @@ func TestBodiesAreCompressedUnasked(t *testing.T) {
 	}
 }
 
-// excerptOf leaves out what differs between two requests.
+// excerptOf removes the parts that differ between two requests.
 func excerptOf(body string) int {
 	return strings.Count(body, "gatewaytest") + strings.Count(body, "hello")
 }
 
-func TestAnObjectComesForAStream(t *testing.T) {
+func TestAnObjectIsSentInsteadOfAStream(t *testing.T) {
 	for name, test := range map[string]struct{ path, body string }{
 		"Workers AI": {chatPath, chatStream},
 		"a model":    {"workers-ai/" + llama, `{"prompt":"x","stream":true}`},
@@ -177,7 +177,7 @@ func TestAnObjectComesForAStream(t *testing.T) {
 	}
 }
 
-func TestTheTextIsTheScenarios(t *testing.T) {
+func TestTheScenarioSetsTheText(t *testing.T) {
 	s := start(t)
 	s.Next(Scenario{Text: []string{"one ", "two ", "three"}})
 	res := post(t, s, azureChat, `{"messages":[{"role":"user","content":"hi"}],"stop":["re",""]}`)
@@ -191,10 +191,10 @@ func TestTheTextIsTheScenarios(t *testing.T) {
 	}
 }
 
-func TestTheLastBlankLineIsLeftOut(t *testing.T) {
+func TestTheLastBlankLineCanBeLeftOut(t *testing.T) {
 	s := start(t)
 	s.Always(Scenario{NoLastBlankLine: true})
-	for range 2 { // the answer of a scenario may be sent more than once
+	for range 2 { // the same scenario can answer several requests
 		if res := post(t, s, chatPath, chatStream); !strings.HasSuffix(res.body, "}\n\ndata: [DONE]\n") {
 			t.Errorf("%q", res.body)
 		}
@@ -204,7 +204,7 @@ func TestTheLastBlankLineIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestToolCallIDsDiffer(t *testing.T) {
+func TestToolCallIDsCanDiffer(t *testing.T) {
 	s := start(t)
 	s.Next(Scenario{ToolCallIDsDiffer: true})
 	body := strings.Replace(chatStream, `"hello there"`, `"USETOOL a.go"`, 1)
@@ -215,7 +215,7 @@ func TestToolCallIDsDiffer(t *testing.T) {
 	}
 }
 
-func TestFinishReasonsAreEmpty(t *testing.T) {
+func TestFinishReasonsCanBeEmpty(t *testing.T) {
 	s := start(t)
 	s.Next(Scenario{EmptyFinishReason: true})
 	if res := post(t, s, chatPath, chatStream); strings.Contains(res.body, `"finish_reason":null`) || strings.Count(res.body, `"finish_reason":"stop"`) != 1 ||
@@ -224,7 +224,7 @@ func TestFinishReasonsAreEmpty(t *testing.T) {
 	}
 }
 
-func TestCharactersAreSplit(t *testing.T) {
+func TestCharactersCanBeSplit(t *testing.T) {
 	s := start(t)
 	s.Always(Scenario{SplitCharacters: true})
 	gemini := strings.Replace(geminiFlash, ":generateContent", ":streamGenerateContent?alt=sse", 1)
@@ -246,7 +246,7 @@ func TestCharactersAreSplit(t *testing.T) {
 	}
 }
 
-func TestContentTypesAreWhatTheScenarioSays(t *testing.T) {
+func TestTheScenarioSetsTheContentType(t *testing.T) {
 	s := start(t)
 	s.Next(Scenario{ContentType: "text/plain"}, Scenario{NoContentType: true}, Scenario{})
 	for _, want := range []string{"text/plain", "", "text/event-stream"} {
@@ -257,7 +257,7 @@ func TestContentTypesAreWhatTheScenarioSays(t *testing.T) {
 	}
 }
 
-func TestErrorsComeWithStatus200(t *testing.T) {
+func TestErrorsCanHaveStatus200(t *testing.T) {
 	s := start(t)
 	s.Next(ErrorWithOK, ErrorBesideNoChoices, CloudflareErrorOK, PageWithOK, NothingWithOK, Stream(ErrorLine, ErrorEvent, CloudflareEvent))
 	for _, want := range []string{`"code":429},"user_id"`, `"choices":null`, `"success":false`, "<html>", "", "{\"error\":"} {

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// maxSchemaDepth bounds how deep a value goes that fits a schema, since schemas can refer to
+// maxSchemaDepth limits the depth of a value that is made for a schema. Schemas can refer to
 // themselves.
 const maxSchemaDepth = 8
 
-// fill returns a value that fits a JSON schema, or Google's kind of them. It knows type, enum,
+// fill returns a value that fits a JSON schema, or Google's kind of schema. It knows type, enum,
 // const, properties, required, items, minItems, minimum, anyOf, oneOf, allOf and references within
-// root. Texts become value. An object has what is required, or all that its schema knows if nothing
-// is required.
+// root. Strings become value. An object has the required members, or all members if none are
+// required.
 func fill(schema, root object, value string) any { return fillAt(schema, root, value, 0) }
 
 func fillAt(schema, root object, value string, depth int) any {
@@ -70,7 +70,8 @@ func fillObject(schema, root object, value string, depth int) object {
 	return filled
 }
 
-// schemaType is the type that a schema wants, in lower case, the first that is not null.
+// schemaType returns the type that a schema wants, in lower case. If it has several, it is the
+// first that is not null.
 func schemaType(schema object) string {
 	for _, kind := range words(schema["type"]) {
 		if kind = strings.ToLower(kind); kind != "null" {
@@ -88,7 +89,7 @@ func schemaType(schema object) string {
 	return ""
 }
 
-// resolve finds a reference such as #/$defs/step.
+// resolve returns the target of a reference such as #/$defs/step.
 func resolve(root object, ref string) object {
 	at := root
 	for name := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(ref, "#"), "/"), "/") {
@@ -101,8 +102,8 @@ func resolve(root object, ref string) object {
 
 var openAIName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
-// checkFormat checks what a structured answer is asked for with, at a path. OpenAI wants to read the
-// word JSON in what where an answer is to be any object.
+// checkFormat checks the requested format of an answer. at is its path. For an answer that may be
+// any object, OpenAI wants the word JSON in the part that what names.
 func checkFormat(format object, at, what, option, messages string) *answer {
 	switch str(format, "type") {
 	case "json_object":
@@ -125,7 +126,7 @@ func checkFormat(format object, at, what, option, messages string) *answer {
 	return nil
 }
 
-// checkFunction checks the name and the schema of a function, at a path.
+// checkFunction checks the name and the schema of a function. at is its path.
 func checkFunction(function object, at string) *answer {
 	if !openAIName.MatchString(str(function, "name")) {
 		return badName(at + ".name")
@@ -142,8 +143,9 @@ func badName(at string) *answer {
 	return invalid("Invalid '"+at+"': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", at, "invalid_value")
 }
 
-// looseObject is what keeps a schema from being strict, or "": each object must require all of its
-// properties and allow no other (https://platform.openai.com/docs/guides/structured-outputs).
+// looseObject returns why a schema is not strict, or "". In a strict schema, each object requires
+// all of its properties and allows no others
+// (https://platform.openai.com/docs/guides/structured-outputs).
 func looseObject(schema object, context string) string {
 	properties := child(schema, "properties")
 	if schemaType(schema) == "object" {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// stepsSchema has all that a structured answer may need.
+// stepsSchema uses everything that a structured answer may need.
 const stepsSchema = `{"type":"object","additionalProperties":false,"required":["title","kind","steps","done","count","note","next"],"properties":{
 	"title":{"type":"string"},"kind":{"type":"string","enum":["fix","feature"]},"done":{"type":"boolean"},"count":{"type":"integer","minimum":3},
 	"note":{"type":["string","null"]},"next":{"anyOf":[{"$ref":"#/$defs/step"},{"type":"null"}]},
@@ -17,17 +17,17 @@ const stepsAnswer = `{"count":3,"done":true,"kind":"fix","next":{"text":"Plan"},
 
 func TestStructuredAnswersFitTheirSchema(t *testing.T) {
 	chat := `"messages":[{"role":"user","content":"Plan"}],"response_format":{"type":"json_schema","json_schema":{"name":"plan","strict":true,"schema":` + stepsSchema + `}}}`
-	// The path to the answer's text, in an object of the format.
+	// text is the path to the answer's text in the format.
 	for name, test := range map[string]struct {
 		path, body string
 		text       []string
 	}{
-		"a chat with OpenAI":  {"compat/chat/completions", `{"model":"openai/gpt-4o",` + chat, []string{"choices", "message", "content"}},
-		"a chat with Azure":   {azureChat, `{` + chat, []string{"choices", "message", "content"}},
-		"a chat elsewhere":    {chatPath, `{"model":"` + llama + `",` + chat, []string{"choices", "message", "content"}},
-		"responses":           {responsesPath, `{"model":"gpt-5","input":"Plan","text":{"format":{"type":"json_schema","name":"plan","strict":true,"schema":` + stepsSchema + `}}}`, []string{"output", "content", "text"}},
-		"Gemini":              {geminiFlash, `{"contents":[{"parts":[{"text":"Plan"}]}],"generationConfig":{"responseMimeType":"application/json","responseJsonSchema":` + stepsSchema + `}}`, []string{"candidates", "content", "parts", "text"}},
-		"Anthropic's message": {messagesPath, `{"model":"claude-sonnet-4-5","max_tokens":100,"messages":[{"role":"user","content":"Plan"}],"output_config":{"format":{"type":"json_schema","schema":` + stepsSchema + `}}}`, []string{"content", "text"}},
+		"a chat with OpenAI":           {"compat/chat/completions", `{"model":"openai/gpt-4o",` + chat, []string{"choices", "message", "content"}},
+		"a chat with Azure":            {azureChat, `{` + chat, []string{"choices", "message", "content"}},
+		"a chat with another provider": {chatPath, `{"model":"` + llama + `",` + chat, []string{"choices", "message", "content"}},
+		"responses":                    {responsesPath, `{"model":"gpt-5","input":"Plan","text":{"format":{"type":"json_schema","name":"plan","strict":true,"schema":` + stepsSchema + `}}}`, []string{"output", "content", "text"}},
+		"Gemini":                       {geminiFlash, `{"contents":[{"parts":[{"text":"Plan"}]}],"generationConfig":{"responseMimeType":"application/json","responseJsonSchema":` + stepsSchema + `}}`, []string{"candidates", "content", "parts", "text"}},
+		"Anthropic's message":          {messagesPath, `{"model":"claude-sonnet-4-5","max_tokens":100,"messages":[{"role":"user","content":"Plan"}],"output_config":{"format":{"type":"json_schema","schema":` + stepsSchema + `}}}`, []string{"content", "text"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := postAnthropic(t, start(t), test.path, test.body)
@@ -48,14 +48,14 @@ func TestStructuredAnswersFitTheirSchema(t *testing.T) {
 	}
 }
 
-func TestAnAnswerMayBeAnyObject(t *testing.T) {
+func TestAnAnswerCanBeAnyObject(t *testing.T) {
 	res := post(t, start(t), responsesPath, `{"model":"gpt-5","input":"Some JSON, please","text":{"format":{"type":"json_object"}}}`)
 	if res.status != 200 || !strings.Contains(res.body, `"text":"{\"answer\":\"Some JSON, please\"}"`) {
 		t.Error(res)
 	}
 }
 
-func TestSchemasThatReferToThemselvesEnd(t *testing.T) {
+func TestASchemaMayReferToItself(t *testing.T) {
 	schema, _, err := decodeObject([]byte(`{"type":"object","properties":{"child":{"$ref":"#"},"all":{"type":"array","items":{"$ref":"#"}}}}`))
 	if err != nil {
 		t.Fatal(err)

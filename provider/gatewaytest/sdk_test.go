@@ -13,7 +13,8 @@ import (
 	"google.golang.org/genai"
 )
 
-// beyondSDK are the fields that are known here, but not to the official SDKs, by their path, and why.
+// beyondSDK are fields that this package knows and the official SDKs do not, by path, with the
+// reason.
 var beyondSDK = map[string]string{
 	"chat.stream":      "the SDK sets it where it streams",
 	"completed.stream": "the SDK sets it where it streams",
@@ -45,7 +46,7 @@ var beyondSDK = map[string]string{
 	"embed.embedContentConfig": "the REST reference has it: https://ai.google.dev/api/embeddings",
 }
 
-// notSent are members of SDKs' types that never reach the API that is simulated.
+// notSent are members of the SDKs' types that are never sent to the simulated API.
 var notSent = map[string]string{
 	"gemini.httpOptions":           "for the SDK itself",
 	"gemini.automaticContinuation": "for the SDK itself",
@@ -79,7 +80,7 @@ const (
 
 const enterprise = "the SDK refuses it for the Gemini API"
 
-// formNames are the forms of types whose name is no constant.
+// formNames are the names of the forms for types whose name is not a constant.
 var formNames = map[reflect.Type][]string{
 	reflect.TypeFor[responses.EasyInputMessageParam]():                {"message", ""},
 	reflect.TypeFor[responses.ResponseInputItemMessageParam]():        {"message", ""},
@@ -119,8 +120,8 @@ func TestTheSDKsAndTheChecksKnowTheSameFields(t *testing.T) {
 	}
 }
 
-// TestOnlyBetaNeedsTheHeader checks that Anthropic's stable fields go without the header.
-func TestOnlyBetaNeedsTheHeader(t *testing.T) {
+// Anthropic's stable fields must work without the header.
+func TestOnlyBetaFieldsNeedTheHeader(t *testing.T) {
 	for name, of := range membersOf([]reflect.Type{reflect.TypeFor[anthropic.MessageNewParams]()}) {
 		if _, ok := anthropicFields[name]; !ok {
 			t.Error(name, of, "is refused without anthropic-beta")
@@ -141,10 +142,11 @@ func (c comparison) compare(at string, known fields, of ...any) {
 	c.fields(at, known, types, nil)
 }
 
-// fields compares known fields with the members of SDK types, which are forms of one object.
+// fields compares known fields with the members of SDK types. The types are the forms of one
+// object.
 func (c comparison) fields(at string, known fields, types []reflect.Type, above []reflect.Type) {
 	if len(above) > 12 || slices.ContainsFunc(types, func(t reflect.Type) bool { return slices.Contains(above, t) }) {
-		return // a schema has schemas in it
+		return // a schema can contain schemas
 	}
 	above = append(slices.Clone(above), types...)
 	members := membersOf(types)
@@ -172,7 +174,7 @@ func (c comparison) fields(at string, known fields, types []reflect.Type, above 
 	}
 }
 
-// withoutForms is a path in which an item without a type counts as a message.
+// withoutForms returns a path in which an item without a type counts as a message.
 func withoutForms(path string) string { return strings.ReplaceAll(path, "input<>", "input<message>") }
 
 func (c comparison) field(path string, want field, of []reflect.Type, above []reflect.Type) {
@@ -236,12 +238,12 @@ func formsOf(t reflect.Type, by string) []string {
 	return []string{"no name: " + t.String()}
 }
 
-// membersOf are the members of structs, by their names in JSON.
+// membersOf returns the members of structs, by their JSON names.
 func membersOf(types []reflect.Type) map[string][]reflect.Type {
 	members := make(map[string][]reflect.Type)
 	for _, t := range types {
 		if t.Kind() != reflect.Struct {
-			continue // a map
+			continue // a map has no members
 		}
 		for i := range t.NumField() {
 			f := t.Field(i)
@@ -253,16 +255,16 @@ func membersOf(types []reflect.Type) map[string][]reflect.Type {
 	return members
 }
 
-// possible is one type that a value may have.
+// possible is one type that a value can have.
 type possible struct {
 	reflect.Type
 	list bool
 }
 
-// flatten takes pointers, lists, optional values and unions apart.
+// flatten returns the types within pointers, lists, optional values and unions.
 func flatten(types []reflect.Type) []possible { return flattenTo(types, 5) }
 
-// flattenTo goes so many levels deep, since unions can have themselves in them.
+// flattenTo goes at most levels deep, because unions can contain themselves.
 func flattenTo(types []reflect.Type, levels int) []possible {
 	var all []possible
 	if levels == 0 {

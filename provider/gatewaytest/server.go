@@ -1,19 +1,19 @@
 // Package gatewaytest is a simulated Cloudflare AI Gateway with the AI providers behind it, for
-// tests and for the demo. It answers over real HTTP on loopback, with deterministic text, and is as
-// strict as the parties that it stands for:
+// tests and for the demo. It answers over HTTP on loopback, with deterministic text, and is as
+// strict as the real gateway and providers:
 //
 //	gateway, err := gatewaytest.NewServer(gatewaytest.Config{})
 //	…
 //	defer gateway.Close()
 //	gateway.Next(gatewaytest.Scenario{Cut: &gatewaytest.Cut{After: 2}})
 //
-// It shares no code with the packages that it is there to test. A request that no correct client of
-// the gateway would send, such as one with a user's own headers, is a complaint: it is answered with
-// 400 and kept for Complaints.
+// The package shares no code with the packages that it tests. If a request is one that a correct
+// client of the gateway would not send, such as one with a user's own headers, the server answers
+// with status 400 and adds a complaint to Complaints.
 //
-// Tools are called where a request has some and the user's last message contains "USETOOL". The tool and
-// the files that the message names after that are called, each file with a call of its own. An answer
-// that is to be JSON fits the schema that the request has.
+// A model calls tools if the request has some and the user's last message contains "USETOOL". For
+// each file that the message names after that, it makes one call, with the file as an argument. An
+// answer that must be JSON fits the schema of the request.
 package gatewaytest
 
 import (
@@ -30,39 +30,40 @@ import (
 	"time"
 )
 
-// Config is what a Server knows. All of it has defaults.
+// Config configures a Server. Every field has a default.
 type Config struct {
-	// Account and Gateway are the first two parts of the path behind /v1/.
+	// Account and Gateway are the first two parts of the path after /v1/.
 	Account, Gateway string
 
-	// Token is what cf-aig-authorization must carry.
+	// Token is the token that cf-aig-authorization must have.
 	Token string
 
-	// ProviderHeaders are the headers that a provider's requests must carry, by the provider's
+	// ProviderHeaders are the headers that requests to a provider must have, by the provider's
 	// name. The default has credentials for workers-ai, azure-openai, google-ai-studio, openai,
-	// anthropic and groq. A provider that is not named has its key stored at the gateway, and no
-	// credentials may arrive for it.
+	// anthropic and groq. For any other provider, the gateway has a stored key, and requests must
+	// not have credentials.
 	ProviderHeaders map[string]map[string]string
 
-	// ClientHeaders are further request headers that may arrive, by default none: those that the
-	// operator lets clients send upstream.
+	// ClientHeaders are additional request headers that may arrive, such as those that the operator
+	// lets clients send upstream. The default is none.
 	ClientHeaders []string
 }
 
-// useTool in the user's last message makes a model call tools.
+// useTool makes a model call tools if it is in the user's last message.
 const useTool = "USETOOL"
 
-// maxBody bounds a request's body.
+// maxBody is the largest body of a request, in bytes.
 const maxBody = 100 << 20
 
-// Server is the simulated gateway, and an http.Handler. Its methods are safe for concurrent use.
+// Server is the simulated gateway. It is an http.Handler, and its methods are safe for concurrent
+// use.
 //
-// It speaks HTTP/1.1. For TLS, give it to httptest.NewTLSServer as the handler.
+// It uses HTTP/1.1. For TLS, use it as the handler of httptest.NewTLSServer.
 type Server struct {
 	// URL is http://127.0.0.1:<port>, without a path.
 	URL string
 
-	// Config is the one given, completed with the defaults. It must not be changed.
+	// Config is the given configuration with the defaults filled in. Do not change it.
 	Config Config
 
 	close func() error
@@ -75,7 +76,7 @@ type Server struct {
 	always     Scenario
 }
 
-// NewServer starts a Server on a free port of loopback.
+// NewServer starts a Server on a free loopback port.
 func NewServer(c Config) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,34 +121,34 @@ func orDefault(s, fallback string) string {
 	return s
 }
 
-// Close ends all connections, also those that a scenario holds.
+// Close ends all connections, including those that a scenario holds.
 func (s *Server) Close() error { return s.close() }
 
-// Next makes the next requests meet these scenarios, one each, in the order in which their bodies
-// have arrived and after those that an earlier call has claimed. Requests that are refused use up
-// theirs too.
+// Next sets the scenarios of the next requests, one for each, after those of earlier calls.
+// Requests count in the order in which their bodies arrive. A request that is refused uses up its
+// scenario too.
 func (s *Server) Next(scenarios ...Scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = append(s.next, scenarios...)
 }
 
-// Always makes all requests meet sc that Next has not claimed. Scenario{} takes it back.
+// Always sets the scenario of all requests that Next does not cover. Always(Scenario{}) removes it.
 func (s *Server) Always(sc Scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.always = sc
 }
 
-// Requests returns all requests so far, in the order in which their bodies have arrived.
+// Requests returns all requests so far, in the order in which their bodies arrived.
 func (s *Server) Requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Wait returns the nth request since the server was started, counted from 1, as soon as its body
-// has arrived.
+// Wait waits until the body of the nth request has arrived, and returns that request. The first
+// request is 1.
 func (s *Server) Wait(ctx context.Context, n int) (*Request, error) {
 	for {
 		s.mu.Lock()
@@ -164,8 +165,8 @@ func (s *Server) Wait(ctx context.Context, n int) (*Request, error) {
 	}
 }
 
-// Complaints returns what was wrong with requests that should never have been sent: nothing, after
-// a good test.
+// Complaints returns what was wrong with requests that should not have been sent. After a good test
+// it is empty.
 func (s *Server) Complaints() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,7 +194,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request.clientGone = !deliver(w, r, sc, c, s.answer(c))
 }
 
-// record keeps a request, and returns its number and the scenario that it meets.
+// record stores a request. It returns the request's number and scenario.
 func (s *Server) record(r *Request) (number int, sc Scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +208,7 @@ func (s *Server) record(r *Request) (number int, sc Scenario) {
 	return len(s.requests), sc
 }
 
-// complain keeps complaints about a request.
+// complain stores complaints about a request.
 func (s *Server) complain(r *Request, complaints []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,7 +217,7 @@ func (s *Server) complain(r *Request, complaints []string) {
 	}
 }
 
-// encode returns v, which is made of maps, slices and plain values, as JSON.
+// encode returns v as JSON. v consists of maps, slices and plain values.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -32,7 +32,7 @@ const (
 	geminiThree = "google-ai-studio/v1beta/models/gemini-3-flash-preview:generateContent"
 )
 
-// newPost makes a request to a path below the gateway, as a correct client would send it with the
+// newPost makes a request to a path below the gateway, as a correct client sends it, with the
 // credentials of a provider.
 func newPost(ctx context.Context, s *Server, path, provider, body string) *http.Request {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/"+s.Config.Account+"/"+s.Config.Gateway+"/"+path, strings.NewReader(body))
@@ -57,7 +57,7 @@ type response struct {
 	status int
 	header http.Header
 	body   string
-	err    error // of reading the body
+	err    error // the error of reading the body
 }
 
 func send(t *testing.T, r *http.Request) response {
@@ -71,7 +71,8 @@ func send(t *testing.T, r *http.Request) response {
 	return response{res.StatusCode, res.Header, string(body), err}
 }
 
-// post sends a correct request. The provider is the path's first part, or for compat the model's.
+// post sends a correct request. The provider is the first part of the path, or for compat that of
+// the model.
 func post(t *testing.T, s *Server, path, body string) response {
 	t.Helper()
 	provider, _, _ := strings.Cut(path, "/")
@@ -135,7 +136,7 @@ func TestWaitReturnsARequestAsItArrives(t *testing.T) {
 	}
 }
 
-func TestAClientThatGoesIsSeen(t *testing.T) {
+func TestTheServerNoticesAClientThatGoes(t *testing.T) {
 	step := make(chan struct{})
 	for name, sc := range map[string]Scenario{
 		"before the answer":  {Hold: make(chan struct{})},
@@ -198,7 +199,7 @@ func TestCloseEndsHeldRequests(t *testing.T) {
 	<-r.Ended()
 }
 
-func TestRequestsComeAtTheSameTime(t *testing.T) {
+func TestRequestsMayComeAtTheSameTime(t *testing.T) {
 	s := start(t)
 	var group sync.WaitGroup
 	for range 20 {
@@ -214,7 +215,7 @@ func TestRequestsComeAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestTheServerIsAHandlerForTLSToo(t *testing.T) {
+func TestTheServerIsAHandlerThatWorksWithTLS(t *testing.T) {
 	s := start(t)
 	secure := httptest.NewTLSServer(s)
 	defer secure.Close()
@@ -230,7 +231,7 @@ func TestTheServerIsAHandlerForTLSToo(t *testing.T) {
 	}
 }
 
-func TestABodyThatDoesNotArriveIsNotAnswered(t *testing.T) {
+func TestAnIncompleteBodyIsNotAnswered(t *testing.T) {
 	s := start(t)
 	recorder := httptest.NewRecorder()
 	r := httptest.NewRequest("POST", "/v1/", io.MultiReader(strings.NewReader("{"), brokenReader{}))
@@ -240,7 +241,7 @@ func TestABodyThatDoesNotArriveIsNotAnswered(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
+func TestATooLargeBodyIsRefused(t *testing.T) {
 	s := start(t)
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, httptest.NewRequest("POST", "/v1/", io.LimitReader(zeros{}, maxBody+1)))
@@ -257,11 +258,11 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestTheGatewayRefuses(t *testing.T) {
+func TestTheGatewayRefusesInvalidRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit   func(r *http.Request)
 		status int
-		want   string // in the body
+		want   string // a part of the body
 	}{
 		"another account": {func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "acc1", "acc2", 1) }, 400, `"internalCode":2001`},
 		"another gateway": {func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/gatewaytest/", "/other/", 1) }, 400, `"internalCode":2001`},

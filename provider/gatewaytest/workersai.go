@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// workersAI is Workers AI: OpenAI's format below v1/, the models' own below their names.
+// workersAI answers as Workers AI. Below v1/ it uses OpenAI's format, and below the models' names
+// their own formats.
 func (c *call) workersAI() *answer {
 	if !c.authorized() {
 		return apiFailure(http.StatusUnauthorized, 10000, "Authentication error")
@@ -31,7 +32,7 @@ func (c *call) workersAI() *answer {
 	return endpoint(c, model)
 }
 
-// isWorkersAIModel reports whether a name is a model's: @cf/<author>/<model>, or @hf/….
+// isWorkersAIModel reports whether name is a model: @cf/<author>/<model>, or @hf/….
 func isWorkersAIModel(name string) bool {
 	parts := strings.Split(name, "/")
 	return len(parts) == 3 && (parts[0] == "@cf" || parts[0] == "@hf") && parts[1] != "" && parts[2] != ""
@@ -62,7 +63,7 @@ func (c *call) workersAIChat(model string) *answer {
 	return c.chatAnswer(c.chatQuestion(model)).answer()
 }
 
-// workersAIResponses serves the gpt-oss models alone, and does not stream.
+// workersAIResponses serves only the gpt-oss models, and does not stream.
 func (c *call) workersAIResponses(model string) *answer {
 	switch {
 	case !strings.HasPrefix(model, "@cf/openai/gpt-oss-"):
@@ -83,10 +84,10 @@ var nativeFields = all(text, "prompt", "lora").with(
 	fields{"messages": {kind: structure, list: true}},
 )
 
-// nativeMaxTokens is how long an answer of a model's own endpoint is where the request says nothing.
+// nativeMaxTokens is the default limit of an answer at a model's own endpoint, in tokens.
 const nativeMaxTokens = 256
 
-// runModel answers at a text generation model's own endpoint.
+// runModel answers at the own endpoint of a text generation model.
 func (c *call) runModel(model string) *answer {
 	if found := violations(c.body, nativeFields, ""); len(found) > 0 {
 		if found[0].unknown {

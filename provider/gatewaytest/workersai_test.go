@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// refusal is a request that is to be refused.
+// refusal is a request that must be refused.
 type refusal struct {
 	path, body string
 	status     int
-	want       string // in the body
+	want       string // a part of the body
 }
 
 func testRefusals(t *testing.T, tests map[string]refusal) {
@@ -30,34 +30,34 @@ func testRefusals(t *testing.T, tests map[string]refusal) {
 	}
 }
 
-func TestWorkersAIRefuses(t *testing.T) {
+func TestWorkersAIRefusesInvalidRequests(t *testing.T) {
 	native := "workers-ai/" + llama
 	tests := map[string]refusal{
 		"a model with the gateway's prefix": {chatPath, `{"model":"workers-ai/` + llama + `","messages":[]}`, 400, `"code":5007`},
 		"a model without @cf":               {chatPath, `{"model":"meta/llama"}`, 400, `"code":5007`},
 		"no model":                          {"workers-ai/v1/embeddings", `{"input":"x"}`, 400, `"code":5007`},
 		"no messages":                       {chatPath, `{"model":"` + llama + `"}`, 400, "required properties at '/' are 'messages'"},
-		"a body that is no JSON":            {chatPath, `{"model":`, 400, `"code":5006`},
-		"a body that is no object":          {chatPath, `[]`, 400, `"code":5006`},
+		"a body that is not JSON":           {chatPath, `{"model":`, 400, `"code":5006`},
+		"a body that is not an object":      {chatPath, `[]`, 400, `"code":5006`},
 		"an unknown path":                   {"workers-ai/v1/completions", `{"model":"` + llama + `"}`, 404, `"code":7000`},
-		"a path with run":                   {"workers-ai/run/" + llama, `{"prompt":"x"}`, 404, `"code":7000`},
+		"a path with /run/":                 {"workers-ai/run/" + llama, `{"prompt":"x"}`, 404, `"code":7000`},
 		"a model that is cut off":           {"workers-ai/@cf/meta", `{"prompt":"x"}`, 404, `"code":7000`},
 		"responses of other models":         {"workers-ai/v1/responses", `{"model":"` + llama + `","input":"x"}`, 400, `"code":5007`},
 		"responses as a stream":             {"workers-ai/v1/responses", `{"model":"@cf/openai/gpt-oss-20b","input":"x","stream":true}`, 400, "streaming"},
 
-		"stop words at a model":      {native, `{"prompt":"x","stop":["a"]}`, 400, "properties '/stop' at"},
-		"a suffix at a model":        {native, `{"prompt":"x","suffix":"y"}`, 400, "properties '/suffix' at"},
-		"a model's name at a model":  {native, `{"prompt":"x","model":"y"}`, 400, "properties '/model' at"},
-		"stream_options at a model":  {native, `{"prompt":"x","stream_options":{}}`, 400, "properties '/stream_options' at"},
-		"a name in other case":       {native, `{"Prompt":"x"}`, 400, "properties '/Prompt' at"},
-		"no prompt":                  {native, `{"raw":true}`, 400, "oneOf"},
-		"a prompt and messages":      {native, `{"prompt":"x","messages":[{"role":"user","content":"y"}]}`, 400, "oneOf"},
-		"messages of unknown roles":  {native, `{"messages":[{"role":"robot","content":"y"}]}`, 400, "'/messages'"},
-		"a prompt that is a list":    {native, `{"prompt":["x"]}`, 400, "Type mismatch of '/prompt'"},
-		"a limit that is a text":     {native, `{"prompt":"x","max_tokens":"9"}`, 400, "Type mismatch of '/max_tokens'"},
-		"a limit that is a fraction": {native, `{"prompt":"x","max_tokens":1.5}`, 400, "Type mismatch of '/max_tokens'"},
-		"raw that is a number":       {native, `{"prompt":"x","raw":1}`, 400, "Type mismatch of '/raw'"},
-		"a temperature that is text": {native, `{"prompt":"x","temperature":"hot"}`, 400, "Type mismatch of '/temperature'"},
+		"stop words at a model's endpoint":     {native, `{"prompt":"x","stop":["a"]}`, 400, "properties '/stop' at"},
+		"a suffix at a model's endpoint":       {native, `{"prompt":"x","suffix":"y"}`, 400, "properties '/suffix' at"},
+		"a model's name at a model's endpoint": {native, `{"prompt":"x","model":"y"}`, 400, "properties '/model' at"},
+		"stream_options at a model's endpoint": {native, `{"prompt":"x","stream_options":{}}`, 400, "properties '/stream_options' at"},
+		"a name in another case":               {native, `{"Prompt":"x"}`, 400, "properties '/Prompt' at"},
+		"no prompt":                            {native, `{"raw":true}`, 400, "oneOf"},
+		"a prompt and messages":                {native, `{"prompt":"x","messages":[{"role":"user","content":"y"}]}`, 400, "oneOf"},
+		"messages of unknown roles":            {native, `{"messages":[{"role":"robot","content":"y"}]}`, 400, "'/messages'"},
+		"a prompt that is a list":              {native, `{"prompt":["x"]}`, 400, "Type mismatch of '/prompt'"},
+		"a limit that is a string":             {native, `{"prompt":"x","max_tokens":"9"}`, 400, "Type mismatch of '/max_tokens'"},
+		"a limit that is a fraction":           {native, `{"prompt":"x","max_tokens":1.5}`, 400, "Type mismatch of '/max_tokens'"},
+		"raw that is a number":                 {native, `{"prompt":"x","raw":1}`, 400, "Type mismatch of '/raw'"},
+		"a temperature that is a string":       {native, `{"prompt":"x","temperature":"hot"}`, 400, "Type mismatch of '/temperature'"},
 	}
 	testRefusals(t, tests)
 }
@@ -107,7 +107,7 @@ func TestModelsAnswerInTheirOwnFormat(t *testing.T) {
 	}
 }
 
-func TestModelsStopAt256TokensUnlessAsked(t *testing.T) {
+func TestModelsStopAt256TokensByDefault(t *testing.T) {
 	s := start(t)
 	s.Always(Scenario{Text: strings.SplitAfter(strings.Repeat("a ", 300), " ")})
 	for body, want := range map[string]int{
@@ -120,7 +120,7 @@ func TestModelsStopAt256TokensUnlessAsked(t *testing.T) {
 	}
 }
 
-func TestWorkersAIHasItsQuirks(t *testing.T) {
+func TestScenariosGiveWorkersAIItsQuirks(t *testing.T) {
 	s := start(t)
 	tools := `,"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"path":{"type":"string"}}}}}]`
 	stream := func(content, more string) string {
@@ -131,12 +131,12 @@ func TestWorkersAIHasItsQuirks(t *testing.T) {
 		path, body string
 		want       []string
 	}{
-		"numbers in a chat's stream":   {Scenario{NumbersAsText: true}, chatPath, stream("hi", ""), []string{`"delta":{"content":4}`, `"delta":{"content":"."}`}},
-		"numbers in a model's stream":  {Scenario{NumbersAsText: true}, "workers-ai/" + llama, `{"prompt":"x","stream":true}`, []string{`"response":4}`, `"response":"."}`}},
-		"a number for a chat's answer": {Scenario{NumbersAsText: true, Text: []string{"42"}}, chatPath, chatBody, []string{`"content":42`}},
-		"a number for a model's":       {Scenario{NumbersAsText: true, Text: []string{"42"}}, "workers-ai/" + llama, `{"prompt":"x"}`, []string{`"response":42`}},
-		"usage on all of a chat's":     {Scenario{UsageOnEveryFrame: true, Text: []string{"a", "b"}}, chatPath, stream("hi", ""), []string{`"completion_tokens":0,"neurons"`, `"completion_tokens":1,"neurons"`, `"completion_tokens":2,"neurons"`}},
-		"usage on all of a model's":    {Scenario{UsageOnEveryFrame: true}, "workers-ai/" + llama, `{"prompt":"x","raw":true,"stream":true}`, []string{`"response":"return ","usage":{"completion_tokens":1`, `"response":"result","usage":{"completion_tokens":2`}},
+		"numbers in a chat's stream":      {Scenario{NumbersAsText: true}, chatPath, stream("hi", ""), []string{`"delta":{"content":4}`, `"delta":{"content":"."}`}},
+		"numbers in a model's stream":     {Scenario{NumbersAsText: true}, "workers-ai/" + llama, `{"prompt":"x","stream":true}`, []string{`"response":4}`, `"response":"."}`}},
+		"a number as a chat's answer":     {Scenario{NumbersAsText: true, Text: []string{"42"}}, chatPath, chatBody, []string{`"content":42`}},
+		"a number as a model's answer":    {Scenario{NumbersAsText: true, Text: []string{"42"}}, "workers-ai/" + llama, `{"prompt":"x"}`, []string{`"response":42`}},
+		"usage on every chunk of a chat":  {Scenario{UsageOnEveryFrame: true, Text: []string{"a", "b"}}, chatPath, stream("hi", ""), []string{`"completion_tokens":0,"neurons"`, `"completion_tokens":1,"neurons"`, `"completion_tokens":2,"neurons"`}},
+		"usage on every chunk of a model": {Scenario{UsageOnEveryFrame: true}, "workers-ai/" + llama, `{"prompt":"x","raw":true,"stream":true}`, []string{`"response":"return ","usage":{"completion_tokens":1`, `"response":"result","usage":{"completion_tokens":2`}},
 		"odd tool calls": {Scenario{OddToolCalls: true}, chatPath, stream("USETOOL a.py", tools), []string{
 			`"function":{"arguments":{"path":"a.py"},"name":"f"}`, `{"function":{"arguments":"","name":null},"id":null,"index":0,"type":null}`}},
 	} {
@@ -155,7 +155,7 @@ func TestWorkersAIHasItsQuirks(t *testing.T) {
 	}
 }
 
-func TestUsageIsNullOnOtherChunks(t *testing.T) {
+func TestUsageIsNullOnAllButTheLastChunk(t *testing.T) {
 	s := start(t)
 	res := post(t, s, chatPath, `{"model":"`+llama+`","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}`)
 	frames := strings.Split(strings.TrimSpace(res.body), "\n\n")

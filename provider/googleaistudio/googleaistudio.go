@@ -102,7 +102,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 			return nil, err
 		}
 	}
-	stop, err := r.Stop()
+	stop, err := r.StopWords()
 	if err != nil {
 		return nil, err
 	}

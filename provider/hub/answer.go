@@ -214,14 +214,14 @@ func (a *Answer) Finish(index int, reason string) {
 		reason = FinishStop
 	}
 	a.sayCalls(index, c, true)
-	c.Finish = finishReason(c.ncalls, reason)
+	c.Finish, c.StopWord = finishReason(c.ncalls, reason), c.stop.word
 	switch {
 	case !a.form.Stream:
 	case len(c.finishEvent) > 0 && c.Finish == reason:
 		a.borrow()
 		a.buf = append(a.buf, c.finishEvent...)
 	default:
-		a.say(c, Event{Kind: Finish, Choice: index, Text: c.Finish})
+		a.say(c, Event{Kind: Finish, Choice: index, Text: c.Finish, Stop: c.StopWord})
 	}
 }
 
@@ -338,7 +338,8 @@ func (a *Answer) Fail(e *Error) error {
 		return e
 	}
 	if !a.failed {
-		a.buf = a.form.Format.AppendErrorFrame(a.buf, e)
+		a.borrow()
+		a.buf = a.writer.AppendFail(a.buf, e)
 		a.failed = true
 	}
 	return a.Flush()

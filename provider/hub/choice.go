@@ -20,6 +20,9 @@ type Choice struct {
 	// Finish is FinishStop or another of these constants. It is empty until the choice has ended.
 	Finish string
 
+	// StopWord is the stop word of ours that ended the text, if one did.
+	StopWord string
+
 	calls       []*call
 	saying      int // which of calls a stream is saying
 	ncalls      int // how many of calls the client knows of, or will

@@ -58,7 +58,7 @@ func (r *Request) ChatFromCompletion(model string, maxWords int) (body []byte, r
 	if err != nil {
 		return nil, nil, err
 	}
-	stop, err := r.Stop()
+	stop, err := r.StopWords()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,7 +31,7 @@ func (r *Request) SetModel(model string) {
 
 // LimitStop leaves the first n stop words in r.Body and returns the others, which are left to us.
 func (r *Request) LimitStop(n int) (rest []string, err error) {
-	stop, err := r.Stop()
+	stop, err := r.StopWords()
 	if err != nil {
 		return nil, err
 	}

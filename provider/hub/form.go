@@ -42,6 +42,6 @@ func (r *Request) Form(stop []string) Form {
 		Model:     r.Name,
 		Choices:   r.choices,
 		Functions: r.functions && !r.tools,
-		Stop:      stop,
+		Stop:      append(stop[:len(stop):len(stop)], r.Stop...),
 	}
 }

@@ -12,6 +12,9 @@ import (
 // it is known to be an answer: with status 200 some send an error, a page of HTML, or nothing. An object
 // that is longer than any error passes from there on as it comes.
 type ObjectPassage struct {
+	// List says that a list of objects is a stream, and passes as it comes.
+	List bool
+
 	held   []byte
 	passed bool
 }
@@ -25,7 +28,8 @@ func (p *ObjectPassage) Pass(piece []byte) []byte {
 		return piece
 	}
 	p.held = append(p.held, piece...)
-	if len(p.held) <= maxHeldObject {
+	list := p.List && bytes.HasPrefix(bytes.TrimLeft(p.held, " \t\r\n"), []byte("["))
+	if len(p.held) <= maxHeldObject && !list {
 		return nil
 	}
 	held := p.held

@@ -60,7 +60,10 @@ func (a *Answer) TextMayPass(index int, content, reasoning, refusal []byte) bool
 }
 
 // HasStopWord reports whether a text has a stop word that is left to us.
-func (a *Answer) HasStopWord(text string) bool { return firstOf(text, a.form.Stop) >= 0 }
+func (a *Answer) HasStopWord(text string) bool {
+	first, _ := firstOf(text, a.form.Stop)
+	return first >= 0
+}
 
 // PassUsage keeps an event with nothing but the token counts for the end of the answer. It comes once
 // there, if the client has asked for it, and the last one counts. u must have been noted with Usage.

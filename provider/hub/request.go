@@ -36,6 +36,10 @@ type Request struct {
 	// Format is the client's.
 	Format Format
 
+	// Stop are words that end the text and that no provider is told of, because the client wants to know which
+	// of them it was.
+	Stop []string
+
 	// Query is the client's. A provider sends on what it knows of it.
 	Query url.Values
 
@@ -156,8 +160,8 @@ func unquote(raw []byte) []byte {
 	return jsontext.AppendUnquoted(nil, raw)
 }
 
-// Stop reads `stop`, a string or an array of strings, without the empty ones.
-func (r *Request) Stop() ([]string, error) {
+// StopWords reads `stop`, a string or an array of strings, without the empty ones.
+func (r *Request) StopWords() ([]string, error) {
 	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
 	switch {
 	case value.Type == gjson.Null:

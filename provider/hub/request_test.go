@@ -152,7 +152,7 @@ func TestStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		words, err := r.Stop()
+		words, err := r.StopWords()
 		got := strings.Join(words, "|")
 		if err != nil {
 			got = "error"
@@ -184,7 +184,7 @@ func TestListsThatAreTooLongTakeNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		for field, read := range map[string]func() error{
-			"stop":   func() error { _, err := r.Stop(); return err },
+			"stop":   func() error { _, err := r.StopWords(); return err },
 			"prompt": func() error { _, err := r.Prompt(); return err },
 		} {
 			var err error

@@ -8,6 +8,7 @@ type stopper struct {
 	words   []string
 	held    string
 	stopped bool
+	word    string // which of the words it was
 }
 
 // next takes a piece of text and returns what may be said now. Once it has reported that the text
@@ -24,8 +25,8 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 	}
 	hold := len(text) - keep
 	// A word that is there ends the text, unless another may have begun before it.
-	if end := firstOf(text, s.words); end >= 0 && end <= hold {
-		s.stopped = true
+	if end, word := firstOf(text, s.words); end >= 0 && end <= hold {
+		s.stopped, s.word = true, word
 		return text[:end], true
 	}
 	s.held = text[hold:]
@@ -34,7 +35,7 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 
 // clear reports whether text may be said as it is, with nothing to be held back or left out.
 func (s *stopper) clear(text string) bool {
-	if s.held != "" || s.stopped || firstOf(text, s.words) >= 0 {
+	if first, _ := firstOf(text, s.words); s.held != "" || s.stopped || first >= 0 {
 		return false
 	}
 	for _, word := range s.words {
@@ -49,21 +50,22 @@ func (s *stopper) clear(text string) bool {
 func (s *stopper) rest() string {
 	rest := s.held
 	s.held = ""
-	if end := firstOf(rest, s.words); end >= 0 {
-		s.stopped = true
+	if end, word := firstOf(rest, s.words); end >= 0 {
+		s.stopped, s.word = true, word
 		rest = rest[:end]
 	}
 	return rest
 }
 
-func firstOf(text string, words []string) int {
-	first := -1
+// firstOf returns where the first of the words begins in text, and which it is, or -1 if there is none.
+func firstOf(text string, words []string) (first int, found string) {
+	first = -1
 	for _, word := range words {
 		if i := strings.Index(text, word); i >= 0 && (first < 0 || i < first) {
-			first = i
+			first, found = i, word
 		}
 	}
-	return first
+	return first, found
 }
 
 // overlap is the length of the longest end of text that word begins with, short of all of word.

@@ -53,7 +53,7 @@ func FuzzStopper(f *testing.F) {
 		}
 		words := []string{one, two}
 		want := text
-		if end := firstOf(text, words); end >= 0 {
+		if end, _ := firstOf(text, words); end >= 0 {
 			want = text[:end]
 		}
 		s := stopper{words: words}

@@ -30,6 +30,9 @@ type Writer interface {
 	// AppendEnd appends the end of a stream that is complete. usage is nil where it is not known.
 	AppendEnd(b []byte, usage *Usage) []byte
 
+	// AppendFail appends the end of a stream that breaks off with this error.
+	AppendFail(b []byte, e *Error) []byte
+
 	// AppendObject appends a whole answer, where the client wants no stream.
 	AppendObject(b []byte, choices []*Choice, usage *Usage) []byte
 }
@@ -64,7 +67,7 @@ const (
 	Annotations             // Event.Citations
 	Image                   // Event.Text is its URL
 	Logprobs                // Event.Logprobs
-	Finish                  // Event.Text is the reason
+	Finish                  // Event.Text is the reason, Event.Stop the stop word of ours that ended the text
 )
 
 // Event is one thing that a stream says of a choice.
@@ -72,6 +75,7 @@ type Event struct {
 	Kind   Kind
 	Choice int // the index
 	Text   string
+	Stop   string
 
 	// Call is the tool call that a piece belongs to, with what the piece adds to Arguments and Extra.
 	// Position is its place among the choice's calls. First says that the piece is its first one.

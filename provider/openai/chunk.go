@@ -117,3 +117,8 @@ func appendUsageChunk(b []byte, usage *hub.Usage) []byte {
 	b = appendUsage(append(b, `],"usage":`...), usage)
 	return append(b, "}\n\n"...)
 }
+
+// AppendFail appends the event that ends a stream with this error.
+func (w *chatWriter) AppendFail(b []byte, e *hub.Error) []byte {
+	return Format{}.AppendErrorFrame(b, e)
+}

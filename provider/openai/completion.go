@@ -46,6 +46,11 @@ func (w *completionWriter) AppendEnd(b []byte, usage *hub.Usage) []byte {
 	return append(b, done...)
 }
 
+// AppendFail appends the event that ends a stream with this error.
+func (w *completionWriter) AppendFail(b []byte, e *hub.Error) []byte {
+	return Format{}.AppendErrorFrame(b, e)
+}
+
 // AppendObject appends a text_completion.
 func (w *completionWriter) AppendObject(b []byte, choices []*hub.Choice, usage *hub.Usage) []byte {
 	b = appendHead(b, prefixed("cmpl-", w.head.ID), "text_completion", w.head)

@@ -42,12 +42,16 @@ func (Format) NewWriter(form hub.Form, head *hub.Head) hub.Writer {
 	return &chatWriter{form: form, head: head}
 }
 
+// Passes reports whether what a provider answers in OpenAI's format is in the client's format.
+func Passes(form hub.Form) bool { return form.Format == Format{} }
+
 // TranslateOdd returns the Translate of a Call to a provider that answers as OpenAI does. The answer
-// passes, with three exceptions: events where an object was asked for, an object where events were (as the
-// AI Gateway sends them where guardrails read along), and stop words that are left to us.
+// passes to clients of OpenAI's format, with three exceptions: events where an object was asked for, an object
+// where events were (as the AI Gateway sends them where guardrails read along), and stop words that are left to
+// us.
 func TranslateOdd(form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
 	return func(dst io.Writer, sse bool) hub.Translator {
-		if sse == form.Stream && len(form.Stop) == 0 {
+		if sse == form.Stream && len(form.Stop) == 0 && Passes(form) {
 			if form.Asked {
 				return &usageRemover{dst: dst, passage: hub.Passage{Format: Format{}}}
 			}

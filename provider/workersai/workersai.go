@@ -47,7 +47,7 @@ const stopWords = 4
 // stop words, all of them are ours too.
 func chat(r *hub.Request) (*hub.Call, error) {
 	r.AskForUsage()
-	stop, err := r.Stop()
+	stop, err := r.StopWords()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func chat(r *hub.Request) (*hub.Call, error) {
 	r.FlattenText()
 	r.SetModel(r.Model)
 	form := r.Form(stop)
-	form.Pass = true
+	form.Pass = openai.Passes(form)
 	return &hub.Call{
 		Path:      "workers-ai/v1/chat/completions",
 		Body:      r.Body,
@@ -79,7 +79,7 @@ func completion(r *hub.Request) (*hub.Call, error) {
 	if suffix != "" {
 		prompt = fillInTheMiddle(r.Model, prompt, suffix)
 	}
-	stop, err := r.Stop()
+	stop, err := r.StopWords()
 	if err != nil {
 		return nil, err
 	}

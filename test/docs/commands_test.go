@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// inCI is a command of the documentation as CI runs it: on sockets in place of ports, and with a key
-// that CI has made.
+// inCI turns a command of the documentation into the command that CI runs. CI uses sockets instead
+// of ports, and a key that it has made.
 var inCI = strings.NewReplacer(
 	"-o caddy", `-o "$work/caddy"`,
 	"./caddy ", `"$work/caddy" `,
@@ -21,20 +21,20 @@ var inCI = strings.NewReplacer(
 	"curl -X DELETE localhost:2019", "curl -fsS --unix-socket admin.sock -X DELETE http://localhost",
 )
 
-// inAnotherForm are commands that CI runs with what a published module does not need: a module proxy
-// made of the checkout.
+// inAnotherForm has commands that CI runs with additions that a published module does not need,
+// such as a module proxy made of the checkout.
 var inAnotherForm = []string{"xcaddy build --with github.com/continue-auth/caddy-continue-auth"}
 
-// TestCIRunsEveryCommandOfTheDocumentation holds the shell blocks against .ci/run.
+// It compares the shell blocks with .ci/run.
 func TestCIRunsEveryCommandOfTheDocumentation(t *testing.T) {
-	behind := regexp.MustCompile(` [|>#].*`) // a command: where its output goes, or a comment
+	behind := regexp.MustCompile(` [|>#].*`) // a redirection or a comment after a command
 	var runs []string
 	for line := range strings.Lines(Read(t, ".ci/run")) {
 		if line = behind.ReplaceAllString(strings.TrimSpace(line), ""); !strings.HasPrefix(line, "step ") && !strings.HasPrefix(line, "#") {
-			runs = append(runs, strings.TrimSuffix(line, ")")) // of $(…)
+			runs = append(runs, strings.TrimSuffix(line, ")")) // the end of $(…)
 		}
 	}
-	run := func(command string) bool { // as a whole, perhaps behind what is said of it
+	run := func(command string) bool { // the whole command, perhaps with text before it
 		return slices.ContainsFunc(runs, func(line string) bool {
 			before, ok := strings.CutSuffix(line, command)
 			return ok && (before == "" || strings.HasSuffix(before, " ") || strings.HasSuffix(before, "("))
@@ -59,7 +59,7 @@ func TestCIImportsTheUsersOfTheDocumentation(t *testing.T) {
 func TestContributingHasEveryStepOfCI(t *testing.T) {
 	var steps []string
 	for _, match := range regexp.MustCompile(`(?m)^step "(.*)"$`).FindAllStringSubmatch(Read(t, ".ci/run"), -1) {
-		if !strings.Contains(match[1], "$SECONDS") { // the last line that CI prints
+		if !strings.Contains(match[1], "$SECONDS") { // not the last line that CI prints
 			steps = append(steps, match[1])
 		}
 	}
@@ -76,8 +76,8 @@ func TestContributingHasEveryStepOfCI(t *testing.T) {
 	}
 }
 
-// TestTheTestsThatContributingNamesExist looks for the packages and names of each go test in CONTRIBUTING.md.
-func TestTheTestsThatContributingNamesExist(t *testing.T) {
+// It looks for the packages and names of each go test in CONTRIBUTING.md.
+func TestTheTestsNamedInContributingExist(t *testing.T) {
 	commands := regexp.MustCompile("go test [^`\n]*").FindAllString(Read(t, "CONTRIBUTING.md"), -1)
 	checked := 0
 	for _, command := range commands {

@@ -1,4 +1,4 @@
-// Package docs reads the documentation, so that tests can hold it against the code.
+// Package docs reads the documentation, so that tests can compare it with the code.
 package docs
 
 import (
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Root is the folder of the checkout.
+// Root returns the folder of the checkout.
 func Root(t testing.TB) string {
 	t.Helper()
 	folder, err := os.Getwd()
@@ -26,7 +26,7 @@ func Root(t testing.TB) string {
 	}
 }
 
-// Pages are README.md and the pages in docs/, as paths from the root.
+// Pages returns the paths of README.md and the pages in docs/, relative to the root.
 func Pages(t testing.TB) []string {
 	t.Helper()
 	root := Root(t)
@@ -42,13 +42,13 @@ func Pages(t testing.TB) []string {
 	return append([]string{"README.md"}, pages...)
 }
 
-// Read returns a file. Its path is from the root.
+// Read returns the content of a file. path is relative to the root.
 func Read(t testing.TB, path string) string {
 	t.Helper()
 	return contentOf(t, filepath.Join(Root(t), path))
 }
 
-// Blocks returns the code blocks of a page that are in a language. A page without one fails the test.
+// Blocks returns the code blocks of a page in one language. If there are none, the test fails.
 func Blocks(t testing.TB, page, language string) []string {
 	t.Helper()
 	blocks := find(Read(t, page), language)
@@ -58,7 +58,7 @@ func Blocks(t testing.TB, page, language string) []string {
 	return blocks
 }
 
-// AllBlocks returns the code blocks of all pages that are in a language, in the order of Pages.
+// AllBlocks returns the code blocks of all pages in one language, in the order of Pages.
 func AllBlocks(t testing.TB, language string) []string {
 	t.Helper()
 	var blocks []string

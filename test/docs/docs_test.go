@@ -61,7 +61,7 @@ func TestEveryKeystoreFileCanBeRead(t *testing.T) {
 			case entry.Get("key").Exists():
 				providers++
 				_, err = keystore.ParseSettings([]byte(value))
-			case entry.Get("headers").Exists(): // what a value is, not quoted
+			case entry.Get("headers").Exists(): // a value as an object, not as a string
 				providers++
 				_, err = keystore.ParseSettings([]byte(entry.Raw))
 			}
@@ -95,8 +95,8 @@ func TestEveryContinueConfigurationIsComplete(t *testing.T) {
 	}
 }
 
-// TestTheShortTableOfSpeedHasTheFiguresOfTheLongOne compares the two tables of docs/performance.md.
-func TestTheShortTableOfSpeedHasTheFiguresOfTheLongOne(t *testing.T) {
+// It compares the two tables of docs/performance.md.
+func TestTheShortTableHasTheFiguresOfTheLongTable(t *testing.T) {
 	short, long, ok := strings.Cut(Read(t, "docs/performance.md"), "## Measure it yourself")
 	figures := make(map[string]string)
 	for _, row := range rows(long) {
@@ -120,7 +120,7 @@ func TestTheShortTableOfSpeedHasTheFiguresOfTheLongOne(t *testing.T) {
 	}
 }
 
-// rows are the cells of all tables in a text.
+// rows returns the cells of all tables in a text.
 func rows(text string) [][]string {
 	var all [][]string
 	for line := range strings.Lines(text) {

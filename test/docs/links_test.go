@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEveryRelativeLinkLeadsSomewhere follows the links to files and to headings.
-func TestEveryRelativeLinkLeadsSomewhere(t *testing.T) {
+// It follows links to files and links to headings.
+func TestEveryRelativeLinkHasATarget(t *testing.T) {
 	pages := append(Pages(t), "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "test/clients/README.md", "test/kv/README.md", "test/grafana/README.md")
 	links := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	followed := 0
@@ -45,8 +45,8 @@ func TestEveryPageIsLinkedFromTheReadme(t *testing.T) {
 	}
 }
 
-// anchors are the headings of a page as GitHub makes links of them: in lower case, without punctuation,
-// and with - for each space.
+// anchors returns the anchors that GitHub makes of a page's headings: in lower case, without
+// punctuation, and with - for each space.
 func anchors(page string) map[string]bool {
 	all := make(map[string]bool)
 	for _, match := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(withoutBlocks(page), -1) {
@@ -56,7 +56,7 @@ func anchors(page string) map[string]bool {
 	return all
 }
 
-// withoutBlocks is a page without its code blocks, in which nothing is a link or a heading.
+// withoutBlocks returns a page without its code blocks. They contain no links or headings.
 func withoutBlocks(page string) string {
 	return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(page, "")
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestEveryNameIsDocumented looks for what users and operators read in errors, logs and metrics.
+// Users and operators read these names in errors, logs and metrics.
 func TestEveryNameIsDocumented(t *testing.T) {
 	for _, test := range []struct {
 		what, page string

@@ -1,6 +1,6 @@
-// Package freeport finds ports for servers that must be told one. The system's own choice, which is made
-// by listening on port 0, is as good as its neighbours are quiet: once let go of, the port may become the
-// client's end of anybody's connection before the server that it was meant for has it.
+// Package freeport finds free ports for servers that must be given one. A port that the system
+// chose, by listening on port 0, is not safe: after it is closed, the system may give it to an
+// outgoing connection of any program before the server uses it.
 package freeport
 
 import (
@@ -13,19 +13,19 @@ import (
 	"testing"
 )
 
-// The ports to choose from. Outgoing connections get theirs from 32768 up on Linux, and from 49152 up
+// The ports are below those of outgoing connections, which begin at 32768 on Linux and at 49152
 // elsewhere (RFC 6335, section 6).
 const (
 	first = 20_000
 	count = 12_768
 )
 
-// taken counts from where no other process is likely to begin.
+// taken counts from a random place, where another process is unlikely to start.
 var taken atomic.Uint32
 
 func init() { taken.Store(rand.Uint32N(count)) }
 
-// Take returns a port of 127.0.0.1 at which nobody listens, another one each time.
+// Take returns a port of 127.0.0.1 that no program listens on. Each call returns another port.
 func Take() (int, error) { return take(first, count) }
 
 func take(first int, count uint32) (int, error) {
@@ -39,7 +39,7 @@ func take(first int, count uint32) (int, error) {
 	return 0, errors.New("no port is free")
 }
 
-// For is Take for a test, which fails if there is none.
+// For is Take for a test. The test fails if there is no free port.
 func For(t testing.TB) int {
 	t.Helper()
 	port, err := Take()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAPortIsTakenOnceAndNotWhereSomebodyListens(t *testing.T) {
+func TestAFreePortIsTakenOnlyOnce(t *testing.T) {
 	seen := map[int]bool{}
 	next := first + int((taken.Load()+1)%count)
 	if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(next))); err == nil {
@@ -21,7 +21,7 @@ func TestAPortIsTakenOnceAndNotWhereSomebodyListens(t *testing.T) {
 	}
 }
 
-func TestThereIsNoPortWhereSomebodyListensAtEach(t *testing.T) {
+func TestTakeFailsIfNoPortIsFree(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

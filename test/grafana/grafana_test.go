@@ -1,4 +1,4 @@
-// Package grafana holds a Grafana dashboard and Prometheus alerts. Its test holds them against the
+// Package grafana has a Grafana dashboard and Prometheus alerts. Its tests compare them with the
 // metrics that the server registers.
 package grafana
 
@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 )
 
-// read unmarshals a file.
+// read reads a file and unmarshals it.
 func read(t *testing.T, name string, unmarshal func([]byte, any) error, v any) {
 	t.Helper()
 	content, err := os.ReadFile(name)
@@ -30,7 +30,7 @@ func read(t *testing.T, name string, unmarshal func([]byte, any) error, v any) {
 	}
 }
 
-// registered returns the labels of the metrics that a handler registers, by their names.
+// registered returns the labels of each metric that a handler registers.
 func registered(t *testing.T) map[string][]string {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
@@ -50,7 +50,7 @@ func registered(t *testing.T) map[string][]string {
 	}()
 	description := regexp.MustCompile(`fqName: "(caddy_continue_auth_\w+)".* variableLabels: \{(.*)\}\}$`)
 	metrics := make(map[string][]string)
-	for desc := range described { // which alone names labels before their first value
+	for desc := range described { // only a description has the labels of a metric without values
 		if found := description.FindStringSubmatch(desc.String()); found != nil {
 			metrics[found[1]] = strings.Split(found[2], ",")
 		}
@@ -61,7 +61,7 @@ func registered(t *testing.T) map[string][]string {
 	return metrics
 }
 
-// code is that of the packages that values of labels come from.
+// code returns the source of the packages that set the labels' values.
 func code(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
@@ -117,7 +117,7 @@ var (
 	legend     = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
 
-func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
+func TestEveryUsedMetricLabelAndValueExists(t *testing.T) {
 	metrics := registered(t)
 	var board dashboard
 	read(t, "dashboard.json", json.Unmarshal, &board)
@@ -134,7 +134,7 @@ func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
 	}
 	used := make(map[string]bool)
 	for expression, title := range expressions {
-		labels := []string{"instance"} // Prometheus' own
+		labels := []string{"instance"} // Prometheus adds this one
 		for _, name := range metricName.FindAllString(expression, -1) {
 			if bucket, ok := strings.CutSuffix(name, "_bucket"); ok {
 				name, labels = bucket, append(labels, "le")
@@ -178,7 +178,7 @@ func TestEveryMetricLabelAndValueInUseExists(t *testing.T) {
 	}
 }
 
-func TestThePanelsAreWhole(t *testing.T) {
+func TestEveryPanelIsComplete(t *testing.T) {
 	var board dashboard
 	read(t, "dashboard.json", json.Unmarshal, &board)
 	if list := board.Templating.List; len(list) != 1 || list[0].Type != "datasource" {
@@ -220,8 +220,8 @@ func TestThePanelsAreWhole(t *testing.T) {
 	}
 }
 
-// TestEachAlertIsTestedBothWays looks into the cases of promtool, which CI runs.
-func TestEachAlertIsTestedBothWays(t *testing.T) {
+// It checks the cases of promtool, which CI runs.
+func TestEachAlertHasATestThatFiresAndOneThatDoesNot(t *testing.T) {
 	var alerts rules
 	read(t, "alerts.yaml", yaml.Unmarshal, &alerts)
 	var cases struct {

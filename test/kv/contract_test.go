@@ -32,7 +32,7 @@ func TestEditorContract(t *testing.T) {
 	storetest.TestEditor(t, func(t *testing.T) storetest.Backend { return open(t).backend() })
 }
 
-func TestAnEditKeepsMetadataAndEnd(t *testing.T) {
+func TestAnEditKeepsMetadataAndExpiration(t *testing.T) {
 	n := open(t)
 	end := time.Now().Unix() + 3600
 	const metadata = `{"z":1.5,"a":{"<b>":[null,"é & \"c\""]},"a.b":true}`
@@ -53,7 +53,7 @@ func TestAnEditKeepsMetadataAndEnd(t *testing.T) {
 	}
 	want := map[string]string{
 		"both": fmt.Sprint(metadata, " ", end), "metadata": metadata + " 0", "end": fmt.Sprint(" ", end), "neither": " 0", "new": " 0",
-		"metadata of one longer": fmt.Sprint(" ", end),
+		"metadata that is one byte longer": fmt.Sprint(" ", end),
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
@@ -66,7 +66,7 @@ func TestAnEditKeepsMetadataAndEnd(t *testing.T) {
 	}
 }
 
-func TestAnEntryNearItsEndCanBeEdited(t *testing.T) {
+func TestAnEntryThatSoonExpiresCanBeEdited(t *testing.T) {
 	n := open(t)
 	n.write(keystore.APIKeys, []pair{{Key: "a", Value: "1", TTL: 61}})
 	before := n.list(keystore.APIKeys)[0].Expiration
@@ -78,7 +78,7 @@ func TestAnEntryNearItsEndCanBeEdited(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldApart(t *testing.T) {
+func TestEachFailureHasItsOwnError(t *testing.T) {
 	n := open(t)
 	for what, tt := range map[string]struct {
 		change func(c *cloudflarekv.Config)
@@ -105,15 +105,16 @@ func TestErrorsAreToldApart(t *testing.T) {
 	}
 }
 
-// namespaces are Miniflare's, emptied, with a store that is closed when the test ends.
+// namespaces are Miniflare's namespaces, emptied, with a store. The store is closed when the test
+// ends.
 type namespaces struct {
 	*testing.T
 	config cloudflarekv.Config
 	store  *cloudflarekv.Store
-	writes map[keystore.Namespace]*atomic.Int64 // the store's
+	writes map[keystore.Namespace]*atomic.Int64 // the number of the store's writes
 }
 
-// A pair as in wrangler's bulk format.
+// pair is one entry in wrangler's bulk format.
 type pair struct {
 	Key        string          `json:"key"`
 	Value      string          `json:"value"`
@@ -122,7 +123,7 @@ type pair struct {
 	TTL        int64           `json:"expiration_ttl,omitempty"`
 }
 
-// listed is an entry of a listing.
+// listed is one entry of a listing.
 type listed struct {
 	Name       string
 	Metadata   json.RawMessage
@@ -166,7 +167,7 @@ func open(t *testing.T) *namespaces {
 	return n
 }
 
-// countWrites returns the URL of a proxy for the endpoint that counts what is written through it.
+// countWrites returns the URL of a proxy that counts the writes through it.
 func (n *namespaces) countWrites() string {
 	endpoint, err := url.Parse(n.config.Endpoint)
 	if err != nil {
@@ -236,7 +237,7 @@ func (n *namespaces) list(ns keystore.Namespace) []listed {
 	}
 }
 
-// send makes a call without the store, which must succeed.
+// send makes a call without the store. The call must succeed.
 func (n *namespaces) send(method string, ns keystore.Namespace, operation string, body, reply any) {
 	n.Helper()
 	var sent []byte

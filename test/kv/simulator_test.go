@@ -15,8 +15,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// TestTheSimulatorAnswersAsMiniflare compares the answers of kvtest, on which all other tests rely.
-func TestTheSimulatorAnswersAsMiniflare(t *testing.T) {
+// All other tests rely on kvtest, so its answers must be Miniflare's.
+func TestTheSimulatorAnswersLikeMiniflare(t *testing.T) {
 	end := time.Now().Unix() + 3600
 	pairs := []pair{
 		{Key: "json", Value: `{"n":1}`, Metadata: json.RawMessage(`{"m":[1,null]}`), Expiration: end},
@@ -86,8 +86,8 @@ func TestTheSimulatorAnswersAsMiniflare(t *testing.T) {
 	}
 }
 
-// answer is what must be alike: not the words of 10001, of which each has its own, nor whether a
-// write results in null or in {}.
+// answer returns the part of an answer that must be equal. The text of error 10001 may differ, and
+// the result of a write may be null or {}.
 func answer(status int, body []byte) string {
 	var reply map[string]any
 	if json.Unmarshal(body, &reply) != nil || reply["success"] == nil {

@@ -13,14 +13,14 @@ import (
 	"syscall"
 )
 
-// conn is a client's connection. It does as little as can be: a request is made once and sent in
-// one write, and of an answer only its status and its end are looked for.
+// conn is a client's connection. It does as little as possible: a request is prepared once and sent
+// in one write. Of an answer it reads only the status and where it ends.
 type conn struct {
 	net.Conn
 	reader *bufio.Reader
 	piece  []byte
-	heard  bool // something of the answer to the last request has come
-	last   bool // that answer was the last by this connection, as the server has said in it
+	heard  bool // a part of the last request's answer has arrived
+	last   bool // the server has said that it closes the connection after this answer
 }
 
 func dial(ctx context.Context, address string) (*conn, error) {
@@ -31,7 +31,7 @@ func dial(ctx context.Context, address string) (*conn, error) {
 	return &conn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
 }
 
-// closed reports whether the server has closed the connection, as far as word of that has come.
+// closed reports whether the server has closed the connection, as far as this end knows.
 func (c *conn) closed() bool {
 	raw, err := c.Conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -45,19 +45,22 @@ func (c *conn) closed() bool {
 	return err != nil || peeked != syscall.EAGAIN
 }
 
-// raced reports whether a request met the server's closing of the connection and was not read: by
-// RFC 9112, section 9.3.1, it may be sent again. Anything else, a deadline above all, is a lost request.
-// Without a connection, err is that of dial: at a reload Caddy opens a second socket and closes the first,
-// and Linux resets what waits in the queue of the first (net.ipv4.tcp_migrate_req).
+// raced reports whether the server closed the connection without reading the request. Such a
+// request may be sent again (RFC 9112, section 9.3.1). Every other failure, such as a time-out, is
+// a lost request.
+//
+// If there is no connection, err is the error of dial. A reload can cause it: Caddy opens a second
+// socket and closes the first one, and Linux resets the connections that wait in the queue of the
+// first (net.ipv4.tcp_migrate_req).
 func (c *conn) raced(err error) bool {
 	return (c == nil || !c.heard) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
-// message is a request as it goes over the wire.
+// message is a request in the form in which it is sent.
 type message []byte
 
-// chat is a user's request. The model stands behind the messages, of about size bytes: a
-// conversation with code, in turns of 2 KB.
+// chat returns a user's request. The model comes after the messages, which have about size bytes: a
+// conversation about code, in turns of 2 KB.
 func chat(model string, size int, streamed bool, connection int, header ...string) message {
 	line := `    return self.values[index] + offset\n`
 	var body strings.Builder
@@ -77,7 +80,7 @@ func chat(model string, size int, streamed bool, connection int, header ...strin
 		connection, strings.Join(header, "\r\n"), body.Len(), body.String())
 }
 
-// do sends m and reads the answer. each gets every chunk of a chunked one, as the server made it.
+// do sends m and reads the answer. It calls each with every chunk of a chunked answer.
 func (c *conn) do(m message, each func(piece []byte)) (status int, err error) {
 	c.heard = false
 	if _, err := c.Write(m); err != nil {
@@ -144,7 +147,7 @@ func (c *conn) chunks(each func(piece []byte)) error {
 	}
 }
 
-// ok sends m, the answer to which has to be good.
+// ok sends m and returns an error unless the answer is good.
 func (c *conn) ok(m message, each func(piece []byte)) error {
 	status, err := c.do(m, each)
 	if err == nil && status != 200 {

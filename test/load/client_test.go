@@ -14,11 +14,11 @@ import (
 const (
 	answerOK   = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 	answerLast = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
-	hangUp     = "HTTP/1.1 " // and then no more
+	hangUp     = "HTTP/1.1 " // nothing follows
 )
 
-// answering is a server that reads one request of each connection, answers each with the next of the answers, and
-// closes the connection unless the answer is whole and not the last.
+// answering starts a server that reads one request from each connection and sends the next of
+// answers. It closes the connection unless the answer is complete and not the last one.
 func answering(t *testing.T, answers ...string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,7 @@ func answering(t *testing.T, answers ...string) (address string) {
 			}
 			_ = conn.Close()
 		}
-		_ = listener.Close() // from now on refused
+		_ = listener.Close() // further connections are refused
 	}()
 	return listener.Addr().String()
 }
@@ -57,15 +57,15 @@ func dialed(t *testing.T, address string) *conn {
 	return c
 }
 
-func TestWhatAConnectionIsGoodForAfterAnAnswer(t *testing.T) {
+func TestAConnectionIsReusedOnlyAfterACompleteAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer              string
 		works, last, closed bool
 	}{
-		"a good answer":                    {answerOK, true, false, false},
-		"a good answer that is the last":   {answerLast, true, true, true},
-		"an answer that breaks off":        {hangUp, false, false, true},
-		"a connection closed without word": {"", false, false, true},
+		"a good answer": {answerOK, true, false, false},
+		"a good answer that is the connection's last": {answerLast, true, true, true},
+		"an answer that breaks off":                   {hangUp, false, false, true},
+		"a connection closed without word":            {"", false, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dialed(t, answering(t, test.answer))
@@ -74,7 +74,7 @@ func TestWhatAConnectionIsGoodForAfterAnAnswer(t *testing.T) {
 				t.Errorf("error %v, last %t", err, c.last)
 			}
 			if test.closed {
-				_, _ = c.reader.Peek(1) // waits until word of it has come
+				_, _ = c.reader.Peek(1) // wait until the client knows it
 			}
 			if c.closed() != test.closed {
 				t.Errorf("closed: %t", !test.closed)
@@ -83,7 +83,7 @@ func TestWhatAConnectionIsGoodForAfterAnAnswer(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatTheServerDidNotReadHasRaced(t *testing.T) {
+func TestOnlyAnUnreadRequestHasRaced(t *testing.T) {
 	failed := func(answer string, deadline time.Duration) (c *conn, err error) {
 		c = dialed(t, answering(t, answer))
 		_ = c.SetReadDeadline(time.Now().Add(deadline))

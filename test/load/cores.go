@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// split keeps this process, and with it the upstream and wrk, to the first half of the cores and leaves the
-// other to the servers: on a core that is shared, a server's time depends on whether a client happens to
-// run. A single core is shared after all.
+// split runs this process, and so the upstream and wrk, on the first half of the cores, and leaves
+// the other half to the servers. On a shared core, a server's time would depend on whether a client
+// happens to run. If there is only one core, it is shared.
 func (b *bench) split(ctx context.Context) error {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -22,7 +22,7 @@ func (b *bench) split(ctx context.Context) error {
 	list, _, _ := strings.Cut(rest, "\n")
 	cores, err := parseCores(strings.TrimSpace(list))
 	if err != nil {
-		return fmt.Errorf("the cores that may be used: %w", err)
+		return fmt.Errorf("reading the cores that may be used: %w", err)
 	}
 	half := len(cores) / 2
 	if half == 0 {
@@ -37,7 +37,7 @@ func (b *bench) split(ctx context.Context) error {
 	return nil
 }
 
-// parseCores reads a list as the kernel writes it, such as 0-3,8.
+// parseCores reads a list in the kernel's form, such as 0-3,8.
 func parseCores(list string) ([]string, error) {
 	var cores []string
 	for _, part := range strings.Split(list, ",") {
@@ -60,7 +60,7 @@ func parseCores(list string) ([]string, error) {
 	return cores, nil
 }
 
-// onServerCores is a command line that runs on the cores of the servers.
+// onServerCores returns a command line that runs command on the servers' cores.
 func (b *bench) onServerCores(command ...string) []string {
 	if b.serverCores == "" {
 		return command

@@ -26,7 +26,7 @@ func TestCoresAreReadAsTheKernelWritesThem(t *testing.T) {
 	}
 }
 
-func TestAServerRunsOnItsCoresAlone(t *testing.T) {
+func TestAServerRunsOnlyOnItsCores(t *testing.T) {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		t.Skip("needs taskset")
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// kvSite is Caddy with us and the keystore in a simulated Workers KV that knows a few users.
+// kvSite returns a site with continue_auth. Its keystore is a simulated Workers KV that knows a few
+// users.
 func (b *bench) kvSite(kv *kvtest.Server, options string) string {
 	for n := range users {
 		kv.Put(kvtest.APIKeys, userName(n), userEntry())
@@ -35,9 +36,9 @@ const users = 50
 
 func userName(n int) string { return fmt.Sprintf("dev%d@example.com", n) }
 
-// flood has strangers send made-up keys as fast as they can, half of them with made-up names and half
-// with a user's, while that user works on. Each request of theirs says it is from another address, as
-// far as a proxy in front may say so: limits of an address do not help.
+// flood sends wrong keys as fast as possible while one known user goes on working. Half of the
+// wrong keys have made-up names, and half have the name of a user. Each request names another
+// client address in X-Forwarded-For, so the limits for one address do not help.
 func (b *bench) flood(ctx context.Context) (err error) {
 	kv, err := kvtest.Listen()
 	if err != nil {
@@ -73,19 +74,20 @@ func (b *bench) flood(ctx context.Context) (err error) {
 	return b.noteCalls(len(kv.URLs()), time.Since(began).Seconds())
 }
 
-// The keystore's budget: calls at once, and then a second.
+// This is the keystore's budget: the calls at once, and then the calls per second.
 const callsAtOnce, callsPerSecond = 60, 3
 
-// noteCalls refuses more calls of the keystore than its budget has, and a flood that called for none.
+// noteCalls records the calls of the keystore. It returns an error if there were more than the
+// budget allows, or none.
 func (b *bench) noteCalls(calls int, seconds float64) error {
 	b.got.add("flood calls", "ours", float64(calls))
 	if most := callsAtOnce + int(callsPerSecond*seconds) + 1; calls == 0 || calls > most {
-		return fmt.Errorf("a flood of %.0f s has made %d calls of the keystore, of at most %d", seconds, calls, most)
+		return fmt.Errorf("a flood of %.0f s has made %d calls of the keystore, but may make at most %d", seconds, calls, most)
 	}
 	return nil
 }
 
-// strangers begins a flood. What it returns ends it.
+// strangers starts a flood. end stops it.
 func (b *bench) strangers(ctx context.Context, s *server) (end func() error) {
 	var refused atomic.Int64
 	var errs [connections]error
@@ -123,14 +125,14 @@ func (b *bench) strangers(ctx context.Context, s *server) (end func() error) {
 	}
 }
 
-// refusal reports whether a made-up key may be answered so: it is wrong, its sender has tried too often,
-// or the keystore is not asked about it now.
+// refusal reports whether status may answer a wrong key: the key is wrong, its sender has failed
+// too often, or the keystore is not asked now.
 func refusal(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
-// madeUp is a stranger's request. Who asks for made-up names waits for the keystore, so that few
-// connections do.
+// madeUp returns a request with a wrong key. Made-up names wait for the keystore, so only few
+// connections send them.
 func madeUp(connection, n int) message {
 	name := knownUser
 	if connection%2 == 0 {

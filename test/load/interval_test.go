@@ -2,8 +2,8 @@ package main
 
 import "testing"
 
-// TestInterval holds the interval of a median against those that books print (for 95 %).
-func TestInterval(t *testing.T) {
+// It compares with the 95 % intervals that textbooks print.
+func TestTheIntervalOfAMedianIsThatOfTextbooks(t *testing.T) {
 	for n, want := range map[int][2]float64{1: {1, 1}, 5: {1, 5}, 6: {1, 6}, 8: {1, 8}, 9: {2, 8}, 15: {4, 12}, 20: {6, 15}, 25: {8, 18}, 50: {18, 33}} {
 		values := make([]float64, n)
 		for i := range values {
@@ -15,7 +15,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-func TestPercentile(t *testing.T) {
+func TestAPercentileIsOneOfTheTimes(t *testing.T) {
 	sorted := make([]int64, 201)
 	for i := range sorted {
 		sorted[i] = int64(i) * 1000

@@ -9,21 +9,23 @@ import (
 	"time"
 )
 
-// variant is a server and the model that it is asked for.
+// variant is a server, and the model that clients ask it for.
 type variant struct {
 	name   string
 	server *server
 	model  string
-	served *atomic.Int64 // by the upstream
+	served *atomic.Int64 // the number of requests that the upstream has served
 
-	// answers is the format of upstream's answers where the path does not tell: bare Caddy's path is the client's.
+	// answers is the format of the upstream's answers if the upstream's path does not decide it.
+	// Caddy without the plugin passes the client's path on.
 	answers *dialect
 }
 
-// bare reports whether it is Caddy without us.
+// bare reports whether the variant is Caddy without the plugin.
 func (v variant) bare() bool { return v.answers != nil }
 
-// sends is the format of upstream's answers if they are to reach the client as they are, else nil.
+// sends returns the format of the upstream's answers if the client gets them unchanged, and nil
+// otherwise.
 func (v variant) sends() *dialect {
 	switch {
 	case v.answers != nil:
@@ -36,32 +38,32 @@ func (v variant) sends() *dialect {
 	return nil
 }
 
-// plan is what clients do for a while.
+// plan says what clients do for some time.
 type plan struct {
 	connections int
-	size        int // of a request's body, about
+	size        int // the approximate size of a request's body, in bytes
 	streamed    bool
-	rate        float64 // requests a second, of all connections; 0: each as soon as the one before is answered
+	rate        float64 // requests per second of all connections together; 0 means that each request follows the answer to the one before
 
-	each func(w *worker, piece []byte) // gets the answers' chunks
+	each func(w *worker, piece []byte) // is called for each chunk of an answer
 	done func(w *worker) error         // is called at the end of each answer
 }
 
-// worker is a client with a connection of its own.
+// worker is a client with its own connection.
 type worker struct {
 	number  int
 	conn    *conn
 	message message
 	model   string
-	sent    int64 // when the request was, as stamps are
-	events  int   // that have come of the answer
+	sent    int64 // when the request was sent, as a stamp
+	events  int   // the events of the answer so far
 
 	waits, firsts, delays []int64
 	chunks, single        int
 	wrong                 error
 }
 
-// result is what came of a plan.
+// result is the result of a plan.
 type result struct {
 	requests int
 	seconds  float64
@@ -70,8 +72,8 @@ type result struct {
 
 func (r *result) perSecond() float64 { return float64(r.requests) / r.seconds }
 
-// loop has clients carry out a plan for that long. Each has sent one request before that, which
-// does not count.
+// loop runs a plan for the time length. Before that, each client sends one request that does not
+// count.
 func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result, error) {
 	r := &result{workers: make([]*worker, p.connections)}
 	for i := range r.workers {
@@ -102,7 +104,7 @@ func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result
 	return r, err
 }
 
-// each returns one error of many alike.
+// each calls do for each worker and returns one of the errors.
 func (r *result) each(do func(*worker) error) error {
 	errs := make([]error, len(r.workers))
 	var all sync.WaitGroup
@@ -118,8 +120,8 @@ func (r *result) each(do func(*worker) error) error {
 	return nil
 }
 
-// work sends requests until the end. Where they have a rate, a request that is late because the one
-// before it was not answered counts from when it was due.
+// work sends requests until end. With a rate, the time of a request counts from when it was due,
+// even if the answer to the request before was late.
 func (w *worker) work(ctx context.Context, p plan, start, end int64) error {
 	interval := int64(0)
 	if p.rate > 0 {
@@ -168,7 +170,7 @@ func (w *worker) answered(p plan) error {
 	return nil
 }
 
-// gather is all that workers have noted, in order of size.
+// gather returns the values of all workers, sorted.
 func (r *result) gather(of func(*worker) []int64) []int64 {
 	var all []int64
 	for _, w := range r.workers {

@@ -1,11 +1,14 @@
-// Command load measures what continue_auth adds to Caddy's own reverse_proxy. It starts both as
-// processes, in front of one upstream of its own, sends both the same requests in turns, and prints a
-// table. It exits with status 1 if an answer is wrong or missing; no time that it measures makes it
-// fail. Everything listens on loopback. It needs Linux, whose /proc tells what a process takes, and wrk,
-// which Debian has as a package. It builds the server, unless the environment variable CADDY names one.
+// Command load measures what continue_auth adds to Caddy's own reverse_proxy. It starts Caddy with
+// and without continue_auth as processes with the same upstream, sends the same requests to both in
+// turns, and prints a table. The exit status is 1 if an answer is wrong or missing. It does not
+// depend on the measured times.
 //
-// With -soak it does not measure, but keeps the server at half load while the configuration is
-// reloaded and the keystore fails, and exits with status 1 if a request is lost or anything leaks.
+// Everything listens on loopback. The command needs Linux, because it reads /proc, and the program
+// wrk (Debian has a package). It builds the server, unless the environment variable CADDY names a
+// program.
+//
+// With -soak the command measures nothing. It keeps the server at half load while the configuration
+// is reloaded and the keystore fails. The exit status is 1 if a request is lost or anything leaks.
 package main
 
 import (
@@ -23,9 +26,9 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 5, "how often everything is measured")
-	quick := flag.Bool("quick", false, "see only whether answers are right: a short round and a short soak")
-	soak := flag.Duration("soak", 0, "soak for that long instead of measuring")
+	rounds := flag.Int("rounds", 5, "the number of rounds; each measures everything")
+	quick := flag.Bool("quick", false, "only check that answers are right, in a short round and a short soak")
+	soak := flag.Duration("soak", 0, "soak for this time instead of measuring")
 	profile := flag.String("profile", "", "a folder for CPU profiles of the server, one for each measurement of the first round")
 	some := flag.String("rows", "", "measure only the rows of the table whose titles match this regular expression")
 	flag.Parse()
@@ -47,25 +50,25 @@ func main() {
 	}
 }
 
-// connections is how many there are where nothing else is said.
+// connections is the default number of connections.
 const connections = 32
 
-// bench is a run of this command.
+// bench is one run of this command.
 type bench struct {
 	rounds  int
 	quick   bool
-	length  time.Duration // of what is measured once in a round, and not by turns
-	streams int           // that are open at once
+	length  time.Duration // of a measurement that is made once in a round, without turns
+	streams int           // the number of streams that are open at once
 	profile string
-	rows    []row // of the table, that are wanted
+	rows    []row // the wanted rows of the table
 
 	folder      string
-	program     string // the server's
-	clientCores string // of this process and wrk, as a list; "": those of the servers
+	program     string // the server's program
+	clientCores string // the cores of this process and wrk, as a list; "" means the same as the servers
 	serverCores string
 	up          *upstream
 	got         measures
-	pace        float64 // requests a second that are half of what the machine can do
+	pace        float64 // the requests per second that are half of what the machine can serve
 }
 
 func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
@@ -102,7 +105,7 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 	return nil
 }
 
-// measure does all rounds.
+// measure runs all rounds.
 func (b *bench) measure(ctx context.Context) error {
 	site, err := b.fileSite()
 	if err != nil {
@@ -125,9 +128,9 @@ func (b *bench) measure(ctx context.Context) error {
 	return b.flood(ctx)
 }
 
-// round does all measurements with servers of its own: how the memory of a process comes to lie makes it a
-// little faster or slower for as long as it lives. The servers take turns at each measurement, so that what
-// else the machine does meets them alike.
+// round makes all measurements once, with new servers: the memory layout of a process makes it
+// slightly faster or slower for its whole life. Within a measurement the servers take turns, so
+// that other work of the machine affects all of them alike.
 func (b *bench) round(ctx context.Context, round int, site string) error {
 	variants := b.asked()
 	var bare *server
@@ -159,9 +162,10 @@ func (b *bench) round(ctx context.Context, round int, site string) error {
 	return nil
 }
 
-// variants are what is set against each other: the base, and us with what passes and with what is translated,
-// each of ours with a server of its own: what the one leaves in memory is not the other's. The base is one server
-// that is sent the requests of each, and whose upstream answers as their providers do.
+// variants returns the servers that are compared. The base is Caddy without the plugin. The others
+// have the plugin: one passes answers on, the others translate them. Each has a server of its own,
+// so that one leaves nothing in another's memory. The base is one server that gets the requests of
+// every variant, and its upstream answers as each variant's provider does.
 func (b *bench) variants() []variant {
 	return []variant{
 		{name: "bare", model: passing, served: &b.up.served, answers: &openAI},
@@ -173,13 +177,14 @@ func (b *bench) variants() []variant {
 	}
 }
 
-// asked are the variants that rows want anything of, behind the base, which sets the pace.
+// asked returns the variants that the wanted rows need. The base comes first, because it sets the
+// pace.
 func (b *bench) asked() []variant {
 	all := b.variants()
 	return append(all[:1:1], needed(b.rows, all[1:], "")...)
 }
 
-// needed are the variants that rows want a figure of, whose name begins with one of those given.
+// needed returns the variants that rows need for figures whose names begin with one of those given.
 func needed(rows []row, variants []variant, figures ...string) []variant {
 	var wanted []variant
 	for _, v := range variants {
@@ -193,7 +198,7 @@ func needed(rows []row, variants []variant, figures ...string) []variant {
 	return wanted
 }
 
-// serve starts a variant's server, with that site unless it is the base.
+// serve starts the server of a variant. It uses site, unless the variant is the base.
 func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err error) {
 	if v.bare() {
 		site = bareSite(b.up.address)
@@ -202,8 +207,8 @@ func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err e
 	return err
 }
 
-// warm has each server do what it does only once, and sets the pace by the base, which comes first: in each
-// round anew, as what else the machine does changes.
+// warm lets each server do what it does only once. It sets the pace by the base, which comes first.
+// Each round sets the pace again, because the machine's other work changes.
 func (b *bench) warm(ctx context.Context, variants []variant) error {
 	for i, v := range variants {
 		b.up.script.Store(&script{answers: v.answers})
@@ -218,8 +223,8 @@ func (b *bench) warm(ctx context.Context, variants []variant) error {
 	return nil
 }
 
-// inTurn does a measurement with all variants, there and back: each is next to its neighbours at every
-// turn, and as often before them as after.
+// inTurn makes a measurement of all variants, forth and back. So each variant is next to its
+// neighbours in each turn, and as often before them as after them.
 func (b *bench) inTurn(ctx context.Context, m measurement, variants []variant, round int) error {
 	order := slices.Clone(variants)
 	for range b.shortened(m).turns {
@@ -233,8 +238,8 @@ func (b *bench) inTurn(ctx context.Context, m measurement, variants []variant, r
 	return nil
 }
 
-// shortened is a measurement that needs but few turns where its figures do not count, and one that
-// lasts where a profile is wanted.
+// shortened returns a measurement with few turns if its figures do not count, and with one long
+// turn if a profile is wanted.
 func (b *bench) shortened(m measurement) measurement {
 	switch {
 	case b.quick:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestNeighboursTakeTurnsInBeingTheFirst(t *testing.T) {
+func TestNeighboursComeFirstInTurns(t *testing.T) {
 	var order []string
 	m := measurement{name: "any", turns: 3, length: time.Second, do: func(_ context.Context, v variant, _ time.Duration) error {
 		order = append(order, v.name)
@@ -24,7 +24,7 @@ func TestNeighboursTakeTurnsInBeingTheFirst(t *testing.T) {
 	}
 }
 
-func TestQuickTakesOneTurnAndAProfileOneThatLasts(t *testing.T) {
+func TestQuickHasOneTurnAndAProfileOneLongTurn(t *testing.T) {
 	m := measurement{turns: 8, length: time.Second}
 	if got := (&bench{quick: true}).shortened(m); got.turns != 1 || got.length != time.Second {
 		t.Errorf("quick: %d turns of %v", got.turns, got.length)
@@ -37,28 +37,28 @@ func TestQuickTakesOneTurnAndAProfileOneThatLasts(t *testing.T) {
 	}
 }
 
-func TestWithoutAToolNothingBegins(t *testing.T) {
+func TestAMissingToolIsAnError(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if err := new(bench).run(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "wrk is needed (apt install wrk)") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestCADDYNamesTheProgram(t *testing.T) {
+func TestTheVariableCADDYNamesTheProgram(t *testing.T) {
 	t.Setenv("CADDY", "/a/caddy")
 	if got, err := program(t.Context(), t.TempDir()); got != "/a/caddy" || err != nil {
 		t.Errorf("%s, %v", got, err)
 	}
 }
 
-func TestOnlyWhatRowsNeedIsMeasured(t *testing.T) {
+func TestOnlyTheFiguresOfWantedRowsAreMeasured(t *testing.T) {
 	b := &bench{up: &upstream{}}
 	for name, test := range map[string]struct{ titles, figure, want string }{
-		"a row of one provider":                {"4 KB, Workers AI", "rate 4 KB", "bare, Workers AI|workers"},
-		"another size of it":                   {"4 KB, Workers AI", "rate 200 KB", ""},
-		"a row that is set against ours":       {"all chunks at once, Gemini", "streams at once", "ours|gemini"},
-		"all rows":                             {"", "open ", "bare|ours|bare, Gemini|gemini"},
-		"the flood, where it is not asked for": {"requests/s", "flood", ""},
+		"a row of one provider":            {"4 KB, Workers AI", "rate 4 KB", "bare, Workers AI|workers"},
+		"another size of that provider":    {"4 KB, Workers AI", "rate 200 KB", ""},
+		"a row that is compared with ours": {"all chunks at once, Gemini", "streams at once", "ours|gemini"},
+		"all rows":                         {"", "open ", "bare|ours|bare, Gemini|gemini"},
+		"the flood, if it is not wanted":   {"requests/s", "flood", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -72,7 +72,7 @@ func TestOnlyWhatRowsNeedIsMeasured(t *testing.T) {
 	}
 }
 
-func TestEachRowIsMeasured(t *testing.T) {
+func TestEveryRowHasAMeasurement(t *testing.T) {
 	b := &bench{up: &upstream{}}
 	names := map[string]bool{"": true}
 	for _, v := range b.variants() {
@@ -92,7 +92,7 @@ func TestEachRowIsMeasured(t *testing.T) {
 	}
 }
 
-func TestUpstreamAnswersAsThePathAsks(t *testing.T) {
+func TestUpstreamAnswersInTheFormatOfThePath(t *testing.T) {
 	for path, want := range map[string]*dialect{
 		"/v1/a/g/compat/chat/completions":                               &openAI,
 		"/v1/a/g/workers-ai/v1/chat/completions":                        &workersAI,

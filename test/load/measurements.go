@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// measurement is what is done with each variant in turn, several times in a round. Turns are short, so
-// that what else the machine does meets all variants, and many.
+// measurement is one kind of measurement. Each variant is measured in turn, several times in a
+// round. Turns are short and many, so that other work of the machine affects all variants.
 type measurement struct {
 	name   string
-	turns  int // of a round
+	turns  int // in a round
 	length time.Duration
 	do     doing
 
-	figures []string // what the names of the figures begin with that it gives
+	figures []string // the beginnings of the names of its figures
 }
 
 func (b *bench) measurements() []measurement {
-	const second = time.Second // wrk takes no less
+	const second = time.Second // the shortest time that wrk accepts
 	return []measurement{
 		{"throughput 4 KB", 14, second, b.throughput("4 KB", 4<<10), throughputs("4 KB")},
 		{"throughput 200 KB", 10, second, b.throughput("200 KB", 200<<10), throughputs("200 KB")},
@@ -36,16 +36,17 @@ func (b *bench) measurements() []measurement {
 	}
 }
 
-// throughputs are the figures that throughput gives.
+// throughputs returns the names of the figures of throughput.
 func throughputs(name string) []string {
 	return []string{"rate " + name, "cpu " + name, "full p50 " + name, "full p99 " + name}
 }
 
-// doing is the part of a measurement that runs in a turn.
+// doing makes a measurement of one variant for one turn.
 type doing = func(ctx context.Context, v variant, length time.Duration) error
 
-// throughput is how many requests a second get through when each is sent as soon as the one before
-// is answered, what each takes of the processor, and how long they wait for each other.
+// throughput measures how many requests per second get answers when each is sent as soon as the one
+// before is answered. It also measures the processor time of a request, and how long requests wait
+// for each other.
 func (b *bench) throughput(name string, size int) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{answers: v.answers})
@@ -61,8 +62,8 @@ func (b *bench) throughput(name string, size int) doing {
 	}
 }
 
-// latency is how long requests take while the machine is not full: by one connection, or by many at
-// half of the rate that it can do.
+// latency measures how long requests take on a machine that is not full: with one connection, or
+// with many at half of the possible rate.
 func (b *bench) latency(name string, connections int) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{answers: v.answers})
@@ -79,8 +80,9 @@ func (b *bench) latency(name string, connections int) doing {
 	}
 }
 
-// pacedStreams are so many at a time, as models write them: 20 events, one every 10 ms. Few leave a server
-// idle between two events, and its processor's caches to others.
+// pacedStreams measures streams that come as models write them: 20 events, one every 10 ms. With
+// few streams, the server is idle between two events, and other programs use the processor's
+// caches.
 func (b *bench) pacedStreams(streams int) doing {
 	const events, pause = 20, 10 * time.Millisecond
 	return func(ctx context.Context, v variant, length time.Duration) error {
@@ -132,19 +134,20 @@ func (b *bench) notePaced(name string, v variant, r *result) {
 	b.got.add(name+"single", v.name, 100*float64(single)/float64(max(1, chunks)))
 }
 
-// complete refuses an answer that lacks events.
+// complete returns an error for an answer that lacks events.
 func complete(events int) func(*worker) error {
 	return func(w *worker) error {
 		if w.events != events {
-			return fmt.Errorf("%d events of %d have come", w.events, events)
+			return fmt.Errorf("only %d of %d events have arrived", w.events, events)
 		}
 		return w.wrong
 	}
 }
 
-// streamThroughput is how many streams of 50 events a second get through. Either all events of a
-// stream are sent at once, or each once the client has the one before: then a server that held one
-// back for the next would get nowhere, and each must come as it was sent, in a chunk of its own.
+// streamThroughput measures how many streams of 50 events per second get through. Either the
+// upstream sends all events at once, or it sends each event when the client has received the one
+// before. In the second case, a server that held back an event would stop the stream, and each
+// event must arrive unchanged in a chunk of its own.
 func (b *bench) streamThroughput(name string) doing {
 	const events = 50
 	return func(ctx context.Context, v variant, length time.Duration) error {
@@ -165,12 +168,12 @@ func (b *bench) streamThroughput(name string) doing {
 		}
 		cpu = v.server.cpu() - cpu
 		b.got.add("streams "+name, v.name, r.perSecond())
-		b.got.add("cpu streams "+name, v.name, float64(cpu.Microseconds())/float64(r.requests+connections)) // each was asked once before
+		b.got.add("cpu streams "+name, v.name, float64(cpu.Microseconds())/float64(r.requests+connections)) // each connection has sent one request before
 		return nil
 	}
 }
 
-// oneByOne has the upstream wait for the client after each event, and returns the client's part.
+// oneByOne makes the upstream wait for the client after each event. It returns the client's part.
 func (b *bench) oneByOne(v variant, events int) func(w *worker, piece []byte) {
 	came := make([]chan struct{}, connections)
 	for i := range came {
@@ -180,7 +183,7 @@ func (b *bench) oneByOne(v variant, events int) func(w *worker, piece []byte) {
 		if event > 0 {
 			select {
 			case <-came[connection]:
-			case <-time.After(10 * time.Second): // the stream ends too early, which the client finds
+			case <-time.After(10 * time.Second): // the stream ends too early, and the client reports that
 				return -1
 			}
 		}
@@ -194,11 +197,11 @@ func (b *bench) oneByOne(v variant, events int) func(w *worker, piece []byte) {
 			return
 		}
 		if int(stamp) != w.events || n != 1 || !bytes.HasSuffix(piece, []byte("\n\n")) {
-			w.wrong = fmt.Errorf("a chunk has come that is not event %d alone: %q", w.events, piece)
+			w.wrong = fmt.Errorf("a chunk is not exactly event %d: %q", w.events, piece)
 		}
 		if sent != nil {
 			if buffers[w.number] = sent.appendEvent(buffers[w.number][:0], stamp); !bytes.Equal(piece, buffers[w.number]) {
-				w.wrong = fmt.Errorf("a chunk has not come as it was sent: %q", piece)
+				w.wrong = fmt.Errorf("a chunk is not as it was sent: %q", piece)
 			}
 		}
 		w.events += n
@@ -206,7 +209,8 @@ func (b *bench) oneByOne(v variant, events int) func(w *worker, piece []byte) {
 	}
 }
 
-// endAt numbers a stream's events, and ends it after that many.
+// endAt returns the number of an event as a stamp, or ends the stream after the given number of
+// events.
 func endAt(event, events int) int64 {
 	if event == events {
 		return -1
@@ -214,8 +218,8 @@ func endAt(event, events int) int64 {
 	return int64(event)
 }
 
-// profiled is a turn of a measurement, with a profile of it if one is wanted. The first second of it
-// is then worse than it would be.
+// profiled makes a measurement, with a profile if one is wanted. With a profile, the first second
+// of the measurement is slower.
 func (b *bench) profiled(ctx context.Context, v variant, m measurement, wanted bool) error {
 	if b.profile == "" || !wanted {
 		return m.do(ctx, v, m.length)

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// late is how late an event may come while thousands of streams are open.
+// late is the longest allowed delay of an event while thousands of streams are open.
 const late = 250 * time.Millisecond
 
-// openStreams holds as many streams open at once as are wanted, through servers that have just
-// started, and measures what each takes of the server's memory. Each stream gets an event a second.
+// openStreams keeps streams open at once on servers that have just started, and measures the
+// server's memory for each of them. Each stream gets one event per second.
 func (b *bench) openStreams(ctx context.Context, round int, site string) error {
 	variants := needed(b.rows, b.variants(), "open ")
 	if len(variants) == 0 {
@@ -31,20 +31,20 @@ func (b *bench) openStreams(ctx context.Context, round int, site string) error {
 	return nil
 }
 
-// rotated has each of them be the first in some rounds.
+// rotated returns the variants so that each comes first in some rounds.
 func rotated(variants []variant, round int) []variant {
 	n := round % len(variants)
 	return append(append([]variant{}, variants[n:]...), variants[:n]...)
 }
 
-// crowd are the clients of streams that are open at once.
+// crowd is the clients of the streams that are open at once.
 type crowd struct {
 	variant
 	open    atomic.Int64
-	opened  chan struct{} // all are
+	opened  chan struct{} // closed when all are open
 	going   atomic.Int64
-	goOn    chan struct{} // all have got a second event
-	release chan struct{} // they may end
+	goOn    chan struct{} // closed when all have received a second event
+	release chan struct{} // closed when they may end
 
 	mu     sync.Mutex
 	delays []int64
@@ -53,7 +53,7 @@ type crowd struct {
 
 func (b *bench) hold(ctx context.Context, v variant) error {
 	b.up.script.Store(&script{answers: v.answers})
-	if _, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length); err != nil { // what is made once does not count
+	if _, err := loop(ctx, v, plan{connections: connections, size: 4 << 10}, b.length); err != nil { // what is allocated only once does not count
 		return err
 	}
 	c := &crowd{variant: v, opened: make(chan struct{}), goOn: make(chan struct{}), release: make(chan struct{})}
@@ -92,7 +92,7 @@ func (b *bench) hold(ctx context.Context, v variant) error {
 	return nil
 }
 
-// next sends an event now and then one a second, until the streams may end.
+// next sends one event, and then one per second until the streams may end.
 func (c *crowd) next(_, event int) int64 {
 	if event == 0 {
 		return now()
@@ -105,7 +105,7 @@ func (c *crowd) next(_, event int) int64 {
 	}
 }
 
-// stream is one of the streams.
+// stream reads one of the streams.
 func (c *crowd) stream(ctx context.Context, number int, of int64) {
 	var delays []int64
 	err := func() error {
@@ -137,7 +137,7 @@ func (c *crowd) stream(ctx context.Context, number int, of int64) {
 	case err != nil:
 		c.errs = append(c.errs, err)
 	case len(delays) < 2:
-		c.errs = append(c.errs, fmt.Errorf("a stream has got %d events", len(delays)))
+		c.errs = append(c.errs, fmt.Errorf("a stream has received only %d events", len(delays)))
 	}
 }
 

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// outcome is what came of a soak.
+// outcome is the result of a soak.
 type outcome struct {
-	answered, again, lost int64    // requests of clients
-	said                  []string // what became of those that were lost
-	served                int64    // by the upstream
-	calls                 int      // of the keystore
-	reloads, underFault   int      // and those of them while the keystore failed
+	answered, again, lost int64    // clients' requests
+	said                  []string // what became of the lost requests
+	served                int64    // requests that the upstream has served
+	calls                 int      // calls of the keystore
+	reloads, underFault   int      // all reloads, and those while the keystore failed
 
-	before, after sample // with nobody there
+	before, after sample // while no client was active
 	atWork        []sample
 }
 
-// sample is what the server takes at a time.
+// sample is the resources that the server uses at one time.
 type sample struct {
 	goroutines, descriptors int
-	memory                  int64 // that it has of the system
-	live                    int64 // after a garbage collection, if it was idle
+	memory                  int64 // the memory that it has from the system
+	live                    int64 // the memory after a garbage collection, if the server was idle
 }
 
 func (s sample) String() string {
@@ -41,7 +41,8 @@ func (o *outcome) String() string {
 	return text.String()
 }
 
-// verdict is an error if anything was lost or has leaked, or if what was to disturb the server has not.
+// verdict returns an error if a request was lost, if anything has leaked, or if the server was not
+// disturbed as planned.
 func (o *outcome) verdict() error {
 	var errs []error
 	if o.lost > 0 {
@@ -82,7 +83,7 @@ func leak(what string, before, after, slack int) error {
 	return nil
 }
 
-// middle has the middle of each figure.
+// middle returns the median of each figure.
 func middle(samples []sample) sample {
 	of := func(figure func(sample) int64) int64 {
 		var all []int64

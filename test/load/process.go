@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// memory is a line of the process's status, in bytes: VmRSS, or VmHWM, its peak.
+// memory returns a line of the process's status, in bytes: VmRSS, or VmHWM, which is the peak.
 func (s *server) memory(line string) int64 {
 	status, _ := os.ReadFile(s.proc("status"))
 	_, rest, _ := strings.Cut(string(status), line+":")
@@ -23,7 +23,7 @@ func (s *server) memory(line string) int64 {
 	return kilobytes << 10
 }
 
-// cpu is the processor time that the process has taken.
+// cpu returns the processor time that the process has used.
 func (s *server) cpu() time.Duration {
 	stat, _ := os.ReadFile(s.proc("stat"))
 	_, rest, _ := strings.Cut(string(stat), ") ")
@@ -33,7 +33,7 @@ func (s *server) cpu() time.Duration {
 	}
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * time.Second / 100 // Linux tells programs hundredths, whatever it counts
+	return time.Duration(user+system) * time.Second / 100 // Linux reports hundredths of a second, whatever it counts
 }
 
 func (s *server) descriptors() int {
@@ -51,7 +51,7 @@ func (s *server) goroutines(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// live is the memory of objects and stacks after a garbage collection, in bytes.
+// live returns the memory of objects and stacks after a garbage collection, in bytes.
 func (s *server) live(ctx context.Context) (float64, error) {
 	text, err := s.ask(ctx, "GET", "/debug/pprof/heap?gc=1&debug=1", "")
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *server) live(ctx context.Context) (float64, error) {
 	return number("HeapAlloc") + number("Stack"), nil
 }
 
-// cpuProfile writes a profile of the next seconds, through the admin endpoint.
+// cpuProfile writes a CPU profile of the next seconds. It uses the admin endpoint.
 func (s *server) cpuProfile(ctx context.Context, path string, seconds int) error {
 	text, err := s.ask(ctx, "GET", fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), "")
 	if err != nil {

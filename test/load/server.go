@@ -26,7 +26,7 @@ const (
 	startsWithin = 20 * time.Second
 )
 
-// tools refuses to begin without the programs that only a package of the system brings.
+// tools returns an error if a program is missing that must be installed.
 func tools() error {
 	for _, tool := range []struct{ name, pack string }{{"wrk", "wrk"}, {"taskset", "util-linux"}} {
 		if _, err := exec.LookPath(tool.name); err != nil {
@@ -36,7 +36,7 @@ func tools() error {
 	return nil
 }
 
-// program is the server's: the one that CADDY names, or one that is built in the folder.
+// program returns the server's program: the one that CADDY names, or one that it builds in folder.
 func program(ctx context.Context, folder string) (string, error) {
 	if named := os.Getenv("CADDY"); named != "" {
 		return filepath.Abs(named)
@@ -47,19 +47,19 @@ func program(ctx context.Context, folder string) (string, error) {
 	return path, cmd.Run()
 }
 
-// server is Caddy as a process.
+// server is a Caddy process.
 type server struct {
 	name    string
 	address string
-	admin   string // URL
+	admin   string // its URL
 	config  string
 	cmd     *exec.Cmd
 }
 
-// bareSite is Caddy without us.
+// bareSite returns a site without the plugin.
 func bareSite(upstream string) string { return "reverse_proxy " + upstream }
 
-// site is Caddy with us, and a keystore of that Caddyfile.
+// site returns a site with the plugin and the given keystore.
 func (b *bench) site(keystore string) string {
 	return `continue_auth {
 		account_id account
@@ -72,7 +72,7 @@ func (b *bench) site(keystore string) string {
 	}`
 }
 
-// fileSite is Caddy with us and the keystore in files.
+// fileSite returns a site with the plugin and a file keystore.
 func (b *bench) fileSite() (string, error) {
 	keys, providers := filepath.Join(b.folder, "keys.json"), filepath.Join(b.folder, "providers.json")
 	if err := writeEntries(keys, map[string]string{knownUser: userEntry()}); err != nil {
@@ -108,8 +108,8 @@ func writeEntries(path string, entries map[string]string) error {
 	return os.WriteFile(path, content, 0o600)
 }
 
-// start runs Caddy with that site, over plain HTTP/1.1. All that the servers are to have in common
-// is here.
+// start runs Caddy with a site, over plain HTTP/1.1. It has all the settings that the servers have
+// in common.
 func (b *bench) start(ctx context.Context, name, site string) (*server, error) {
 	port, err := freeport.Take()
 	if err != nil {
@@ -180,13 +180,13 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-// reload loads the configuration again, although it has not changed.
+// reload loads the same configuration again.
 func (s *server) reload(ctx context.Context) error {
 	_, err := s.ask(ctx, http.MethodPost, "/load", s.config)
 	return err
 }
 
-// ask asks the admin endpoint.
+// ask sends a request to the admin endpoint.
 func (s *server) ask(ctx context.Context, method, path, body string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -195,8 +195,8 @@ func (s *server) ask(ctx context.Context, method, path, body string) (string, er
 		return "", err
 	}
 	req.Header.Set("Content-Type", "text/caddyfile")
-	req.Header.Set("Cache-Control", "must-revalidate") // which makes it load what it has
-	req.Close = true                                   // a reload ends the admin endpoint's connections
+	req.Header.Set("Cache-Control", "must-revalidate") // makes it reload an unchanged configuration
+	req.Close = true                                   // a reload closes the admin endpoint's connections
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err

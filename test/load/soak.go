@@ -13,8 +13,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// soaking is a soak: users who are known work on at half load, some of them with streams and some with
-// Gemini, while the configuration is reloaded and the keystore fails in all ways it can.
+// soaking is a soak. Known users work at half load, some of them with streams and some with Gemini.
+// Meanwhile the configuration is reloaded, and the keystore fails in every way.
 type soaking struct {
 	*bench
 	server *server
@@ -23,10 +23,10 @@ type soaking struct {
 	mu sync.Mutex
 	outcome
 	reloading bool
-	reloaded  time.Time // the last time
+	reloaded  time.Time // when the last reload was
 }
 
-// unused is how long a connection to the upstream is kept that nobody uses.
+// unused is how long an unused connection to the upstream is kept.
 const unused = 2 * time.Second
 
 func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
@@ -61,20 +61,20 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 	return s.verdict()
 }
 
-// site is Caddy with us, so that the keystore is asked often, and soon given up.
+// site returns a site whose cache ages are short, so the keystore is asked often.
 func (s *soaking) site() string {
 	age := time.Second
 	if s.quick {
 		age = 100 * time.Millisecond
 	}
 	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}", age, 2*age))
-	// Caddy leaves connections to the upstream behind at a reload, to end once nobody has used them for
-	// so long: by default, for two minutes.
+	// After a reload, Caddy keeps the old connections to the upstream until they have been unused
+	// for this time. The default is two minutes.
 	return strings.NewReplacer("transport continue_auth", "transport continue_auth {\nkeepalive "+unused.String()+"\n}",
 		"endpoint", "timeout "+age.String()+"\nendpoint").Replace(site)
 }
 
-// run is the soak itself.
+// run runs the soak.
 func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) error {
 	s.up.script.Store(&script{next: func(connection, event int) int64 {
 		switch {
@@ -86,7 +86,7 @@ func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) e
 		return now()
 	}})
 	var all sync.WaitGroup
-	for i := range connections { // who is not known before the keystore fails is refused while it does
+	for i := range connections { // unknown users would be refused while the keystore fails
 		all.Go(func() {
 			if c := s.request(nil, usersChat(i), streams(i)); c != nil {
 				_ = c.Close()
@@ -105,13 +105,13 @@ func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) e
 	return failed
 }
 
-// Of the soak's connections these many have streams, of so many events.
+// This many of the soak's connections have streams, with this many events.
 const (
 	streaming  = 4
 	soakEvents = 25
 )
 
-// faults are those of the keystore, in turn.
+// faults are the faults of the keystore, in order.
 var faults = []kvtest.Fault{
 	nil,
 	kvtest.Reply(http.StatusInternalServerError, ""),
@@ -123,13 +123,14 @@ var faults = []kvtest.Fault{
 	kvtest.Reply(http.StatusTooManyRequests, "", "Retry-After", "2"),
 }
 
-// disturbance is what is done at a tick: every fourth is a reload, in the middle of the fault that the tick
-// before it has begun, and every other the next fault. So reloads meet all faults in turn.
+// disturbance says what happens at a tick. Every fourth tick is a reload, during the fault that the
+// tick before has started. Every second tick starts the next fault. So each fault meets a reload.
 func disturbance(tick int) (fault int, reload bool) {
 	return (tick - tick/4) % len(faults), tick%4 == 0
 }
 
-// disturb reloads the configuration every 20 s, changes the keystore's fault in between, and takes samples.
+// disturb reloads the configuration every 20 s, changes the keystore's fault in between, and takes
+// samples.
 func (s *soaking) disturb(ctx context.Context, length time.Duration) error {
 	every := min(20*time.Second, length/5)
 	if s.quick {
@@ -156,7 +157,7 @@ func (s *soaking) disturb(ctx context.Context, length time.Duration) error {
 			continue
 		}
 		s.kv.FailAll(faults[fault])
-		if n%4 == 3 && !s.quick { // long after a reload
+		if n%4 == 3 && !s.quick { // not soon after a reload
 			taken, err := s.sample(context.WithoutCancel(ctx))
 			if err != nil {
 				return err
@@ -177,7 +178,7 @@ func (s *soaking) reload(ctx context.Context) error {
 	return s.server.reload(ctx)
 }
 
-// closing reports whether a reload may be closing connections. Nothing else may.
+// closing reports whether a reload may be closing connections. Nothing else may close them.
 func (s *soaking) closing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,14 +190,14 @@ func (s *soaking) sample(ctx context.Context) (sample, error) {
 	return sample{goroutines: n, descriptors: s.server.descriptors(), memory: s.server.memory("VmRSS")}, err
 }
 
-// idle is a sample after a reload, and after connections that nobody uses have ended.
+// idle takes a sample after a reload, when unused connections have ended.
 func (s *soaking) idle(ctx context.Context) (sample, error) {
 	if err := s.server.reload(ctx); err != nil {
 		return sample{}, err
 	}
 	time.Sleep(unused + 2*time.Second)
 	var live float64
-	for range 2 { // what a pool holds lasts for one collection
+	for range 2 { // an object in a sync.Pool survives one collection
 		var err error
 		if live, err = s.server.live(ctx); err != nil {
 			return sample{}, err
@@ -210,7 +211,7 @@ func (s *soaking) idle(ctx context.Context) (sample, error) {
 // streams reports whether a user has streams.
 func streams(number int) bool { return number >= connections-streaming }
 
-// usersChat is a user's request.
+// usersChat returns a user's request.
 func usersChat(number int) message {
 	model := passing
 	if number%4 == 1 {
@@ -219,7 +220,7 @@ func usersChat(number int) message {
 	return chat(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
 }
 
-// user works until the soak is over.
+// user sends requests until the soak ends.
 func (s *soaking) user(ctx context.Context, number int, rate float64) {
 	var c *conn
 	defer func() {
@@ -232,14 +233,14 @@ func (s *soaking) user(ctx context.Context, number int, rate float64) {
 	for due := time.Now().Add(interval * time.Duration(number) / connections); ctx.Err() == nil; due = due.Add(interval) {
 		time.Sleep(time.Until(due))
 		if time.Since(due) > time.Second {
-			due = time.Now() // streams take longer than their turn
+			due = time.Now() // a stream takes longer than the time between two requests
 		}
 		c = s.request(c, m, streamed)
 	}
 }
 
-// request sends m, and once more if a reload closed the connection while it was made or m was on its
-// way: HTTP's clients do. What it returns is the connection to use next; nil: a new one.
+// request sends m. If a reload closed the connection before the server read m, it sends m once
+// more, as HTTP clients do. It returns the connection for the next request, or nil for a new one.
 func (s *soaking) request(c *conn, m message, streamed bool) *conn {
 	for attempt := 0; ; attempt++ {
 		var err error
@@ -261,7 +262,7 @@ func (s *soaking) request(c *conn, m message, streamed bool) *conn {
 	}
 }
 
-// attempt sends m by c, or by a new connection. The one that it returns is nil if none could be made.
+// attempt sends m on c, or on a new connection. It returns nil if no connection could be made.
 func (s *soaking) attempt(c *conn, m message, streamed bool) (*conn, error) {
 	c, err := s.usable(c)
 	if err != nil {
@@ -278,7 +279,7 @@ func (s *soaking) attempt(c *conn, m message, streamed bool) (*conn, error) {
 	return c, nil
 }
 
-// usable is the connection, or a new one if there is none or the server has closed it.
+// usable returns c, or a new connection if c is nil or closed.
 func (s *soaking) usable(c *conn) (_ *conn, err error) {
 	if c != nil && c.closed() {
 		_ = c.Close()
@@ -292,7 +293,7 @@ func (s *soaking) usable(c *conn) (_ *conn, err error) {
 	return c, c.SetDeadline(time.Now().Add(30 * time.Second))
 }
 
-// note counts a request, and keeps what is said of the first ones.
+// note counts a request, and keeps the messages of the first few.
 func (s *soaking) note(count *int64, said string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestReloadsMeetAllFaults(t *testing.T) {
+func TestEveryFaultMeetsAReload(t *testing.T) {
 	met := map[int]bool{}
 	begun := 0
 	for tick := 1; tick <= 4*len(faults); tick++ {
@@ -24,21 +24,21 @@ func TestReloadsMeetAllFaults(t *testing.T) {
 	}
 }
 
-func TestWhatBecomesOfASoaksRequest(t *testing.T) {
+func TestARequestIsSentAgainOnlyAtAReload(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers               []string
-		calm                  bool // no reload is near
+		calm                  bool // there is no reload
 		answered, again, lost int64
 		kept                  bool
 	}{
 		"answered":                             {answers: []string{answerOK}, answered: 1, kept: true},
-		"answered for the last time":           {answers: []string{answerLast}, answered: 1},
+		"answered, but the connection ends":    {answers: []string{answerLast}, answered: 1},
 		"sent again at a reload":               {answers: []string{"", answerOK}, answered: 1, again: 1, kept: true},
-		"but not without one":                  {answers: []string{"", answerOK}, calm: true, lost: 1},
-		"and not twice":                        {answers: []string{"", "", answerOK}, again: 1, lost: 1},
-		"lost, since its answer breaks off":    {answers: []string{hangUp, answerOK}, lost: 1},
-		"lost, since its status is an error's": {answers: []string{strings.Replace(answerOK, "200", "503", 1)}, lost: 1},
-		"lost, since no connection is made":    {lost: 1},
+		"not sent again without a reload":      {answers: []string{"", answerOK}, calm: true, lost: 1},
+		"not sent again twice":                 {answers: []string{"", "", answerOK}, again: 1, lost: 1},
+		"lost, because its answer breaks off":  {answers: []string{hangUp, answerOK}, lost: 1},
+		"lost, because its status is an error": {answers: []string{strings.Replace(answerOK, "200", "503", 1)}, lost: 1},
+		"lost, because there is no connection": {lost: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := soaking{server: &server{address: answering(t, test.answers...)}, reloading: !test.calm}
@@ -65,28 +65,28 @@ func TestWhatBecomesOfASoaksRequest(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatIsClosedIsNotUsed(t *testing.T) {
+func TestAClosedConnectionIsNotUsed(t *testing.T) {
 	address := answering(t, answerLast, answerOK)
 	c := dialed(t, address)
 	if err := c.ok(usersChat(0), nil); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = c.reader.Peek(1) // waits until it is closed
+	_, _ = c.reader.Peek(1) // wait until it is closed
 	s := soaking{server: &server{address: address}, reloading: true}
 	if c = s.request(c, usersChat(0), false); c == nil || s.answered != 1 || s.again != 0 {
 		t.Errorf("%d answered, %d again, %d lost: %q", s.answered, s.again, s.lost, s.said)
 	}
 }
 
-func TestAReloadClosesConnectionsForASecond(t *testing.T) {
+func TestConnectionsMayCloseForASecondAfterAReload(t *testing.T) {
 	for name, test := range map[string]struct {
 		during bool
 		before time.Duration
 		want   bool
 	}{
-		"during one":      {true, time.Minute, true},
-		"right after one": {false, 0, true},
-		"long after one":  {false, 2 * time.Second, false},
+		"during a reload":      {true, time.Minute, true},
+		"right after a reload": {false, 0, true},
+		"long after a reload":  {false, 2 * time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := soaking{reloading: test.during, reloaded: time.Now().Add(-test.before)}

@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// measures are figures of all turns, by name and variant.
+// measures are the figures of all turns, by name and variant.
 type measures map[[2]string][]float64
 
 func (m measures) add(name, variant string, value float64) {
@@ -23,21 +23,22 @@ func (m measures) add(name, variant string, value float64) {
 	m[at] = append(m[at], value)
 }
 
-// wait adds the two percentiles of a turn's times.
+// wait adds two percentiles of the times of one turn.
 func (m measures) wait(name, variant string, sorted []int64) {
 	m.add(name+" p50", variant, percentile(sorted, 50))
 	m.add(name+" p99", variant, percentile(sorted, 99))
 }
 
-// row is a line of the table: what of one variant is set against what of another, turn by turn.
+// row is a line of the table. It compares a figure of one variant with that of another, turn by
+// turn.
 type row struct {
 	title    string
 	name     string
-	ours     string // a variant
-	base     string // a variant; "": none, the figure stands alone
-	baseName string // of the figure, where it is another
+	ours     string // the variant
+	base     string // the variant to compare with; "" means that the figure stands alone
+	baseName string // the name of the base's figure, if it has another name
 	unit     string
-	added    bool // the difference counts, not the ratio
+	added    bool // compare by the difference, not by the ratio
 	goal     float64
 	hasGoal  bool
 	atMost   bool
@@ -47,7 +48,7 @@ func ratio(title, name, ours, base, unit string) row {
 	return row{title: title, name: name, ours: ours, base: base, unit: unit}
 }
 
-// added is what is more than of the base with the same answers.
+// added returns a row with the difference from the base that has the same answers.
 func added(title, name, ours, unit string) row {
 	base := "bare"
 	if ours == "gemini" {
@@ -129,8 +130,8 @@ var rows = []row{
 	{title: "a known user's p99 in that flood, to before", name: "flood during p99", ours: "ours", base: "ours", baseName: "flood before p99", unit: "µs"},
 }
 
-// rowsOf are the rows whose titles match. The peak of memory is that of all measurements: where some are left out,
-// there is none.
+// rowsOf returns the rows whose titles match. The peak of memory is left out if any other
+// measurement is left out, because it is the peak of all of them.
 func rowsOf(titles *regexp.Regexp) []row {
 	if titles.String() == "" {
 		return rows
@@ -187,10 +188,10 @@ func (m measures) cells(r row) []string {
 	return line
 }
 
-// comparison is what a row says.
+// comparison is the content of a row.
 type comparison struct {
 	base, ours     float64
-	value          float64 // the ratio, the difference, or ours if it stands alone
+	value          float64 // the ratio, the difference, or the figure itself if it stands alone
 	half, interval span
 	turns          int
 }
@@ -210,8 +211,8 @@ func (m measures) compare(r row) comparison {
 	return comparison{median(base), median(ours), median(compared), half(compared), interval(compared), len(ours)}
 }
 
-// met says whether the goal is met all over the interval or nowhere in it. Anything else decides
-// nothing: a median on the right side of the goal can be chance, and so can one turn or two.
+// met says whether the goal is met in the whole interval, or nowhere in it. In all other cases it
+// is undecided: a median on the right side can be chance, and so can one or two turns.
 func (r row) met(c comparison) string {
 	low, high, goal := c.interval.low, c.interval.high, r.goal
 	if r.atMost {
@@ -242,7 +243,7 @@ func signed(v float64) string {
 	return figure(v, "")
 }
 
-// machine says when and on what the table was made.
+// machine says when and on which machine the table was made.
 func (b *bench) machine() string {
 	model := runtime.GOARCH
 	if info, err := os.Open("/proc/cpuinfo"); err == nil {

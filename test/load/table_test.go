@@ -5,18 +5,18 @@ import (
 	"testing"
 )
 
-func TestMet(t *testing.T) {
+func TestAGoalIsMetOnlyInTheWholeInterval(t *testing.T) {
 	for name, test := range map[string]struct {
 		row       row
 		low, high float64
 		want      string
 	}{
-		"all above what must be reached":     {row{}.atLeastOf(0.9), 0.9, 1.1, "yes"},
-		"all below it":                       {row{}.atLeastOf(0.9), 0.7, 0.89, "no"},
-		"on both sides of it":                {row{}.atLeastOf(0.9), 0.89, 0.9, "unclear"},
-		"all below what may not be exceeded": {row{}.atMostOf(60), -5, 60, "yes"},
-		"all above it":                       {row{}.atMostOf(60), 61, 70, "no"},
-		"on both sides of what may not be":   {row{}.atMostOf(60), 50, 61, "unclear"},
+		"all above a lower limit":         {row{}.atLeastOf(0.9), 0.9, 1.1, "yes"},
+		"all below a lower limit":         {row{}.atLeastOf(0.9), 0.7, 0.89, "no"},
+		"on both sides of a lower limit":  {row{}.atLeastOf(0.9), 0.89, 0.9, "unclear"},
+		"all below an upper limit":        {row{}.atMostOf(60), -5, 60, "yes"},
+		"all above an upper limit":        {row{}.atMostOf(60), 61, 70, "no"},
+		"on both sides of an upper limit": {row{}.atMostOf(60), 50, 61, "unclear"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.row.met(comparison{interval: span{test.low, test.high}, turns: 3}); got != test.want {
@@ -32,7 +32,7 @@ func TestTwoTurnsDecideNothing(t *testing.T) {
 	}
 }
 
-func TestCells(t *testing.T) {
+func TestEachRowComparesTurnByTurn(t *testing.T) {
 	m := make(measures)
 	for turn := range int64(6) {
 		m.add("rate", "bare", 1000*float64(1+turn))
@@ -45,15 +45,15 @@ func TestCells(t *testing.T) {
 		row  row
 		want []string
 	}{
-		"a ratio is each turn's, not that of the medians": {
+		"a ratio is that of each turn, not that of the medians": {
 			ratio("rate", "rate", "ours", "bare", "").atLeastOf(0.95),
 			[]string{"rate", "3500", "3360", "0.96", "0.96 to 0.96", "0.96 to 0.96", "≥ 0.95", "yes"},
 		},
-		"what is added to a percentile, turn by turn": {
+		"the difference of a percentile, turn by turn": {
 			added("p50", "wait p50", "ours", "µs").atMostOf(20),
 			[]string{"p50", "500 µs", "530 µs", "+30", "+30 to +30", "+30 to +30", "≤ +20", "no"},
 		},
-		"a figure that stands alone has a goal too": {
+		"a figure without a base has a goal too": {
 			alone("late", "late", "ours").atMostOf(0),
 			[]string{"late", "", "0", "", "0 to 0", "0 to 1", "≤ 0", "unclear"},
 		},

@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// upstream answers like OpenAI, or like Gemini or Workers AI where the path is theirs, as fast as can be: it
-// reads no more of a request than it must, and has its answers ready. That leaves the machine to the
-// servers that are measured.
+// upstream is a server that answers as fast as possible. It answers like Gemini or Workers AI if
+// the path is theirs, and like OpenAI otherwise. It reads as little as possible of a request, and
+// its answers are ready. So the servers that are measured have the machine to themselves.
 type upstream struct {
 	address  string
 	listener net.Listener
 	script   atomic.Pointer[script]
-	served   atomic.Int64 // requests
-	hammered atomic.Int64 // those of wrk
+	served   atomic.Int64 // all requests
+	hammered atomic.Int64 // the requests of wrk
 }
 
-// script is how the next requests are answered.
+// script says how to answer the next requests.
 type script struct {
-	// next is called before each event of a stream, with the number of the client's connection and of
-	// the event. It waits until the event is due and returns its stamp; a negative one ends the stream,
-	// or has the answer be one object if it is the first. So is it without next.
+	// next is called before each event of a stream, with the numbers of the client's connection and
+	// of the event. It waits until the event is due and returns the event's stamp. A negative stamp
+	// ends the stream. If the first stamp is negative, or next is nil, the answer is one object.
 	next func(connection, event int) (stamp int64)
 
-	// answers is the format of the answers; nil: the path tells.
+	// answers is the format of the answers. If it is nil, the path decides.
 	answers *dialect
 }
 
@@ -55,7 +55,7 @@ func listen(ctx context.Context) (*upstream, error) {
 
 func (u *upstream) close() { _ = u.listener.Close() }
 
-// serve answers the requests of a connection until it ends.
+// serve answers the requests of a connection until the connection ends.
 func (u *upstream) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	reader := bufio.NewReaderSize(conn, 64<<10)
@@ -84,8 +84,8 @@ func (u *upstream) serve(conn net.Conn) {
 	}
 }
 
-// request reads a request: whose format its path asks for, and which connection of the client's it
-// came by, which its User-Agent says.
+// request reads a request. It returns the format of the path, and the number of the client's
+// connection, which is in the User-Agent.
 func request(reader *bufio.Reader) (asked *dialect, connection int, err error) {
 	length := 0
 	for first := true; ; first = false {
@@ -110,7 +110,7 @@ func request(reader *bufio.Reader) (asked *dialect, connection int, err error) {
 	return asked, connection, err
 }
 
-// dialectOf is the dialect that a path asks for.
+// dialectOf returns the dialect of a path.
 func dialectOf(path []byte) *dialect {
 	switch {
 	case bytes.Contains(path, []byte("/google-ai-studio/")):
@@ -121,14 +121,14 @@ func dialectOf(path []byte) *dialect {
 	return &openAI
 }
 
-// dialect is an API's format.
+// dialect is the format of an API.
 type dialect struct {
 	whole []byte
-	event string // with the place of the stamp
+	event string // has a place for the stamp
 	last  string
 }
 
-// A stamp has as many digits as its place, so that all events are of one length.
+// A stamp fills its place, so that all events have the same length.
 const (
 	stampMark   = "stamp "
 	stampDigits = 16
@@ -145,7 +145,8 @@ var openAI = dialect{
 		`"delta":{},"logprobs":null,"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n",
 }
 
-// workersAI is OpenAI's format as Workers AI writes it. No chunk counts tokens, since no client asks for that.
+// workersAI is OpenAI's format as Workers AI writes it. Its chunks count no tokens, because no
+// client asks for that.
 var workersAI = dialect{
 	whole: object(`{"id":"id-1760000000000","object":"chat.completion","created":1760000000,"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast","choices":[{"index":0,` +
 		`"message":{"role":"assistant","content":"` + answerText + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
@@ -173,7 +174,7 @@ func object(json string) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(json), json)
 }
 
-// stream sends events, each in one write and one chunk, until next ends them.
+// stream sends events, each in one write and one chunk, until next ends the stream.
 func (d *dialect) stream(conn net.Conn, buffer *[]byte, next func(event int) int64) error {
 	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for event := 0; ; event++ {
@@ -198,7 +199,7 @@ func (d *dialect) stream(conn net.Conn, buffer *[]byte, next func(event int) int
 	}
 }
 
-// appendEvent appends the event with that stamp.
+// appendEvent appends the event with a stamp.
 func (d *dialect) appendEvent(out []byte, stamp int64) []byte {
 	at := len(out) + strings.Index(d.event, stampMark) + len(stampMark)
 	out = append(out, d.event...)
@@ -209,7 +210,7 @@ func (d *dialect) appendEvent(out []byte, stamp int64) []byte {
 	return out
 }
 
-// stampOf returns the stamp in a piece of an answer, and how many there are.
+// stampOf returns the stamp in a piece of an answer, and how many stamps there are.
 func stampOf(piece []byte) (stamp int64, n int) {
 	if n = bytes.Count(piece, []byte(stampMark)); n == 0 {
 		return 0, 0
@@ -221,5 +222,5 @@ func stampOf(piece []byte) (stamp int64, n int) {
 
 var began = time.Now()
 
-// now is the time as a stamp: nanoseconds since the program began.
+// now returns the time as a stamp, in nanoseconds since the program started.
 func now() int64 { return int64(time.Since(began)) }

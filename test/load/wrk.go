@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// wrks is the number of all of wrk's connections. The upstream counts what comes by them apart, since
-// it comes even after wrk has gone.
+// wrks is the number of every connection of wrk. The upstream counts its requests separately,
+// because some arrive even after wrk has ended.
 const wrks = -1
 
-// hammered is what came of a server that wrk has asked for as much as it could give.
+// hammered is what wrk has measured of a server.
 type hammered struct {
 	requests int64
 	seconds  float64
-	cpu      time.Duration // that the server took
-	p50, p99 float64       // µs
+	cpu      time.Duration // the server's processor time
+	p50, p99 float64       // in µs
 }
 
-// wrkScript has wrk (https://github.com/wg/wrk) send a file as each request, and say at the end: the
-// requests, the microseconds, the failures, and two percentiles in microseconds.
+// wrkScript makes wrk (https://github.com/wg/wrk) send a file as each request. At the end it prints
+// the number of requests, the microseconds, the failures, and two percentiles in microseconds.
 const wrkScript = `local file = assert(io.open(%q, "rb"))
 local message = file:read("*a")
 file:close()
@@ -37,8 +37,9 @@ function done(summary, latency)
 end
 `
 
-// hammer has wrk send the same request over and over. It takes less of the machine than a client in
-// Go and leaves it to the servers. It measures whole seconds. A slow answer is none that failed.
+// hammer lets wrk send the same request again and again. wrk needs less of the machine than a
+// client in Go, and leaves more to the servers. It measures whole seconds. A slow answer does not
+// count as a failure.
 func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Duration) (*hammered, error) {
 	script := filepath.Join(b.folder, "wrk.lua")
 	request := filepath.Join(b.folder, "request")
@@ -64,8 +65,8 @@ func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Du
 		return nil, fmt.Errorf("wrk says %q: %w", out, err)
 	}
 	h.seconds, h.cpu = float64(micros)/1e6, cpu
-	// wrk does not wait for its last answers: not at this end, and not at the end of the run before, of
-	// which something may have come to the upstream only now.
+	// wrk does not wait for its last answers. So some requests may reach the upstream after this
+	// run, or may be from the run before.
 	if failures > 0 || served < h.requests || served > h.requests+2*connections {
 		return nil, fmt.Errorf("upstream has served %d requests, but wrk has %d answers and %d failures", served, h.requests, failures)
 	}

@@ -1,6 +1,7 @@
-// Command run makes the picture of the dashboard: caddy in front of the simulated AI Gateway and
-// Workers KV, users who chat, some of whom are refused, an outage of each of the others, a Prometheus
-// that scrapes it, and at the end draw/draw.js. Everything listens on loopback.
+// Command run makes the picture of the dashboard. It starts caddy with a simulated AI Gateway and a
+// simulated Workers KV, and Prometheus, which scrapes caddy. Users chat, some of them are refused,
+// and both the gateway and KV fail for a while. At the end it runs draw/draw.js. Everything listens
+// on loopback.
 package main
 
 import (
@@ -33,7 +34,7 @@ import (
 
 const key = "cca_key-of-all-users"
 
-// models are what users ask for, and how long their providers think, most of the time.
+// models are the models that users ask for, with the usual time until an answer.
 var models = []struct {
 	provider, name string
 	think          time.Duration
@@ -48,9 +49,9 @@ func main() {
 	caddy := flag.String("caddy", "./caddy", "the server's program")
 	prometheus := flag.String("prometheus", "prometheus", "Prometheus' program")
 	alerts := flag.String("alerts", "test/grafana/alerts.yaml", "rules for Prometheus")
-	draw := flag.String("draw", "test/grafana/draw/draw.js", "what draws the dashboard")
+	draw := flag.String("draw", "test/grafana/draw/draw.js", "the script that draws the dashboard")
 	picture := flag.String("o", "test/grafana/dashboard.png", "the picture to write")
-	length := flag.Duration("for", 8*time.Minute, "how long users go on")
+	length := flag.Duration("for", 8*time.Minute, "how long users send requests")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	r := &run{caddy: *caddy, prometheus: *prometheus, alerts: *alerts, draw: *draw, picture: *picture, length: *length}
@@ -68,7 +69,7 @@ type run struct {
 	length  time.Duration
 	gateway *gatewaytest.Server
 	kv      *kvtest.Server
-	url     string // of caddy
+	url     string // caddy's URL
 	began   time.Time
 }
 
@@ -115,7 +116,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, endPrometheus()) }()
-	time.Sleep(3 * time.Second) // the first scrape shows what there is before the first request
+	time.Sleep(3 * time.Second) // the first scrape must come before the first request
 
 	r.began = time.Now()
 	r.users(ctx)
@@ -131,7 +132,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	return cmd.Run()
 }
 
-// part reports whether that part of the run is now, of tenths.
+// part reports whether the run is between two tenths of its time.
 func (r *run) part(from, to float64) bool {
 	now := float64(time.Since(r.began)) / float64(r.length) * 10
 	return from <= now && now < to
@@ -167,12 +168,12 @@ func (r *run) fillKV() {
 
 func email(n int) string { return fmt.Sprintf("dev%d@example.com", n) }
 
-// around is a time that is now and then much longer.
+// around returns a time near usual, and sometimes a much longer one.
 func around(usual time.Duration) time.Duration {
 	return time.Duration(float64(usual) * math.Exp(rand.NormFloat64()*0.5))
 }
 
-// think answers as the gateway does, after a while, and with failures of the providers.
+// think answers as the gateway does, after some time, and sometimes with an error of a provider.
 func (r *run) think(w http.ResponseWriter, req *http.Request) {
 	for _, model := range models {
 		if !strings.Contains(req.URL.Path, "/"+model.provider+"/") && (model.provider != "openai" || !strings.Contains(req.URL.Path, "/compat/")) {
@@ -193,7 +194,7 @@ func (r *run) think(w http.ResponseWriter, req *http.Request) {
 	r.gateway.ServeHTTP(w, req)
 }
 
-// users lets all users chat until the run is over.
+// users lets all users chat until the run ends.
 func (r *run) users(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.length)
 	defer cancel()
@@ -211,18 +212,18 @@ func (r *run) users(ctx context.Context) {
 	}
 	for n := range 30 {
 		each(2*time.Second, func() {
-			if n < 12 || r.part(2, 10) { // some come later
+			if n < 12 || r.part(2, 10) { // some start later
 				r.ask(ctx, "127.0.0.1", email(n), key)
 			}
 		})
 	}
 	each(8*time.Second, func() { r.ask(ctx, "127.0.0.1", "dev1@example.com", "a-mistyped-key") })
-	each(time.Second, func() { // who is not in memory when the keystore fails
+	each(time.Second, func() { // a user who is not in memory when the keystore fails
 		if r.part(5, 10) {
 			r.ask(ctx, "127.0.0.1", email(30+rand.IntN(10)), key)
 		}
 	})
-	each(120*time.Millisecond, func() { // who guesses
+	each(120*time.Millisecond, func() { // someone who guesses keys
 		if r.part(3, 4) {
 			r.ask(ctx, "127.0.0.9", fmt.Sprintf("guess%d@example.com", rand.IntN(1000)), "a-guessed-key")
 		}
@@ -230,7 +231,7 @@ func (r *run) users(ctx context.Context) {
 	all.Wait()
 }
 
-// ask sends a request, of which it does not matter what becomes.
+// ask sends a request. Its result does not matter.
 func (r *run) ask(ctx context.Context, from, email, key string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -243,7 +244,7 @@ func (r *run) ask(ctx context.Context, from, email, key string) {
 	case 0:
 		body["model"] = "elsewhere/unknown"
 	case 1:
-		body["messages"] = "none" // which the provider refuses
+		body["messages"] = "none" // the provider refuses this
 	}
 	if body["messages"] == nil {
 		text := strings.Repeat("How does an API gateway tell its users apart? ", 1+rand.IntN(20))
@@ -266,7 +267,7 @@ func (r *run) ask(ctx context.Context, from, email, key string) {
 	_, _ = io.Copy(io.Discard, res.Body)
 }
 
-// clients are at two addresses: failed attempts count by address.
+// clients have two addresses, because failed attempts are counted by address.
 var clients = map[string]*http.Client{"127.0.0.1": clientAt("127.0.0.1"), "127.0.0.9": clientAt("127.0.0.9")}
 
 func clientAt(address string) *http.Client {
@@ -274,7 +275,7 @@ func clientAt(address string) *http.Client {
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 50}}
 }
 
-// startCaddy runs the server. The ages are shorter than usual, as the run is.
+// startCaddy starts the server. The cache ages are shorter than usual, because the run is short.
 func (r *run) startCaddy(ctx context.Context, folder, address, admin, upstream string) (end func() error, err error) {
 	config := fmt.Sprintf(`{
 	admin %s
@@ -336,7 +337,7 @@ scrape_configs: [{job_name: caddy, static_configs: [{targets: [%q]}]}]
 	return start(ctx, cmd, filepath.Join(folder, "prometheus.log"), "http://"+address+"/-/ready")
 }
 
-// start runs a program until end is called. It returns once the program answers at ready.
+// start starts a program and returns once it answers at ready. end stops it.
 func start(ctx context.Context, cmd *exec.Cmd, log, ready string) (end func() error, err error) {
 	output, err := os.Create(log)
 	if err != nil {
