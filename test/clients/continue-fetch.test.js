@@ -84,9 +84,9 @@ for (const { name, chat: model, respond, respondWhole } of providers) {
       assert.match(await text(answer(respond)), /You said "hello there"/)
     })
   } else {
-    test(`${name} is not asked at /responses: the IDE is told what to set`, limit, async () => {
+    test(`${name} is not asked at /responses: the IDE is told to use chat completions`, limit, async () => {
       const { error } = JSON.parse((await text(answer(model)).catch(error => error)).message)
-      assert.match(error.message, /useResponsesApi: false/)
+      assert.match(error.message, /^Use chat completions for this model/)
       assert.deepEqual(await statuses(1), [404])
       assert.deepEqual(await sent(), [])
     })

@@ -159,7 +159,7 @@ const refusals = {
   },
   ...Object.fromEntries(providers.filter(({ respond, respondWhole }) => !respond && !respondWhole).map(({ name, chat: model }) => [`${name} at /responses`, {
     ask: () => client.responses.create({ model, input: 'hello' }),
-    kind: OpenAI.NotFoundError, type: 'not_found_error', message: /useResponsesApi: false/,
+    kind: OpenAI.NotFoundError, type: 'not_found_error', message: /Use chat completions for this model/,
   }])),
   'what the provider does not understand': {
     ask: () => client.chat.completions.create({ model: 'openai/gpt-4o-mini', messages: [] }),
