@@ -14,6 +14,23 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 // The longest that an agent may take, in milliseconds.
 const patience = 30_000
 
+// The agents that are tested on more than one provider.
+export const claudeCode = {
+  agent: 'claude-code',
+  program: 'claude',
+  args: ['--allowedTools', 'Read', '-p'],
+  variables: { DISABLE_AUTOUPDATER: '1', DISABLE_TELEMETRY: '1', DISABLE_ERROR_REPORTING: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
+  tool: 'Read',
+}
+export const codex = { agent: 'codex', args: ['exec', '--skip-git-repo-check'], tool: 'exec_command' }
+export const openCode = {
+  agent: 'opencode',
+  args: ['run'],
+  variables: { OPENCODE_DISABLE_AUTOUPDATE: '1', OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_LSP_DOWNLOAD: '1', OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' },
+  tool: 'read',
+  more: 1, // a title
+}
+
 // connect makes a home for an agent, and a folder with a file for it to work in. The function that it returns sets the agent
 // up with a key as client-config says, and returns the variables that the user is to set.
 function connect(agent, email) {
@@ -65,22 +82,15 @@ function run(program, args, home, cwd, variables) {
 
 const assertBetween = (n, least, most) => assert.ok(n >= least && n <= most, `${n}, which is not between ${least} and ${most}`)
 
-// testAgent tests an agent:
+// testTurns tests that an agent says hello, and that it reads a file with a tool. It returns what tests need to go on with it.
 //
-//   agent, program, args   its name, its program, and the arguments before the prompt
-//   title                  what the tests are called; the agent's name, if it has one way to models alone
-//   variables              what keeps it from the network and from waiting for somebody
-//   path, model            where its requests are to arrive at the gateway, and for which model
-//   answers                what it shows of an answer
-//   tool                   its tool that reads a file
-//   more                   how many requests it may make beside those that the user waits for: a title, a memory
-//   wrongKey, cut          how many requests there are, and what the user is shown. All answers are cut off, or as many as
-//                          cut.times says; cut.status is the status of a program that gets over it
-export function testAgent({ agent, program = agent, title = agent, args, variables = {}, path, answers, tool, more = 0, wrongKey, cut }) {
+//   options                further options of the user that is made for it
+//   otherwise              see testAgent
+export function testTurns({ agent, program = agent, title = agent, args, variables = {}, credential = () => ({}), path, answers, tool, more = 0 }, options = []) {
   const email = `${title.replaceAll(' ', '-')}@example.com`
-  const key = user(email)
+  const key = user(email, ...options)
   const { home, work, setUp } = connect(agent, email)
-  const ask = (prompt, apiKey = key) => run(program, [...args, prompt], home, work, { ...setUp(apiKey), ...variables })
+  const ask = (prompt, apiKey = key) => run(program, [...args, prompt], home, work, { ...setUp(apiKey), ...variables, ...credential(email, apiKey) })
   const turns = async () => {
     const requests = await sent()
     requests.forEach(({ Header }) => assert.deepEqual(Header['Cf-Aig-Metadata'], [JSON.stringify({ user: email })]))
@@ -104,6 +114,28 @@ export function testAgent({ agent, program = agent, title = agent, args, variabl
     assertBetween(requests.length, 2, 2 + more)
     assert.ok(requests.some(({ Body }) => JSON.stringify(Body).includes('PONG is the word')), all)
   })
+  return { title, ask }
+}
+
+// testAgentOn tests an agent on the models of one provider, which are all that its user may use.
+export function testAgentOn(provider, settings) {
+  testTurns({ ...settings, title: `${settings.agent} on ${provider}` }, ['--models', `${provider}/*`])
+}
+
+// testAgent tests an agent:
+//
+//   agent, program, args   its name, its program, and the arguments before the prompt
+//   title                  what the tests are called; the agent's name, if it has one way to models alone
+//   credential             the variables with the key, of an email and a key, if client-config does not set them
+//   variables              what keeps it from the network and from waiting for somebody
+//   path, model            where its requests are to arrive at the gateway, and for which model
+//   answers                what it shows of an answer
+//   tool                   its tool that reads a file
+//   more                   how many requests it may make beside those that the user waits for: a title, a memory
+//   wrongKey, cut          how many requests there are, and what the user is shown. All answers are cut off, or as many as
+//                          cut.times says; cut.status is the status of a program that gets over it
+export function testAgent({ wrongKey, cut, ...settings }) {
+  const { title, ask } = testTurns(settings)
 
   test(`${title} shows what is wrong with a wrong key`, limit, async () => {
     const { status, all } = await ask('hello there', 'wrong')

@@ -1,5 +1,5 @@
 // OpenCode against the real server, by each of the three ways that it has to models.
-import { testAgent } from './agent.js'
+import { openCode, testAgent } from './agent.js'
 
 const ways = {
   'its own provider anthropic': { model: 'anthropic/claude-sonnet-4-6', path: 'anthropic/v1/messages', answers: /This is claude-sonnet-4-6 on anthropic/ },
@@ -9,14 +9,11 @@ const ways = {
 
 for (const [way, { model, path, answers, gotOver }] of Object.entries(ways)) {
   testAgent({
-    agent: 'opencode',
+    ...openCode,
     title: `opencode with ${way}`,
-    args: ['run', '-m', model],
-    variables: { OPENCODE_DISABLE_AUTOUPDATE: '1', OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_LSP_DOWNLOAD: '1', OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' },
+    args: [...openCode.args, '-m', model],
     path,
     answers,
-    tool: 'read',
-    more: 1, // a title
     wrongKey: { shows: /Invalid API key/, requests: 2 },
     // With OpenAI's format it asks up to five times more, at ever longer intervals.
     cut: gotOver ? { times: 2, shows: answers, requests: 3, status: 0 } : { shows: /Try again: the provider's answer was cut off/, requests: 2 },
