@@ -10,15 +10,15 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// extension is what Google's own OpenAI layer takes beyond OpenAI's fields
+// extension holds the fields that Google's own OpenAI API accepts in addition to OpenAI's
 // (https://ai.google.dev/gemini-api/docs/openai#extra-body).
 type extension struct {
 	thinking thinking
-	cached   string // the name of a cached content
+	cached   string // the name of a cached content; empty if there is none
 }
 
-// readExtension reads `extra_body.google`, or `google` where a client's SDK has spread `extra_body` over the
-// request. Members that are not known are refused.
+// readExtension reads `extra_body.google`. It also reads `google`, because some SDKs put the members of
+// `extra_body` at the top of the request. It refuses unknown members.
 func (f fields) readExtension() (extension, error) {
 	at, google := "google", f["google"]
 	err := members("extra_body", f["extra_body"], func(within, name string, value gjson.Result) error {
@@ -84,8 +84,8 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 	return t, err
 }
 
-// members calls visit with each member of an object at a field that is not null. Null in place of the object is
-// none.
+// members calls visit with each member of an object that is not null. at is the object's field in the
+// request. null instead of an object has no members.
 func members(at string, object gjson.Result, visit func(at, name string, value gjson.Result) error) error {
 	if object.Type == gjson.Null {
 		return nil
@@ -103,8 +103,8 @@ func members(at string, object gjson.Result, visit func(at, name string, value g
 	return err
 }
 
-// readSearch reads `web_search_options` and reports whether the model is to search. Gemini's search has no options:
-// the size of its context is a hint that is left out, a place is refused.
+// readSearch reads `web_search_options` and reports whether the model is to search. Gemini's search has no
+// options. The size of the context is only a hint and is dropped, but a location is refused.
 func (f fields) readSearch() (bool, error) {
 	const field = "web_search_options"
 	options := f[field]
