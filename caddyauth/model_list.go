@@ -6,10 +6,10 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// model is a model as lists have it: the name that clients use, and the provider that serves it.
+// model is a model in a list: the name that clients use, and the provider.
 type model struct{ name, provider string }
 
-// listFormat is the form of a list of models.
+// listFormat is the format of a list of models.
 type listFormat int
 
 const (
@@ -18,8 +18,8 @@ const (
 	codexList
 )
 
-// listFormatOf tells the form that a client expects: Codex sends its version in the query, and Anthropic's
-// clients that of their API in a header.
+// listFormatOf returns the format that a client expects. Codex sends its version in the query. Anthropic's
+// clients send the version of their API in a header.
 func listFormatOf(r *http.Request) listFormat {
 	switch {
 	case r.URL.RawQuery != "" && r.URL.Query().Has("client_version"):
@@ -30,11 +30,11 @@ func listFormatOf(r *http.Request) listFormat {
 	return openaiList
 }
 
-// codexETag is of Codex's list, which is always the same.
+// codexETag is the ETag of Codex's list, which never changes.
 const codexETag = `"empty"`
 
-// appendList appends the answer to GET /models. Codex's models have some thirty fields each, down to its
-// prompts. From an empty list it takes nothing, and uses those that it has built in.
+// appendList appends the answer to GET /models. Codex's models have about thirty fields each, including
+// prompts. From an empty list, Codex takes nothing and uses its built-in models.
 func (f listFormat) appendList(b []byte, models []model) []byte {
 	switch f {
 	case codexList:
@@ -61,7 +61,7 @@ func (f listFormat) appendList(b []byte, models []model) []byte {
 	return append(b, '}')
 }
 
-// appendModel appends one model. When it was made is not known: OpenAI's clients take 0 for that, and
+// appendModel appends one model. The time of its creation is not known. OpenAI's clients accept 0, and
 // Anthropic's the first second of 1970 (https://platform.claude.com/docs/en/api/models/list).
 func (f listFormat) appendModel(b []byte, m model) []byte {
 	if f == anthropicList {
