@@ -77,7 +77,7 @@ func readInput(input gjson.Result) ([]string, error) {
 
 var (
 	errInput  = hub.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
-	errInputs = hub.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
+	errInputs = hub.BadRequest("input", "Send at most 100 inputs in one request, because Google accepts no more: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
 )
 
 // maxInputs is how many inputs Google accepts in one batch.

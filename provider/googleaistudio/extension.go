@@ -24,7 +24,7 @@ func (f fields) readExtension() (extension, error) {
 	err := members("extra_body", f["extra_body"], func(within, name string, value gjson.Result) error {
 		switch {
 		case name != "google":
-			return hub.BadRequest(within, "Send nothing but `google` in `extra_body`: other fields belong beside it.")
+			return hub.BadRequest(within, "Send only `google` in `extra_body`: other fields belong beside `extra_body`.")
 		case f["google"].Type != gjson.Null:
 			return hub.BadRequest("google", "Send `google` once: it is in `extra_body` too.")
 		}
@@ -45,7 +45,7 @@ func (f fields) readExtension() (extension, error) {
 			}
 			e.cached = value.Str
 		default:
-			err = hub.BadRequest(at, "Send nothing but `thinking_config` and `cached_content` in `google`.")
+			err = hub.BadRequest(at, "Send only `thinking_config` and `cached_content` in `google`.")
 		}
 		return err
 	})
@@ -59,7 +59,7 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 		case "thinking_budget":
 			budget, ok, err := fields{name: value}.integer(name, -1, math.MaxInt32)
 			if err != nil || !ok {
-				return hub.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 for as many as the model thinks right.")
+				return hub.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 to let the model decide.")
 			}
 			t.budget = strconv.FormatInt(budget, 10)
 		case "thinking_level":
@@ -74,12 +74,12 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 			}
 			t.include = value.Raw
 		default:
-			return hub.BadRequest(at, "Send nothing but `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
+			return hub.BadRequest(at, "Send only `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
 		}
 		return nil
 	})
 	if err == nil && t.budget != "" && t.level != "" {
-		err = hub.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not take both.")
+		err = hub.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not accept both.")
 	}
 	return t, err
 }
@@ -110,7 +110,7 @@ func (f fields) readSearch() (bool, error) {
 	options := f[field]
 	err := members(field, options, func(at, name string, value gjson.Result) error {
 		if name != "search_context_size" {
-			return hub.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not take it.")
+			return hub.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not accept it.")
 		}
 		if size := value.Str; size != "low" && size != "medium" && size != "high" {
 			return hub.BadRequest(at, "Send `search_context_size` as low, medium or high.")

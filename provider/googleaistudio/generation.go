@@ -184,10 +184,10 @@ func (f fields) writeResponseFormat(config *object) error {
 // onlyText refuses requests for content that the answer's format cannot hold.
 func (f fields) onlyText(endpoint hub.Endpoint) error {
 	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
-		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
+		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: Gemini's other answers are not translated.")
 	}
 	if endpoint != hub.Chat && f["web_search_options"].Type != gjson.Null {
-		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion has no place for sources.")
+		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion cannot contain sources.")
 	}
 	return nil
 }

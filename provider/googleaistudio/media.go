@@ -104,7 +104,7 @@ func (r *resolutions) image(at string, image []byte) (inlineData, error) {
 	value := gjson.ParseBytes(image)
 	data, ok := parseData(value.Get("url").Str)
 	if !ok {
-		return data, hub.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
+		return data, hub.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini accepts no other URLs.")
 	}
 	detail := value.Get("detail")
 	level, ok := details[detail.Str]

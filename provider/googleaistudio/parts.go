@@ -29,7 +29,7 @@ func text(at string, content []byte) ([]byte, error) {
 		if part.kind == "refusal" {
 			value = part.refusal
 		} else if part.kind != "text" {
-			return hub.BadRequest(at+".type", "Send this role's content as text: of other parts, Gemini takes only the user's.")
+			return hub.BadRequest(at+".type", "Send this role's content as text: Gemini accepts other parts only from the user.")
 		}
 		if kind(value) != '"' {
 			return hub.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
@@ -171,7 +171,7 @@ func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte
 		if data, ok := parseData(gjson.GetBytes(part.file, "file_data").Str); ok {
 			return data.append(b), nil
 		}
-		return b, hub.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")
+		return b, hub.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: Gemini cannot read files that were uploaded to OpenAI.")
 	}
 	return b, hub.BadRequest(at+".type", "Send parts of the types text, image_url, input_audio and file.")
 }

@@ -116,7 +116,7 @@ func ending(c *candidate, said *choice) error {
 		e.Final = true
 		return e
 	case brokenCall(c.reason) && (said.calls || !said.text):
-		return hub.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
+		return hub.UpstreamBroken(sentences("Try again: the model made an invalid function call ("+c.reason+").", c.message))
 	case !ordinary(c.reason) && !said.calls && !said.text:
 		return hub.UpstreamBroken(sentences("Try again: the model ended without an answer ("+c.reason+").", c.message))
 	}
@@ -167,7 +167,7 @@ func (d *decoder) text(index int, said *choice, text string, a *hub.Answer) {
 
 // untranslated returns the error for an answer with a part that would be lost.
 func untranslated(what string) error {
-	e := hub.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this answer has no place for.")
+	e := hub.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this endpoint cannot return.")
 	e.Final = true
 	return e
 }

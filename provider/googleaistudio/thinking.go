@@ -51,7 +51,7 @@ func (f fields) writeThinking(config *object, model string, t thinking) error {
 			return hub.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
 		}
 		if t.budget != "" || t.level != "" {
-			return hub.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they say the same.")
+			return hub.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they mean the same.")
 		}
 		t = t.withEffort(model, effort.Str)
 	}

@@ -61,7 +61,7 @@ func declare(f fields) ([]byte, error) {
 		err = each("tools", []byte(tools.Raw), func(at string, r *jsontext.Reader) error {
 			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
-				return hub.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
+				return hub.BadRequest(at+".type", "Send tools of type function: Gemini has none of OpenAI's other types.")
 			}
 			b, err = appendDeclaration(b, at+".function", tool.Get("function"))
 			return err
@@ -85,7 +85,7 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 		return b, hub.BadRequest(at+".name", "Send the function's `name`.")
 	}
 	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
-		return b, hub.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
+		return b, hub.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini accepts no other names.")
 	}
 	b = separate(b)
 	o := objectBehind(b)

@@ -8,7 +8,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// ObjectPassage passes a JSON object from a provider that speaks OpenAI's format. Some providers send an
+// ObjectPassage passes a JSON object from a provider that uses OpenAI's format. Some providers send an
 // error, an HTML page or nothing with status 200. So the object is held until it is known to be an answer. An
 // object that gets longer than any error passes from then on as it arrives.
 type ObjectPassage struct {

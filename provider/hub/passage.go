@@ -2,7 +2,7 @@ package hub
 
 import "bytes"
 
-// Passage passes a stream of events from a provider that speaks the client's format. It passes complete lines
+// Passage passes a stream of events from a provider that uses the client's format. It passes complete lines
 // as they arrive, byte for byte. Lines of JSON outside of an event are held until their end, because they may
 // be an error that replaces the rest of the stream.
 type Passage struct {

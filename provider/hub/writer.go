@@ -68,7 +68,7 @@ const (
 	Annotations             // Event.Citations are sources of the text
 	Image                   // Event.Text is an image's URL
 	Logprobs                // Event.Logprobs are those of the next tokens
-	Finish                  // Event.Text is the finish reason, Event.Stop the stop word that ended the text if this server applied one
+	Finish                  // Event.Text is the finish reason, Event.Stop the stop word if this server applied one
 )
 
 // Event is one piece of a choice in a stream.
