@@ -8,7 +8,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// listFormat is the form of a list of models.
+// listFormat is the format of a list of models.
 type listFormat int
 
 const (
@@ -17,8 +17,8 @@ const (
 	codexList
 )
 
-// listFormatOf tells the form that a client expects: Codex sends its version in the query, and Anthropic's
-// clients that of their API in a header.
+// listFormatOf returns the format that a client expects. Codex sends its version in the query. Anthropic's
+// clients send the version of their API in a header.
 func listFormatOf(r *http.Request) listFormat {
 	switch {
 	case r.URL.RawQuery != "" && r.URL.Query().Has("client_version"):

@@ -17,9 +17,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// serveModels answers GET and HEAD of /models with the models that the user may use, of those that the operator
-// lists and the aliases, and of /models/{model} with one of them. The length is in the header so that
-// HEAD tells it too.
+// serveModels answers GET and HEAD requests for /models and /models/{model}. The list has the aliases and the
+// models that the operator lists, as far as the user may use them. The answer has a Content-Length, so that
+// HEAD gets it too.
 func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, name string) error {
 	format := listFormatOf(r)
 	var body []byte
@@ -41,14 +41,14 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 		body = format.appendList(nil, models)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store") // the next user of a shared cache may have other models
+	w.Header().Set("Cache-Control", "no-store") // another user of a shared cache may have other models
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, err := w.Write(body)
 	return err
 }
 
-// models lists the aliases and the models that the operator lists, as far as the user may use them. A
-// provider whose settings are broken has none; that it is broken is in the log.
+// models returns the aliases and the models that the operator lists, as far as the user may use them. A
+// provider with invalid settings is left out and logged.
 func (h *Handler) models(ctx context.Context, u user) ([]hub.Model, error) {
 	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
@@ -75,7 +75,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]hub.Model, error) {
 		}
 		served[provider] = settings
 		if strings.Contains(provider, "/") {
-			continue // no name leads to it
+			continue // no name of a model leads to it
 		}
 		for _, model := range settings.Models {
 			names = append(names, provider+"/"+model)
@@ -84,8 +84,8 @@ func (h *Handler) models(ctx context.Context, u user) ([]hub.Model, error) {
 	return h.usable(u, names, served), nil
 }
 
-// usable are those of the names that a request of the user would be let in with, each once. served are the
-// settings of the providers that have any.
+// usable returns the names that the user may use, without repetitions. served are the settings of the
+// providers that have settings.
 func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []hub.Model {
 	var models []hub.Model
 	seen := make(map[string]bool)
@@ -103,20 +103,21 @@ func (h *Handler) usable(u user, names []string, served map[string]*keystore.Set
 	return models
 }
 
-// lists reports whether the operator lists a model: by an alias of that name, or in the settings of the
-// provider that the name leads to. Where those have no list, every model counts as listed.
+// lists reports whether the operator lists a model: as an alias of that name, or in the settings of the
+// model's provider. If the settings have no list, every model counts as listed.
 func (h *Handler) lists(name string, settings *keystore.Settings, model string) bool {
 	_, alias := h.settings.names.exact[name]
 	return alias || settings.Models == nil || slices.Contains(settings.Models, model)
 }
 
-// found is the settings of a provider, or why there are none.
+// found is the settings of a provider, or the error of the look-up.
 type found struct {
 	settings *keystore.Settings
 	err      error
 }
 
-// allSettings looks up the settings of all these providers at once, so that they travel together.
+// allSettings looks up the settings of all these providers at once, so that the keystore can read them
+// together.
 func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 	all := make([]found, len(providers))
 	var lookups sync.WaitGroup
@@ -129,8 +130,8 @@ func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 	return all
 }
 
-// findModel decides about one model as inference would. Where the operator lists a provider's models, others
-// are not found, unless they are aliases.
+// findModel finds one model, with the same checks as a request for it. If the operator lists a provider's
+// models, its other models are not found unless they are aliases.
 func (h *Handler) findModel(ctx context.Context, u user, name string) (hub.Model, error) {
 	request := &hub.Request{Name: name}
 	settings, err := h.authorize(ctx, u, request)

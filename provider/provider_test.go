@@ -15,7 +15,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// call is what becomes of a request for name.
+// call returns the call for a request for the model name.
 func call(endpoint hub.Endpoint, name, body string) (*hub.Call, error) {
 	content, err := sjson.Set(body, "model", name)
 	if err != nil {
@@ -43,12 +43,12 @@ var bodies = map[hub.Endpoint]string{
 	hub.Embeddings:  `{"input":["a","b"]}`,
 }
 
-func TestWhereARequestGoes(t *testing.T) {
+func TestEachRequestGoesToItsProvidersPath(t *testing.T) {
 	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 	for _, test := range []struct {
 		endpoint   hub.Endpoint
 		name, path string
-		model      string // in the body, if it is the client's
+		model      string // in the body, if it differs from the client's
 	}{
 		{hub.Chat, llama, "workers-ai/v1/chat/completions", "@cf/meta/llama-3.1-8b-instruct"},
 		{hub.Completions, llama, "workers-ai/@cf/meta/llama-3.1-8b-instruct", ""},
@@ -86,7 +86,7 @@ func TestWhereARequestGoes(t *testing.T) {
 	}
 }
 
-func TestNamesMayBeLong(t *testing.T) {
+func TestLongNamesAreAccepted(t *testing.T) {
 	provider, model := strings.Repeat("p", 64), strings.Repeat("m", 512)
 	gotProvider, gotModel, err := Split(provider + "/" + model)
 	if err != nil || gotProvider != provider || gotModel != model {
@@ -94,7 +94,7 @@ func TestNamesMayBeLong(t *testing.T) {
 	}
 }
 
-func TestModelsThatHaveNoPlace(t *testing.T) {
+func TestInvalidModelNamesAreRefused(t *testing.T) {
 	for _, test := range []struct {
 		endpoint hub.Endpoint
 		name     string
@@ -118,7 +118,7 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 	}
 }
 
-// FuzzModelToURL: whatever model a client names, the URL stays below the gateway's.
+// FuzzModelToURL checks that the URL stays below the gateway's, whatever model a client names.
 func FuzzModelToURL(f *testing.F) {
 	for _, name := range []string{"workers-ai/@cf/meta/llama", "azure-openai/i/d", "google-ai-studio/gemini-x", "openai/x", "a/../b", "workers-ai/@cf/%2e%2e/x", "x/é:y;z"} {
 		f.Add(name, uint8(0))
@@ -142,13 +142,13 @@ func FuzzModelToURL(f *testing.F) {
 			}
 		}
 		if path.Clean(parsed.Path) != parsed.Path || !strings.HasPrefix(parsed.Path, "/v1/acc/gw/"+first+"/") {
-			t.Fatalf("%q left its place: %s", name, parsed.Path)
+			t.Fatalf("%q leads outside of the gateway: %s", name, parsed.Path)
 		}
 	})
 }
 
-// FuzzCall: whatever a client sends, what goes upstream is JSON and names the model that was accepted, no
-// other, or it is refused.
+// FuzzCall checks what goes upstream: it must be JSON and name the accepted model and no other. Otherwise the
+// request must be refused.
 func FuzzCall(f *testing.F) {
 	for _, body := range []string{
 		`{"model":"groq/m","prompt":["x"],"suffix":"y","stop":["1","2","3","4","5"],"max_completion_tokens":1,"stream":true}`,
@@ -182,7 +182,7 @@ func FuzzCall(f *testing.F) {
 			t.Fatalf("%s sends %s", r.Name, sent.Body)
 		}
 		if r.Provider == "google-ai-studio" || sent.Path == "workers-ai/"+r.Model {
-			return // the path alone names the model
+			return // only the path names the model
 		}
 		want := r.Model
 		switch {
