@@ -300,7 +300,7 @@ func TestGuessesAtTheSameTimeCannotExceedTheLimit(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatMustWaitCannotMakeTheKeystoreBeAskedWithAWrongKey(t *testing.T) {
+func TestAWrongKeyDoesNotReachTheKeystoreWhileItsAddressMustWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(team)
 		h := restarted(s)

@@ -14,7 +14,7 @@ const hi = `{"role":"user","content":"hi"}`
 // The user's turn that is added if the assistant spoke last.
 const next = `,{"role":"user","parts":[{"text":"Continue."}]}`
 
-func TestMessages(t *testing.T) {
+func TestMessagesAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ messages, want string }{
 		"a text": {
 			hi,
@@ -106,7 +106,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-func TestParts(t *testing.T) {
+func TestAUsersPartsAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ part, want string }{
 		"an image in the request":      {`{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"auto"}}`, `{"inlineData":{"mimeType":"image/png","data":"AAAA"}}`},
 		"an image's URL in upper case": {`{"type":"image_url","image_url":{"url":"DATA:image/webp;x=y;BASE64,AA=="}}`, `{"inlineData":{"mimeType":"image/webp","data":"AA=="}}`},
@@ -205,7 +205,7 @@ func turns(body []byte) string {
 	return b.String()
 }
 
-func TestToolResults(t *testing.T) {
+func TestToolResultsFollowTheirCalls(t *testing.T) {
 	for name, test := range map[string]struct{ messages, want string }{
 		"one call":                                     {hi + "," + calls("1") + "," + result("1", "a"), "u(hi)m(call 1)u(1=a)"},
 		"results in the order of the calls":            {hi + "," + calls("1", "2") + "," + result("2", "b") + "," + result("1", "a"), "u(hi)m(call 1 call 2)u(1=a 2=b)"},
@@ -254,7 +254,7 @@ func TestAnAnsweredCallIsForgotten(t *testing.T) {
 	}
 }
 
-func TestToolCalls(t *testing.T) {
+func TestToolCallsAreTranslated(t *testing.T) {
 	const dummy = `,"thoughtSignature":"skip_thought_signature_validator"}`
 	call := func(rest string) string { return `{"id":"1","type":"function","function":{"name":"f"` + rest }
 	for name, test := range map[string]struct{ calls, want string }{

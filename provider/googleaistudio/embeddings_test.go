@@ -17,7 +17,7 @@ import (
 
 const embedder = "gemini-embedding-001"
 
-func TestEmbeddingRequests(t *testing.T) {
+func TestEmbeddingRequestsAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ members, want string }{
 		"a text":              {`"input":"a\nb"`, `{"content":{"parts":[{"text":"a\nb"}]}}`},
 		"a list of one":       {`"input":["a"],"encoding_format":"base64","user":"u"`, `{"content":{"parts":[{"text":"a"}]}}`},
@@ -80,7 +80,7 @@ func TestTooManyInputsAreRefused(t *testing.T) {
 	}
 }
 
-func TestEmbeddings(t *testing.T) {
+func TestEmbeddingAnswersAreTranslated(t *testing.T) {
 	const pretty = "{\n  \"embeddings\": [\n    { \"values\": [\n 0.5,\n -1e-3 ] },\n { \"values\": [ 2, 3 ] }\n  ]\n}\n"
 	for name, test := range map[string]struct {
 		members, body string

@@ -9,7 +9,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-func TestGenerationConfig(t *testing.T) {
+func TestParametersAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ model, members, want string }{
 		"nothing":                               {"gemini-2.5-flash", `"stream":false`, ``},
 		"nulls":                                 {"gemini-2.5-flash", `"temperature":null,"max_tokens":null,"n":null,"stop":null,"seed":null,"logprobs":null,"response_format":null,"reasoning_effort":null,"modalities":null,"web_search_options":null`, ``},

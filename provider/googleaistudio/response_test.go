@@ -110,7 +110,7 @@ func say(c sdk.ChatCompletionChoice) string {
 	return b.String() + " " + c.FinishReason
 }
 
-func TestAnswers(t *testing.T) {
+func TestAnswersAreTranslated(t *testing.T) {
 	candidate := func(rest string) string {
 		return `{"candidates":[{"content":{"role":"model","parts":[` + rest + `}],"responseId":"r"}`
 	}
@@ -154,7 +154,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestFinishReasons(t *testing.T) {
+func TestFinishReasonsAreTranslated(t *testing.T) {
 	for reason, want := range map[string]string{
 		"STOP": "stop", "LANGUAGE": "stop", "OTHER": "stop", "IMAGE_OTHER": "stop", "NO_IMAGE": "stop",
 		"FINISH_REASON_UNSPECIFIED": "stop", "A_NEW_REASON": "stop",
@@ -176,7 +176,7 @@ func TestFinishReasons(t *testing.T) {
 	}
 }
 
-func TestSeveralAnswers(t *testing.T) {
+func TestSeveralAnswersAreKeptApart(t *testing.T) {
 	const both = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"},{"content":{"parts":[{"text":"b"}]},"finishReason":"MAX_TOKENS","index":1}]}`
 	want := []string{`"a" stop`, `"b" length`}
 	for name, read := range map[string]*sdk.ChatCompletion{
@@ -195,7 +195,7 @@ func TestSeveralAnswers(t *testing.T) {
 	}
 }
 
-func TestCallIDsAndSignatures(t *testing.T) {
+func TestCallsGetUniqueIDsAndKeepTheirSignatures(t *testing.T) {
 	const body = `{"candidates":[{"content":{"parts":[
 		{"functionCall":{"id":"g1","name":"f"},"thoughtSignature":"a_b-c+/=="},
 		{"functionCall":{"id":"g1","name":"f"}},
@@ -223,7 +223,7 @@ func TestCallIDsAndSignatures(t *testing.T) {
 	}
 }
 
-func TestTheIDOfAnAnswer(t *testing.T) {
+func TestAnAnswerHasGooglesIDOrANewOne(t *testing.T) {
 	if got := wholeAnswer(t, `{"candidates":[{"finishReason":"STOP"}],"responseId":"r-1"}`).ID; got != "chatcmpl-r-1" {
 		t.Errorf("id %s", got)
 	}
@@ -244,7 +244,7 @@ func TestThoughtsAreReasoning(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestTokenCountsAreTranslated(t *testing.T) {
 	const first = `{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}`
 	const last = `{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":30,"toolUsePromptTokenCount":5,"totalTokenCount":46,"cachedContentTokenCount":4}}`
 	check := func(t *testing.T, u sdk.CompletionUsage) {
@@ -269,7 +269,7 @@ func TestUsage(t *testing.T) {
 	})
 }
 
-func TestLogprobs(t *testing.T) {
+func TestLogprobsAreTranslated(t *testing.T) {
 	const body = `{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","logprobsResult":{` +
 		`"chosenCandidates":[{"token":"H","tokenId":1,"logProbability":-0.5},{"token":"i"}],` +
 		`"topCandidates":[{"candidates":[{"token":"H","logProbability":-0.5},{"token":"J","logProbability":"-Infinity"}]}]}}]}`

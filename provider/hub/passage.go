@@ -20,8 +20,7 @@ type Passage struct {
 
 // Progress is how far an answer that passes has got.
 type Progress struct {
-	// Begun says that an answer has begun. If it is false, a missing end is no fault: only the end of an
-	// answer is known.
+	// Begun says that an answer has begun. A stream of anything else may end at any point.
 	Begun bool
 
 	// Finished says that the provider has given a finish reason.

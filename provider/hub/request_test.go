@@ -132,7 +132,7 @@ func TestSetModelInPlaceAllocatesLittle(t *testing.T) {
 	}
 }
 
-func TestStop(t *testing.T) {
+func TestStopWordsAreRead(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"m"}`:                                                  "",
 		`{"model":"m","stop":null}`:                                      "",

@@ -11,8 +11,8 @@ type stopper struct {
 	word    string // the word that ended the text
 }
 
-// next takes a piece of text and returns what may be said now. stopped reports that the text has ended; next
-// must not be called after that.
+// next takes a piece of text and returns what may be said now. stopped reports that the text has ended. After
+// that, next returns text unchanged, and the caller must not say it.
 func (s *stopper) next(text string) (say string, stopped bool) {
 	if len(s.words) == 0 || s.stopped {
 		return text, s.stopped
