@@ -10,7 +10,6 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
-	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // mode is what a response does with the upstream's body.
@@ -175,9 +174,6 @@ func (c client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// errorMember occurs in every message that reports an error in an answer that passes.
-var errorMember = jsontext.NewNeedle(`"e`, `rror`)
-
 // errorEvent is the beginning of the event that ends a stream with an error.
 var errorEvent = []byte(`data: {"error":`)
 
@@ -232,7 +228,7 @@ func (w *response) isObject(p []byte) bool {
 
 // send sends p to the client, and then the error that the provider reports after it, if any.
 func (w *response) send(p []byte, reported *hub.Error) error {
-	if errorMember.In(p) {
+	if hub.ErrorMember.In(p) {
 		p = w.carried.mask(p)
 	}
 	if reported != nil {
@@ -340,7 +336,7 @@ func (w *response) endStream(e *hub.Error) error {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
 		e = incomplete
 	}
-	if errorMember.In(rest) {
+	if hub.ErrorMember.In(rest) {
 		rest = w.carried.mask(rest)
 	}
 	if e != nil {

@@ -76,7 +76,6 @@ var (
 	messageStop  = []byte(`"message_stop"`)
 	messageStart = []byte(`"message_start"`)
 	stopReason   = []byte(`"stop_reason":"`)
-	errorMember  = jsontext.NewNeedle(`"e`, `rror"`)
 	typeMember   = []byte(`"type"`)
 )
 
@@ -89,7 +88,7 @@ func (Format) Look(data []byte, p *hub.Progress) *hub.Error {
 	case bytes.Contains(data, messageStart), bytes.Contains(data, stopReason):
 		p.Begun = true
 		return nil
-	case !errorMember.In(data) && bytes.Contains(data, typeMember):
+	case !hub.ErrorMember.In(data) && bytes.Contains(data, typeMember):
 		return nil
 	case isError(data):
 		p.Ended, p.Failed = true, true

@@ -99,7 +99,7 @@ type embedding struct {
 // convert turns Gemini's answer into OpenAI's. Gemini does not count tokens for embeddings.
 func (e embedding) convert(body []byte) ([]byte, error) {
 	if !jsontext.ValidObject(body) {
-		return nil, errUnreadable
+		return nil, hub.ErrUnreadable
 	}
 	m := gjson.ParseBytes(body)
 	if e := hub.Reported(m); e != nil {

@@ -66,7 +66,6 @@ func statusName(status int) string {
 var (
 	finishMember = []byte(`"finishReason"`)
 	blockMember  = []byte(`"blockReason"`)
-	errorMember  = jsontext.NewNeedle(`"e`, `rror"`)
 )
 
 // Look reads an event of a stream.
@@ -76,7 +75,7 @@ func (Format) Look(data []byte, p *hub.Progress) *hub.Error {
 	}
 	if bytes.Contains(data, []byte(`"candidates"`)) {
 		p.Begun = true
-		if !errorMember.In(data) {
+		if !hub.ErrorMember.In(data) {
 			return nil
 		}
 	}

@@ -28,7 +28,6 @@ type choice struct {
 }
 
 var (
-	errUnreadable = hub.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
 	errOutOfRange = hub.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
 )
 
@@ -36,7 +35,7 @@ var (
 func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	f := &d.frame
 	if !f.read(message) {
-		return errUnreadable
+		return hub.ErrUnreadable
 	}
 	if f.counts {
 		a.Usage(f.usage)
@@ -79,7 +78,7 @@ func (d *decoder) feedback(feedback gjson.Result, a *hub.Answer) {
 
 func (d *decoder) candidate(c *candidate, a *hub.Answer) error {
 	if !c.object {
-		return errUnreadable
+		return hub.ErrUnreadable
 	}
 	d.answered = true
 	if c.index < 0 || c.index >= maxChoices {
@@ -175,7 +174,7 @@ func untranslated(what string) error {
 func (d *decoder) call(index int, function *functionCall, signature string, a *hub.Answer) error {
 	call := hub.ToolCall{ID: function.id, Name: function.name}
 	if call.Name == "" {
-		return hub.UpstreamBroken("Try again: the model called a function without naming it.")
+		return hub.ErrUnnamedCall
 	}
 	if call.ID == "" || d.ids[call.ID] {
 		call.ID = hub.NewCallID()

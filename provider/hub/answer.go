@@ -311,7 +311,7 @@ func (a *Answer) Close() error {
 	}
 	a.finishLast()
 	if a.unnamed() {
-		return a.Fail(UpstreamBroken("Try again: the model called a function without naming it."))
+		return a.Fail(ErrUnnamedCall)
 	}
 	if !a.Finished() {
 		return a.Fail(ErrIncomplete)

@@ -69,7 +69,8 @@ func (e *Error) Error() string { return e.Message }
 
 // Errors about an answer as a whole.
 var (
-	ErrUnreadable = UpstreamBroken("Try again: the provider's answer is not valid JSON.")
-	ErrEmpty      = UpstreamBroken("Try again: the provider's answer is empty.")
-	ErrIncomplete = UpstreamBroken("Try again: the provider's answer ended before it was complete.")
+	ErrUnreadable  = UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+	ErrEmpty       = UpstreamBroken("Try again: the provider's answer is empty.")
+	ErrUnnamedCall = UpstreamBroken("Try again: the model called a function without naming it.")
+	ErrIncomplete  = UpstreamBroken("Try again: the provider's answer ended before it was complete.")
 )

@@ -96,6 +96,9 @@ func says(v gjson.Result) bool {
 	return found
 }
 
+// ErrorMember is in each message that may report an error.
+var ErrorMember = jsontext.NewNeedle(`"e`, `rror`)
+
 // mayReport is a quick check that sorts out most messages of a stream.
 func mayReport(message string) bool {
 	return contains(message, `"e`, `rror`) || contains(message, `"su`, `ccess"`) || contains(message, `"messa`, `ge"`) || contains(message, `"deta`, `il"`)

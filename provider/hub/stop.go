@@ -12,10 +12,13 @@ type stopper struct {
 }
 
 // next takes a piece of text and returns what may be said now. stopped reports that the text has ended. After
-// that, next returns text unchanged, and the caller must not say it.
+// that, nothing more is said.
 func (s *stopper) next(text string) (say string, stopped bool) {
-	if len(s.words) == 0 || s.stopped {
-		return text, s.stopped
+	switch {
+	case s.stopped:
+		return "", true
+	case len(s.words) == 0:
+		return text, false
 	}
 	text = s.held + text
 	s.held = ""
