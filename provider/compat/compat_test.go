@@ -51,7 +51,6 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}{
 		"stop words that are none":    {hub.Chat, "groq/llama", `"stop":{}`},
 		"a prompt that is none":       {hub.Completions, "groq/llama", `"prompt":[1]`},
-		"responses of another's":      {hub.Responses, "groq/llama", `"input":"x"`},
 		"a suffix that is no string":  {hub.Completions, "groq/llama", `"prompt":"x","suffix":1`},
 		"stop words without a string": {hub.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
 	} {
