@@ -150,8 +150,11 @@ func (m *chatMessages) item(i int) error {
 		return m.said(i, t)
 	case "function_call", "custom_tool_call":
 		return m.call(i, t, kind == "custom_tool_call")
-	case "function_call_output", "custom_tool_call_output": // comes with its call
-		return nil
+	case "function_call_output", "custom_tool_call_output": // comes with its call; calls behind it are later ones
+		if len(m.calls) == 0 {
+			return nil
+		}
+		return m.flush()
 	case "item_reference":
 		return errReference(i)
 	default:
