@@ -43,10 +43,10 @@ func (t *joinedText) reset() { t.first, t.all = nil, t.all[:0] }
 
 // contentPart is a part of a content. Its values stay JSON.
 type contentPart struct {
-	kind, text, refusal    []byte
-	image, detail          []byte
-	audio                  []byte
-	file, fileName, fileID []byte
+	kind, text, refusal []byte
+	image, detail       []byte
+	audio               []byte
+	file, fileName      []byte
 }
 
 func readContentPart(r *jsontext.Reader) (p contentPart) {
@@ -68,8 +68,6 @@ func readContentPart(r *jsontext.Reader) (p contentPart) {
 			p.file = r.Raw()
 		case "filename":
 			p.fileName = r.Raw()
-		case "file_id":
-			p.fileID = r.Raw()
 		}
 	})
 	return p
@@ -77,13 +75,14 @@ func readContentPart(r *jsontext.Reader) (p contentPart) {
 
 // content is the content of a message, or the output of a tool: what it says, and the parts that are no text.
 type content struct {
+	raw   []byte // JSON
 	text  joinedText
-	parts []contentPart // in their order, texts too
-	other bool          // whether one of them is no text
+	other bool // whether a part is no text
 }
 
 // readContent reads a string or an array of parts. The field of an error is that behind the content's.
 func readContent(raw []byte) (c content, err error) {
+	c.raw = raw
 	switch {
 	case jsontext.IsNone(raw):
 		return c, nil
@@ -91,15 +90,16 @@ func readContent(raw []byte) (c content, err error) {
 		c.text.add(raw)
 		return c, nil
 	}
+	i := 0
 	r := jsontext.NewRereader(raw)
 	if !r.Array(func() {
 		p := readContentPart(&r)
 		if err == nil {
 			if err = c.add(&p); err != nil {
-				err = within("["+strconv.Itoa(len(c.parts))+"]", err)
+				err = within("["+strconv.Itoa(i)+"]", err)
 			}
 		}
-		c.parts = append(c.parts, p)
+		i++
 	}) {
 		err = hub.BadRequest("", "Send a string or an array of parts.")
 	}
@@ -108,30 +108,24 @@ func readContent(raw []byte) (c content, err error) {
 
 // add checks a part, and adds it to the text if it is one.
 func (c *content) add(p *contentPart) error {
-	switch kind := jsontext.StringOf(p.kind); kind {
-	case "input_text", "output_text", "text", "summary_text", "reasoning_text":
-		if !jsontext.IsString(p.text) {
-			return hub.BadRequest(".text", "Send `text` as a string.")
+	if text, field := p.said(); field != "" {
+		if !jsontext.IsString(text) {
+			return hub.BadRequest("."+field, "Send `"+field+"` as a string.")
 		}
-		c.text.add(p.text)
-	case "refusal":
-		if !jsontext.IsString(p.refusal) {
-			return hub.BadRequest(".refusal", "Send `refusal` as a string.")
-		}
-		p.text = p.refusal
-		c.text.add(p.text)
+		c.text.add(text)
+		return nil
+	}
+	c.other = true
+	switch jsontext.StringOf(p.kind) {
 	case "input_image":
-		c.other = true
 		if !jsontext.IsString(p.image) {
 			return hub.BadRequest(".image_url", "Send an image as `image_url`: files of OpenAI's are out of this model's reach.")
 		}
 	case "input_audio":
-		c.other = true
 		if jsontext.IsNone(p.audio) {
 			return hub.BadRequest(".input_audio", "Send the audio as `input_audio`.")
 		}
 	case "input_file":
-		c.other = true
 		if !jsontext.IsString(p.file) {
 			return hub.BadRequest(".file_data", "Send a file as `file_data`: files of OpenAI's and at other addresses are out of this model's reach.")
 		}
@@ -141,33 +135,56 @@ func (c *content) add(p *contentPart) error {
 	return nil
 }
 
+// said is the text of a part, and the field that it is in; no field: the part is no text.
+func (p *contentPart) said() (text []byte, field string) {
+	switch jsontext.StringOf(p.kind) {
+	case "input_text", "output_text", "text", "summary_text", "reasoning_text":
+		return p.text, "text"
+	case "refusal":
+		return p.refusal, "refusal"
+	}
+	return nil, ""
+}
+
 // appendParts appends the parts of a chat's content, separated by commas; all: texts too.
 func (c *content) appendParts(b []byte, all bool) []byte {
-	for i := range c.parts {
-		p := &c.parts[i]
-		if p.text != nil && (!all || len(p.text) <= len(`""`)) {
-			continue
+	r := jsontext.NewRereader(c.raw)
+	r.Array(func() {
+		p := readContentPart(&r)
+		text, field := p.said()
+		switch {
+		case field == "":
+			b = p.append(separate(b))
+		case all && len(text) > len(`""`):
+			b = appendTextPart(separate(b), text)
 		}
-		if n := len(b); n > 0 && b[n-1] != '[' {
-			b = append(b, ',')
-		}
-		b = p.append(b)
+	})
+	return b
+}
+
+// separate appends the comma before another part.
+func separate(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] != '[' {
+		return append(b, ',')
 	}
 	return b
 }
 
-// append appends a part of a chat's content.
+// appendTextPart appends a text, a JSON string, as a part of a chat's content.
+func appendTextPart(b, text []byte) []byte {
+	return append(append(append(b, `{"type":"text","text":`...), text...), '}')
+}
+
+// append appends a part that is no text to a chat's content.
 func (p *contentPart) append(b []byte) []byte {
-	switch {
-	case p.text != nil:
-		return append(append(append(b, `{"type":"text","text":`...), p.text...), '}')
-	case p.image != nil:
+	switch jsontext.StringOf(p.kind) {
+	case "input_image":
 		b = append(append(b, `{"type":"image_url","image_url":{"url":`...), p.image...)
 		if !jsontext.IsNone(p.detail) {
 			b = append(append(b, `,"detail":`...), p.detail...)
 		}
 		return append(b, "}}"...)
-	case p.audio != nil:
+	case "input_audio":
 		return append(append(append(b, `{"type":"input_audio","input_audio":`...), p.audio...), '}')
 	}
 	b = append(append(b, `{"type":"file","file":{"file_data":`...), p.file...)

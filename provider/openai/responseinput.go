@@ -9,10 +9,10 @@ import (
 
 // responseItem is an element of `input`. Its values stay JSON.
 type responseItem struct {
-	object                   bool
-	kind, role, content, id  []byte
-	callID, name, namespace  []byte
-	arguments, input, output []byte
+	object                  bool
+	kind, role, content, id []byte
+	callID, name, namespace []byte
+	arguments, input        []byte
 }
 
 func readItem(r *jsontext.Reader) (t responseItem) {
@@ -36,11 +36,31 @@ func readItem(r *jsontext.Reader) (t responseItem) {
 			t.arguments = r.Raw()
 		case "input":
 			t.input = r.Raw()
+		}
+	})
+	return t
+}
+
+// callResult is an item with the output of a call. Its values stay JSON.
+type callResult struct {
+	item           int // its place in `input`
+	callID, output []byte
+}
+
+// readResult reads an item. ok reports whether it is a result.
+func readResult(r *jsontext.Reader) (t callResult, ok bool) {
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "type":
+			kind := string(r.Raw())
+			ok = kind == `"function_call_output"` || kind == `"custom_tool_call_output"`
+		case "call_id":
+			t.callID = r.Raw()
 		case "output":
 			t.output = r.Raw()
 		}
 	})
-	return t
+	return t, ok
 }
 
 // chatMessages writes the messages of a chat. A chat has what the model says next to each other in one message, with
@@ -49,8 +69,7 @@ type chatMessages struct {
 	b       []byte
 	start   int // where in b the messages begin
 	tools   *responseTools
-	items   []responseItem
-	results map[string][]int // the items with the results of a call, by its id
+	results map[string][]callResult // by the id of their calls, in their order
 
 	open   string     // the role of the message that is being collected; "": none
 	text   joinedText // what it says
@@ -76,15 +95,19 @@ func appendMessages(b []byte, q *responseRequest, tools *responseTools) ([]byte,
 		m.message("user", q.input)
 		return m.b, nil
 	}
-	if err := m.read(q.input); err != nil {
-		return b, err
-	}
-	for i := range m.items {
-		if err := m.item(i); err != nil {
-			return b, err
+	err := m.readResults(q.input)
+	i := 0
+	r := jsontext.NewRereader(q.input)
+	r.Array(func() {
+		if err == nil {
+			t := readItem(&r)
+			err = m.item(i, &t)
 		}
+		i++
+	})
+	if err == nil {
+		err = m.flush()
 	}
-	err := m.flush()
 	if err == nil {
 		err = m.checkResults()
 	}
@@ -94,20 +117,20 @@ func appendMessages(b []byte, q *responseRequest, tools *responseTools) ([]byte,
 	return m.b, err
 }
 
-// read reads the items.
-func (m *chatMessages) read(input []byte) error {
+// readResults reads the results of calls, which may stand anywhere behind them.
+func (m *chatMessages) readResults(input []byte) error {
+	m.results = make(map[string][]callResult)
+	i := 0
 	r := jsontext.NewRereader(input)
-	if !r.Array(func() { m.items = append(m.items, readItem(&r)) }) {
-		return hub.BadRequest("input", "Send `input` as a string or an array of items.")
-	}
-	m.results = make(map[string][]int)
-	for i := range m.items {
-		t := &m.items[i]
-		switch string(t.kind) {
-		case `"function_call_output"`, `"custom_tool_call_output"`:
+	if !r.Array(func() {
+		if t, ok := readResult(&r); ok {
+			t.item = i
 			id := jsontext.StringOf(t.callID)
-			m.results[id] = append(m.results[id], i)
+			m.results[id] = append(m.results[id], t)
 		}
+		i++
+	}) {
+		return hub.BadRequest("input", "Send `input` as a string or an array of items.")
 	}
 	return nil
 }
@@ -116,7 +139,7 @@ func (m *chatMessages) read(input []byte) error {
 func (m *chatMessages) checkResults() error {
 	for _, left := range m.results {
 		if len(left) > 0 {
-			return hub.BadRequest(itemField(left[0])+".call_id", "Send each tool's output once, with the call that it belongs to: this one belongs to none.")
+			return hub.BadRequest(itemField(left[0].item)+".call_id", "Send each tool's output once, with the call that it belongs to: this one belongs to none.")
 		}
 	}
 	return nil
@@ -137,8 +160,7 @@ var droppedItems = map[string]bool{
 }
 
 // item writes an item.
-func (m *chatMessages) item(i int) error {
-	t := &m.items[i]
+func (m *chatMessages) item(i int, t *responseItem) error {
 	if !t.object {
 		return hub.BadRequest(itemField(i), "Send each item of `input` as an object.")
 	}
@@ -290,17 +312,14 @@ func (m *chatMessages) writeResults(called []string) error {
 			return hub.BadRequest("input", "Send the output of each call: there is none for "+strconv.Quote(id)+".")
 		}
 		m.results[id] = left[1:]
-		t := &m.items[left[0]]
+		t := &left[0]
 		c, err := readContent(t.output)
 		if err != nil {
-			return within(itemField(left[0])+".output", err)
+			return within(itemField(t.item)+".output", err)
 		}
 		if c.other {
-			label := contentPart{text: jsontext.AppendString(nil, "What the call "+id+" has put out beside its text:")}
-			if images != nil {
-				images = append(images, ',')
-			}
-			images = c.appendParts(label.append(images), false)
+			label := jsontext.AppendString(nil, "What the call "+id+" has put out beside its text:")
+			images = c.appendParts(appendTextPart(separate(images), label), false)
 			if c.text.empty() {
 				c.text.add([]byte(`"(See the next message.)"`))
 			}

@@ -45,6 +45,10 @@ var chats = map[string]struct{ response, chat string }{
 		`"input":[{"role":"user","content":[{"type":"input_text","text":"see"},{"type":"input_image","image_url":"data:image/png;base64,AA==","detail":"low"},{"type":"input_text","text":"?"},{"type":"input_image","image_url":"https://x/y.png","detail":null}]}]`,
 		`"messages":[{"role":"user","content":[{"type":"text","text":"see"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA==","detail":"low"}},{"type":"text","text":"?"},{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`,
 	},
+	"a part with fields of others": {
+		`"input":[{"role":"user","content":[{"type":"input_image","image_url":"data:x","text":7},{"type":"input_text","text":"x","image_url":"data:y"}]}]`,
+		`"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"x"}]}]`,
+	},
 	"sound and a file": {
 		`"input":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}},{"type":"input_file","filename":"a.pdf","file_data":"data:application/pdf;base64,AA=="}]}]`,
 		`"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}},{"type":"file","file":{"file_data":"data:application/pdf;base64,AA==","filename":"a.pdf"}}]}]`,
