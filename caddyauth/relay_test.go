@@ -42,6 +42,8 @@ func TestEachChunkOfAStreamArrivesBeforeTheNextIsSent(t *testing.T) {
 			"data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", `"content":"%d"`},
 		"translated": {"/v1/completions", completionBody(llama),
 			"data: {\"response\":\"%d\"}\n\n", `"text":"%d"`},
+		"a chat as a response": {"/v1/responses", `{"model":"groq/llama","input":"x","stream":true}`,
+			"data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", `"delta":"%d"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			arrived := make(chan struct{})

@@ -157,7 +157,7 @@ type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
 	n := len(p)
-	if bytes.Contains(p, errorEvent) { // the provider may quote the key that it refuses
+	if bytes.Contains(p, errorEvent) || bytes.Contains(p, responseFailed) { // the provider may quote the key that it refuses
 		p = []byte(c.carried.redact(string(p)))
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
@@ -174,8 +174,12 @@ func (c client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// errorEvent is the beginning of the event that ends a stream with an error.
-var errorEvent = []byte(`data: {"error":`)
+// errorEvent and responseFailed are the beginnings of the events that end streams with an error, of chats and
+// of responses. No text can contain them, because its quotes are escaped.
+var (
+	errorEvent     = []byte(`data: {"error":`)
+	responseFailed = []byte(`data: {"type":"response.failed"`)
+)
 
 // Write takes a part of the upstream's body.
 func (w *response) Write(p []byte) (int, error) {

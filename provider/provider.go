@@ -12,6 +12,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/compat"
 	"github.com/continue-auth/caddy-continue-auth/provider/googleaistudio"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 	"github.com/continue-auth/caddy-continue-auth/provider/workersai"
 )
 
@@ -49,11 +50,28 @@ func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
 		only = "anthropic"
 	case hub.Gemini, hub.GeminiTokens:
 		only = "google-ai-studio"
+	case hub.Responses:
+		if r.Provider != "openai" && r.Provider != "azure-openai" {
+			return p.respond(r)
+		}
+		if err := r.Remove(openai.ClientMetadata); err != nil {
+			return nil, err
+		}
 	}
 	if only != "" && r.Provider != only {
 		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
 	}
 	return p.For(r.Provider).Call(r)
+}
+
+// respond has a provider without a Responses API answer a request to it, by way of a chat.
+func (p *Providers) respond(r *hub.Request) (*hub.Call, error) {
+	chat, err := openai.ToChat(r)
+	if err != nil {
+		return nil, err
+	}
+	call, err := p.For(r.Provider).Call(chat)
+	return call, openai.InResponse(err)
 }
 
 // For returns the provider of that name. Providers without one of their own get the gateway's

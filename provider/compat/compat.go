@@ -38,10 +38,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 			Body:      body,
 			Translate: hub.Translate(r.Form(rest), openai.DecodeChat),
 		}, nil
-	case hub.Responses:
-		if r.Provider != "openai" {
-			return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
-		}
+	case hub.Responses: // of OpenAI itself
 		r.SetModel(r.Model)
 		return &hub.Call{Path: "openai/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
 	default: // hub.Embeddings

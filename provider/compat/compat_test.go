@@ -51,7 +51,6 @@ func TestInvalidRequestsAreRefused(t *testing.T) {
 	}{
 		"an object for stop words":       {hub.Chat, "groq/llama", `"stop":{}`},
 		"a list of numbers for a prompt": {hub.Completions, "groq/llama", `"prompt":[1]`},
-		"a response of another provider": {hub.Responses, "groq/llama", `"input":"x"`},
 		"a suffix that is not a string":  {hub.Completions, "groq/llama", `"prompt":"x","suffix":1`},
 		"stop words without a string":    {hub.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
 	} {

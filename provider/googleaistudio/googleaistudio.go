@@ -35,8 +35,6 @@ func (Provider) Accepts(model string) error {
 // Call returns the request to the gateway for r.
 func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 	switch r.Endpoint {
-	case hub.Responses:
-		return nil, hub.ModelNotFound("Use chat completions for this model: /responses is served for openai, azure-openai and workers-ai.")
 	case hub.Gemini, hub.GeminiTokens:
 		return native(r), nil
 	case hub.Embeddings:

@@ -201,14 +201,6 @@ func TestModelNamesAreChecked(t *testing.T) {
 	}
 }
 
-func TestResponsesAreNotServed(t *testing.T) {
-	_, err := Provider{}.Call(parse(t, hub.Responses, "gemini-2.5-flash", `"input":"hi"`))
-	var e *hub.Error
-	if !errors.As(err, &e) || e.Status != 404 || !strings.Contains(e.Message, "chat completions") {
-		t.Errorf("error %#v", err)
-	}
-}
-
 func TestACompletionIsAChatOfOneMessage(t *testing.T) {
 	call, err := Provider{}.Call(parse(t, hub.Completions, "gemini-2.5-flash",
 		`"prompt":["a\nb"],"max_tokens":9,"logprobs":3,"echo":true,"best_of":2,"tools":[{"type":"function","function":{"name":"f"}}],"stop":["1","2"]`))

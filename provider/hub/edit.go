@@ -142,3 +142,43 @@ func (r *Request) shift(at span, length int) {
 		}
 	}
 }
+
+// Remove takes the member of that name out of r.Body, and leaves the rest as it is. It edits in place. More than
+// one such member is refused.
+func (r *Request) Remove(name string) error {
+	if !r.numbered && !bytes.Contains(r.Body, []byte(name)) {
+		return nil
+	}
+	var found span
+	end := 0 // of the member before
+	_, err := jsontext.ScanObject(r.Body, func(m jsontext.Member) error {
+		if string(unquote(r.Body[m.NameStart:m.NameEnd])) == name {
+			if found != (span{}) {
+				return BadRequest(name, "Send `"+name+"` once: the request body has more than one.")
+			}
+			found = r.withComma(m, end)
+		}
+		end = m.ValueEnd
+		return nil
+	})
+	if err != nil || found == (span{}) {
+		return err
+	}
+	r.Body = append(r.Body[:found.start], r.Body[found.end:]...)
+	r.shift(found, 0)
+	return nil
+}
+
+// withComma is where a member stands with a comma beside it: that before it, unless it is the first. before is where
+// the member before it ends.
+func (r *Request) withComma(m jsontext.Member, before int) span {
+	if before > 0 {
+		return span{before, m.ValueEnd}
+	}
+	rest := bytes.TrimLeft(r.Body[m.ValueEnd:], " \t\r\n")
+	end := len(r.Body) - len(rest)
+	if rest[0] != ',' {
+		return span{m.NameStart, m.ValueEnd}
+	}
+	return span{m.NameStart, end + 1}
+}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/tidwall/gjson"
 
@@ -13,18 +12,24 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// ResponsesFormat is the format of /responses.
-type ResponsesFormat struct{}
+// ResponsesFormat is the format of /responses. The zero value writes errors and looks at what passes. One that
+// ToChat makes also writes the answer to that request.
+type ResponsesFormat struct{ asked *responseAsked }
 
-// AppendError appends the body of an answer that is this error. Codex tries five times at the code
-// server_is_overloaded, and 30 times at any other with status 503.
+// AppendError appends the body of an answer that is this error.
 func (ResponsesFormat) AppendError(b []byte, e *hub.Error, _ string) []byte {
+	told := *e
+	told.Code = responseCode(e)
+	return appendError(b, &told, errorType(e.Status))
+}
+
+// responseCode is the code of an error. Codex tries five times at server_is_overloaded, and 30 times at any other
+// with status 503.
+func responseCode(e *hub.Error) string {
 	if e.Status == http.StatusServiceUnavailable {
-		overloaded := *e
-		overloaded.Code = "server_is_overloaded"
-		e = &overloaded
+		return "server_is_overloaded"
 	}
-	return appendError(b, e, errorType(e.Status))
+	return e.Code
 }
 
 // AppendErrorFrame appends the event that ends a stream with this error
@@ -122,11 +127,10 @@ func responseEvents(body []byte) ([]byte, error) {
 	}
 	var e eventWriter
 	body = []byte(jsontext.Compact(response.Raw)) // a line break would end an event's data
-	begun := jsontext.Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`))
-	e.event("response.created", `"response":`+string(begun))
+	e.response("response.created", jsontext.Merge(body, []byte(`{"status":"in_progress","output":[],"usage":null}`)))
 	i := 0
 	response.Get("output").ForEach(func(_, item gjson.Result) bool {
-		e.item(i, item)
+		e.itemOf(i, item)
 		i++
 		return true
 	})
@@ -135,63 +139,43 @@ func responseEvents(body []byte) ([]byte, error) {
 	case "incomplete", "failed":
 		last = "response." + status
 	}
-	e.event(last, `"response":`+string(body))
+	e.response(last, body)
 	return e.b, nil
 }
 
-// eventWriter writes events of a response.
-type eventWriter struct {
-	b    []byte
-	next int // sequence number
-}
-
-// event writes an event with these members beside its type and number.
-func (e *eventWriter) event(kind, members string) {
-	e.b = append(append(append(e.b, "event: "...), kind...), "\ndata: {\"type\":"...)
-	e.b = append(jsontext.AppendString(e.b, kind), `,"sequence_number":`...)
-	e.b = append(strconv.AppendInt(e.b, int64(e.next), 10), ',')
-	e.b = append(append(e.b, members...), "}\n\n"...)
-	e.next++
-}
-
-// item writes an element of `output`: its beginning, what it says, and its end.
-func (e *eventWriter) item(index int, item gjson.Result) {
-	at := `"output_index":` + strconv.Itoa(index)
-	whole := at + `,"item":` + jsontext.Compact(item.Raw)
-	at += `,"item_id":` + string(jsontext.AppendString(nil, item.Get("id").Str))
+// itemOf writes an element of `output`: its beginning, what it says, and its end.
+func (e *eventWriter) itemOf(index int, item gjson.Result) {
+	whole := []byte(jsontext.Compact(item.Raw))
+	id := item.Get("id").Str
 	switch item.Get("type").Str {
 	case "message":
-		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(jsontext.Merge([]byte(jsontext.Compact(item.Raw)), []byte(`{"status":"in_progress","content":[]}`))))
+		e.item("response.output_item.added", index, jsontext.Merge(whole, []byte(`{"status":"in_progress","content":[]}`)))
 		part := 0
 		item.Get("content").ForEach(func(_, content gjson.Result) bool {
-			e.content(at+`,"content_index":`+strconv.Itoa(part), content)
+			e.partOf(place(nil, id, index, contentIndex, part), content)
 			part++
 			return true
 		})
 	case "function_call":
-		arguments := string(jsontext.AppendString(nil, item.Get("arguments").Str))
-		e.event("response.output_item.added", `"output_index":`+strconv.Itoa(index)+`,"item":`+string(jsontext.Merge([]byte(jsontext.Compact(item.Raw)), []byte(`{"status":"in_progress","arguments":""}`))))
-		e.event("response.function_call_arguments.delta", at+`,"delta":`+arguments)
-		e.event("response.function_call_arguments.done", at+`,"arguments":`+arguments)
+		at, arguments := place(nil, id, index, "", 0), item.Get("arguments").Str
+		e.item("response.output_item.added", index, jsontext.Merge(whole, []byte(`{"status":"in_progress","arguments":""}`)))
+		e.piece(&functionText, at, arguments)
+		e.whole(&functionText, at, jsontext.AppendString(nil, arguments), nil)
 	default:
-		e.event("response.output_item.added", whole)
+		e.item("response.output_item.added", index, whole)
 	}
-	e.event("response.output_item.done", whole)
+	e.item("response.output_item.done", index, whole)
 }
 
-// content writes a part of a message.
-func (e *eventWriter) content(place string, part gjson.Result) {
-	at := place
-	kind, field := "response.output_text", "text"
+// partOf writes a part of a message.
+func (e *eventWriter) partOf(at []byte, part gjson.Result) {
+	said, field := &outputText, "text"
 	if part.Get("type").Str == "refusal" {
-		kind, field = "response.refusal", "refusal"
+		said, field = &refusalText, "refusal"
 	}
-	text := string(jsontext.AppendString(nil, part.Get(field).Str))
-	e.event("response.content_part.added", at+`,"part":`+string(jsontext.Merge([]byte(jsontext.Compact(part.Raw)), []byte(`{"`+field+`":""}`))))
-	if field == "text" {
-		at += `,"logprobs":[]`
-	}
-	e.event(kind+".delta", at+`,"delta":`+text)
-	e.event(kind+".done", at+`,"`+field+`":`+text)
-	e.event("response.content_part.done", place+`,"part":`+jsontext.Compact(part.Raw))
+	whole, text := []byte(jsontext.Compact(part.Raw)), part.Get(field).Str
+	e.part("response.content_part.added", at, jsontext.Merge(whole, []byte(`{"`+field+`":""}`)))
+	e.piece(said, at, text)
+	e.whole(said, at, jsontext.AppendString(nil, text), nil)
+	e.part("response.content_part.done", at, whole)
 }

@@ -25,6 +25,27 @@ func appendUsage(b []byte, u *hub.Usage) []byte {
 	return append(b, "}}"...)
 }
 
+// appendResponseUsage appends the usage object of a response, null where it is not known.
+func appendResponseUsage(b []byte, u *hub.Usage) []byte {
+	if u == nil {
+		return append(b, "null"...)
+	}
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{`{"input_tokens":`, u.Prompt},
+		{`,"input_tokens_details":{"cached_tokens":`, u.Cached},
+		{`,"cache_write_tokens":`, 0},
+		{`},"output_tokens":`, u.Completion},
+		{`,"output_tokens_details":{"reasoning_tokens":`, u.Reasoning},
+		{`},"total_tokens":`, u.Total},
+	} {
+		b = strconv.AppendInt(append(b, field.name...), field.value, 10)
+	}
+	return append(b, '}')
+}
+
 // ParseUsage reads OpenAI's usage object, of chats, completions and embeddings or, under other names,
 // of responses.
 func ParseUsage(usage gjson.Result) hub.Usage {

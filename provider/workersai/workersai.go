@@ -34,9 +34,6 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 		return completion(r)
 	}
 	r.SetModel(r.Model)
-	if r.Endpoint == hub.Responses {
-		return &hub.Call{Path: "workers-ai/v1/responses", Body: r.Body, Translate: openai.TranslateResponse(r.Stream)}, nil
-	}
 	return &hub.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // hub.Embeddings
 }
 

@@ -114,19 +114,16 @@ for (const { name, chat: model, embed } of providers) {
   })
 }
 
-for (const { name, respond, respondWhole } of providers) {
-  if (respond ?? respondWhole) {
-    test(`${name} answers at /responses`, limit, async () => {
-      const { output_text: text } = await client.responses.create({ model: respond ?? respondWhole, input: 'hello there' })
-      assert.match(text, /hello there/)
-    })
-  }
-  if (respond) {
-    test(`${name} streams at /responses`, limit, async () => {
-      const { output_text: text } = await client.responses.stream({ model: respond, input: 'hello there' }).finalResponse()
-      assert.match(text, /hello there/)
-    })
-  }
+for (const { name, chat: model } of providers) {
+  test(`${name} answers at /responses`, limit, async () => {
+    const { output_text: text } = await client.responses.create({ model, input: 'hello there' })
+    assert.match(text, /hello there/)
+  })
+
+  test(`${name} streams at /responses`, limit, async () => {
+    const { output_text: text } = await client.responses.stream({ model, input: 'hello there' }).finalResponse()
+    assert.match(text, /hello there/)
+  })
 }
 
 test('a key that names its user needs no other header', limit, async () => {
@@ -157,10 +154,10 @@ const refusals = {
     ask: () => client.chat.completions.create({ model: 'nobody/model', messages }),
     kind: OpenAI.NotFoundError, type: 'not_found_error', code: 'model_not_found', message: /^404 Choose another model/,
   },
-  ...Object.fromEntries(providers.filter(({ respond, respondWhole }) => !respond && !respondWhole).map(({ name, chat: model }) => [`${name} at /responses`, {
-    ask: () => client.responses.create({ model, input: 'hello' }),
-    kind: OpenAI.NotFoundError, type: 'not_found_error', message: /Use chat completions for this model/,
-  }])),
+  'a response to one that was never stored': {
+    ask: () => client.responses.create({ model: llama, input: 'hello', previous_response_id: 'resp_1' }),
+    kind: OpenAI.BadRequestError, type: 'invalid_request_error', code: 'invalid_request_error', message: /^400 Send the whole conversation/,
+  },
   'what the provider does not understand': {
     ask: () => client.chat.completions.create({ model: 'openai/gpt-4o-mini', messages: [] }),
     kind: OpenAI.BadRequestError, type: 'invalid_request_error', message: /^400 .*'messages'/, reaches: 1,

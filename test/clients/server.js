@@ -10,14 +10,13 @@ export const { folder, url, home, control, caddy, prefix, models } = JSON.parse(
 
 export const limit = { timeout: 300_000 }
 
-// providers are the ways to a model that differ at the gateway, and a newer Gemini, which wants its thoughts back. Workers AI
-// does not stream at /responses.
+// providers are the ways to a model that differ at the gateway, and a newer Gemini, which wants its thoughts back.
 export const providers = [
-  { name: 'Workers AI', chat: 'workers-ai/@cf/meta/llama-3.1-8b-instruct', embed: 'workers-ai/@cf/baai/bge-m3', respondWhole: 'workers-ai/@cf/openai/gpt-oss-120b' },
-  { name: 'Azure OpenAI', chat: 'azure-openai/inst/gpt-5-mini', embed: 'azure-openai/inst/text-embedding-3-small', respond: 'azure-openai/inst/gpt-5-mini' },
+  { name: 'Workers AI', chat: 'workers-ai/@cf/meta/llama-3.1-8b-instruct', embed: 'workers-ai/@cf/baai/bge-m3' },
+  { name: 'Azure OpenAI', chat: 'azure-openai/inst/gpt-5-mini', embed: 'azure-openai/inst/text-embedding-3-small' },
   { name: 'Google AI Studio', chat: 'google-ai-studio/gemini-2.5-flash', embed: 'google-ai-studio/gemini-embedding-001' },
   { name: 'Google AI Studio with Gemini 3', chat: 'google-ai-studio/gemini-3-flash-preview' },
-  { name: 'OpenAI', chat: 'openai/gpt-4o-mini', embed: 'openai/text-embedding-3-small', respond: 'openai/gpt-4o-mini' },
+  { name: 'OpenAI', chat: 'openai/gpt-4o-mini', embed: 'openai/text-embedding-3-small' },
   { name: 'Anthropic', chat: 'anthropic/claude-sonnet-4-5' },
   { name: 'Groq', chat: 'groq/llama-3.3-70b-versatile' },
   { name: 'A dynamic route', chat: 'dynamic/everyday' },
