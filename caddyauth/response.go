@@ -158,7 +158,7 @@ type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
 	n := len(p)
-	if bytes.Contains(p, errorEvent) { // a provider's, that may quote the key it refuses
+	if bytes.Contains(p, errorEvent) || bytes.Contains(p, messagesError) { // a provider's, that may quote the key it refuses
 		p = []byte(c.carried.redact(string(p)))
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
@@ -178,8 +178,12 @@ func (c client) Write(p []byte) (int, error) {
 // errorMember is in each message that reports an error in an answer that passes.
 var errorMember = jsontext.NewNeedle(`"e`, `rror`)
 
-// errorEvent is how the event begins that ends a stream with an error.
-var errorEvent = []byte(`data: {"error":`)
+// errorEvent and messagesError are how the events begin that end streams with an error, in OpenAI's format and
+// in Anthropic's. No text can hold them, because its quotes are escaped.
+var (
+	errorEvent    = []byte(`data: {"error":`)
+	messagesError = []byte(`data: {"type":"error",`)
+)
 
 // Write takes a piece of the upstream's body.
 func (w *response) Write(p []byte) (int, error) {

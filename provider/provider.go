@@ -44,15 +44,23 @@ func New() *Providers {
 // Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place.
 // Its errors are *hub.Error.
 func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
-	only := ""
 	switch r.Endpoint {
 	case hub.Messages, hub.MessageTokens:
-		only = "anthropic"
+		if r.Provider == "anthropic" {
+			break
+		}
+		if r.Endpoint == hub.MessageTokens && r.Provider != "google-ai-studio" {
+			return nil, hub.ModelNotFound("Estimate the tokens: of other models than Anthropic's and Gemini's, nobody counts them.")
+		}
+		chat, err := anthropic.ToChat(r)
+		if err != nil {
+			return nil, err
+		}
+		r = chat
 	case hub.Gemini, hub.GeminiTokens:
-		only = "google-ai-studio"
-	}
-	if only != "" && r.Provider != only {
-		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
+		if r.Provider != "google-ai-studio" {
+			return nil, hub.ModelNotFound("Choose a model of google-ai-studio: this path is served for no other provider.")
+		}
 	}
 	return p.For(r.Provider).Call(r)
 }

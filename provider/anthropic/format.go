@@ -3,6 +3,7 @@ package anthropic
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 
 	"github.com/tidwall/gjson"
 
@@ -22,7 +23,20 @@ func ParseRequest(endpoint hub.Endpoint, body []byte) (*hub.Request, error) {
 }
 
 // Format is the format of Anthropic's Messages.
-type Format struct{}
+type Format struct {
+	thinking bool // whether the client asked to see what the model thinks
+}
+
+// NewWriter makes the writer of one answer.
+func (f Format) NewWriter(form hub.Form, head *hub.Head) hub.Writer {
+	return &messageWriter{thinking: f.thinking, head: head}
+}
+
+// AppendCount appends the answer to a request to /messages/count_tokens
+// (https://docs.anthropic.com/en/api/messages-count-tokens).
+func (Format) AppendCount(b []byte, tokens int64) []byte {
+	return append(strconv.AppendInt(append(b, `{"input_tokens":`...), tokens, 10), '}')
+}
 
 // AppendError appends the body of an answer that is this error
 // (https://docs.anthropic.com/en/api/errors).

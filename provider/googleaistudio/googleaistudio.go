@@ -38,6 +38,8 @@ func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 		return native(r), nil
 	case hub.Embeddings:
 		call, err = embeddings(r)
+	case hub.ChatTokens:
+		call, err = p.count(r)
 	default: // hub.Chat, hub.Completions
 		call, err = p.chat(r)
 	}
@@ -94,7 +96,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	}
 	conversation.write(&body)
 	search := false
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		if search, err = f.readSearch(); err != nil {
 			return nil, err
 		}
@@ -123,7 +125,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 
 // converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
 func (p Provider) converse(r *hub.Request) (*conversation, error) {
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()

@@ -197,6 +197,7 @@ func (a *Answer) Usage(u Usage) {
 		a.usage = new(Usage)
 	}
 	*a.usage = u
+	a.head.Usage = a.usage
 	a.usageEvent = nil // it has the counts before these
 }
 

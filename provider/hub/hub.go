@@ -25,6 +25,7 @@ const (
 	MessageTokens // how many tokens a request to it would take
 	Gemini        // Gemini's generateContent and streamGenerateContent
 	GeminiTokens  // its countTokens
+	ChatTokens    // how many tokens a chat would take
 )
 
 // Call is what goes to the AI Gateway for a Request.

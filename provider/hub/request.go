@@ -162,12 +162,19 @@ func unquote(raw []byte) []byte {
 
 // StopWords reads `stop`, a string or an array of strings, without the empty ones.
 func (r *Request) StopWords() ([]string, error) {
-	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
-	switch {
-	case value.Type == gjson.Null:
+	return ReadStopWords("stop", r.Body[r.stop.start:r.stop.end])
+}
+
+// ReadStopWords reads the stop words at a field of a request: a string, an array of strings or null, without
+// the empty ones. raw is valid JSON or empty.
+func ReadStopWords(field string, raw []byte) ([]string, error) {
+	value := gjson.ParseBytes(raw)
+	if value.Type == gjson.Null {
 		return nil, nil
-	case value.IsObject():
-		return nil, errStop
+	}
+	wrong := BadRequest(field, "Send `"+field+"` as a string or an array of strings.")
+	if value.IsObject() {
+		return nil, wrong
 	}
 	var stop []string
 	var err error
@@ -176,11 +183,11 @@ func (r *Request) StopWords() ([]string, error) {
 		words++
 		switch {
 		case word.Type != gjson.String:
-			err = errStop
+			err = wrong
 		case words > maxStop:
-			err = BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
+			err = BadRequest(field, "Send at most "+strconv.Itoa(maxStop)+" stop words.")
 		case len(word.Str) > maxStopWord:
-			err = BadRequest("stop", "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
+			err = BadRequest(field, "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
 		case word.Str != "":
 			stop = append(stop, word.Str)
 		}
@@ -191,8 +198,6 @@ func (r *Request) StopWords() ([]string, error) {
 	}
 	return stop, nil
 }
-
-var errStop = BadRequest("stop", "Send `stop` as a string or an array of strings.")
 
 // What bounds the work that a request's stop words can cause for each chunk of its answer, which grows
 // with the square of their length. Continue sends 5 to 9, of a few characters.

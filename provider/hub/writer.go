@@ -22,6 +22,14 @@ type ChatFormat interface {
 	NewWriter(Form, *Head) Writer
 }
 
+// CountFormat is a Format for a question how many tokens a chat would take.
+type CountFormat interface {
+	Format
+
+	// AppendCount appends the answer.
+	AppendCount(b []byte, tokens int64) []byte
+}
+
 // Writer writes one answer. Each method appends what the client gets to b.
 type Writer interface {
 	// AppendEvent appends what an event of a stream becomes, which may be nothing.
@@ -47,6 +55,9 @@ type Head struct {
 
 	// Model is the model as the client named it, or upstream's name where parts of the answer pass as they are.
 	Model string
+
+	// Usage is what is known of the token counts so far, nil where nothing is. It is complete only at the end.
+	Usage *Usage
 
 	// Passed says that ID, Created and Model are upstream's, because the client has a part of the answer
 	// that passed as it is.
