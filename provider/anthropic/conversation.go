@@ -213,6 +213,9 @@ func (c *conversation) call(k *block) {
 	case len(k.input) == 0 || k.input[0] != '{':
 		c.refuse(".input", "Send `input` as an object.")
 	}
+	if c.err != nil {
+		return
+	}
 	if len(c.parts) > 0 {
 		c.parts = append(c.parts, ',')
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -52,11 +53,16 @@ func (Format) AppendErrorFrame(b []byte, e *hub.Error) []byte {
 	return append(appendError(b, e), "}\n\n"...)
 }
 
-// appendError appends an error whose object is still open.
+// appendError appends an error whose object is still open. The format has no place for the field at fault but the
+// message.
 func appendError(b []byte, e *hub.Error) []byte {
 	b = append(b, `{"type":"error","error":{"type":"`...)
 	b = append(append(b, errorType(e.Status)...), `","message":`...)
-	return append(jsontext.AppendString(b, e.Message), '}')
+	message := e.Message
+	if e.Param != "" && !strings.Contains(message, e.Param) {
+		message += " The field is `" + e.Param + "`."
+	}
+	return append(jsontext.AppendString(b, message), '}')
 }
 
 // statusOverloaded is Anthropic's own.
