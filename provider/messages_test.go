@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -150,6 +151,108 @@ func TestGeminisSignaturesAreFoundAgain(t *testing.T) {
 	for _, want := range []string{`"functionCall":{"id":"fc.1"`, `"thoughtSignature":"c2ln"`, `"functionResponse":{"id":"fc.1","name":"Read"`} {
 		if !bytes.Contains(second.Body, []byte(want)) {
 			t.Errorf("no %s in %s", want, second.Body)
+		}
+	}
+}
+
+// message is a request in Anthropic's format with these members.
+func message(members string) []byte {
+	return []byte(`{"model":"m","max_tokens":9,"output_config":{"effort":"low"},` + members + `}`)
+}
+
+func TestMessagesInTheWordsOfTheProvider(t *testing.T) {
+	const hi = `"messages":[{"role":"user","content":"hi"}]`
+	for name, test := range map[string]struct{ has, hasNot []string }{
+		"openai/gpt-5":                       {[]string{`"max_completion_tokens":9`, `"reasoning_effort":"low"`}, []string{`"max_tokens"`}},
+		"openai/gpt-4o-mini":                 {[]string{`"max_tokens":9`}, []string{"reasoning_effort", "max_completion_tokens"}},
+		"azure-openai/instance/o3":           {[]string{`"max_completion_tokens":9`, `"reasoning_effort":"low"`}, []string{`"max_tokens"`}},
+		"azure-openai/instance/gpt-4o":       {[]string{`"max_tokens":9`}, []string{"reasoning_effort", "max_completion_tokens"}},
+		"groq/openai/gpt-oss-120b":           {[]string{`"max_tokens":9`, `"reasoning_effort":"low"`}, nil},
+		"workers-ai/@cf/openai/gpt-oss-120b": {[]string{`"max_tokens":9`, `"reasoning_effort":"low"`}, nil},
+		"google-ai-studio/gemini-2.5-flash":  {[]string{`"maxOutputTokens":9`, `"thinkingBudget":1024`}, nil},
+		"google-ai-studio/gemini-2.0-flash":  {[]string{`"maxOutputTokens":9`}, []string{"thinking"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made, err := New().Call(messagesRequest(t, message(hi), name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !json.Valid(made.Body) || !made.Chat {
+				t.Errorf("chat %t, body %s", made.Chat, made.Body)
+			}
+			for _, part := range test.has {
+				if !bytes.Contains(made.Body, []byte(part)) {
+					t.Errorf("no %s in %s", part, made.Body)
+				}
+			}
+			for _, part := range test.hasNot {
+				if bytes.Contains(made.Body, []byte(part)) {
+					t.Errorf("%s in %s", part, made.Body)
+				}
+			}
+		})
+	}
+	const chat = `{"model":"openai/gpt-5","messages":[{"role":"user","content":"hi"}],"max_tokens":9}`
+	if made, err := call(hub.Chat, "openai/gpt-5", chat); err != nil || string(made.Body) != chat {
+		t.Errorf("a client's own chat became %s, error %v", made.Body, err)
+	}
+}
+
+func TestPDFsGoToWhoCanReadThem(t *testing.T) {
+	body := message(`"messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"aGk="}}]}]`)
+	for name, want := range map[string]string{
+		"google-ai-studio/gemini-2.5-flash": `{"inlineData":{"mimeType":"application/pdf","data":"aGk="}}`,
+		"openai/gpt-5":                      `"file_data":"data:application/pdf;base64,aGk="`,
+	} {
+		made, err := New().Call(messagesRequest(t, bytes.Clone(body), name))
+		if err != nil || !bytes.Contains(made.Body, []byte(want)) {
+			t.Errorf("%s: error %v, no %s in %s", name, err, want, made.Body)
+		}
+	}
+	var e *hub.Error
+	_, err := New().Call(messagesRequest(t, bytes.Clone(body), "workers-ai/@cf/meta/llama"))
+	if !errors.As(err, &e) || e.Status != 400 || e.Param != "messages[0].content[1].source" {
+		t.Errorf("workers-ai: %+v", err)
+	}
+}
+
+func TestCountsAreAskedOfWhoCounts(t *testing.T) {
+	for name, want := range map[string]string{
+		"anthropic/claude-x":                "anthropic/v1/messages/count_tokens",
+		"google-ai-studio/gemini-2.5-flash": "google-ai-studio/v1beta/models/gemini-2.5-flash:countTokens",
+		"workers-ai/@cf/meta/llama":         "",
+		"azure-openai/instance/gpt-5":       "",
+		"openai/gpt-5":                      "",
+	} {
+		r := messagesRequest(t, message(`"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f"}],"stream":true`), name)
+		r.Endpoint = hub.MessageTokens
+		made, err := New().Call(r)
+		var e *hub.Error
+		switch {
+		case want == "" && (!errors.As(err, &e) || e.Status != 404 || e.Code != "model_not_found"):
+			t.Errorf("%s: %+v", name, err)
+		case want != "" && (err != nil || made.Path != want || made.Query != "" || made.Chat):
+			t.Errorf("%s: %+v, error %v", name, made, err)
+		}
+	}
+}
+
+func TestAnAnswerWithoutACountIsAnError(t *testing.T) {
+	r := messagesRequest(t, message(`"messages":[{"role":"user","content":"hi"}]`), "google-ai-studio/gemini-2.5-flash")
+	r.Endpoint = hub.MessageTokens
+	made, err := New().Call(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, status := range map[string]int{
+		`{}`: 502, `no`: 502, `{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}`: 429, `{"totalTokens":"7"}`: 502,
+	} {
+		var out bytes.Buffer
+		translator := made.Translate(&out, false)
+		_, _ = translator.Write([]byte(answer))
+		var e *hub.Error
+		if err := translator.Close(); !errors.As(err, &e) || e.Status != status || out.Len() > 0 {
+			t.Errorf("%s: error %v, answer %s", answer, err, out.String())
 		}
 	}
 }

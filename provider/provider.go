@@ -62,7 +62,12 @@ func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
 			return nil, hub.ModelNotFound("Choose a model of google-ai-studio: this path is served for no other provider.")
 		}
 	}
-	return p.For(r.Provider).Call(r)
+	call, err := p.For(r.Provider).Call(r)
+	if err != nil {
+		return nil, err
+	}
+	call.Chat = r.Endpoint == hub.Chat || r.Endpoint == hub.Completions
+	return call, nil
 }
 
 // For returns the provider of that name: one that needs more than the gateway's OpenAI-compatible

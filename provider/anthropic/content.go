@@ -229,16 +229,19 @@ func (c *conversation) document(k *block) {
 		c.nested(".source.content", s.blocks)
 	case "base64":
 		if c.isFile(&s) {
-			c.file(k, &s)
+			c.addFile(k, &s)
 		}
 	default:
 		c.refuse(".source.type", "Send the document's `source` as text, content or base64: other models cannot read Anthropic's files, nor fetch documents.")
 	}
 }
 
-// file adds a file, for which OpenAI wants a name
+// addFile adds a file, for which OpenAI wants a name
 // (https://platform.openai.com/docs/guides/pdf-files).
-func (c *conversation) file(k *block, s *source) {
+func (c *conversation) addFile(k *block, s *source) {
+	if c.file == "" {
+		c.file = c.field(".source")
+	}
 	c.begin()
 	c.parts = append(c.parts, `{"type":"file","file":{"filename":`...)
 	if jsontext.IsSaid(k.title) {

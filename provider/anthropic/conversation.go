@@ -19,18 +19,16 @@ type conversation struct {
 	texts int    // how many of parts are text
 	count int    // how many parts there are
 
-	at  place
-	err error
+	at   place
+	file string // the field of the first file that is no image
+	err  error
 }
 
 // place is where in the request the reading is. block and inner are -1 where it is not within one.
 type place struct{ message, block, inner int }
 
-// refuse ends the reading with an error that names a field at the place of the reading.
-func (c *conversation) refuse(field, message string) {
-	if c.err != nil {
-		return
-	}
+// field is a field at the place of the reading.
+func (c *conversation) field(name string) string {
 	at := "system"
 	if c.at.message >= 0 {
 		at = "messages[" + strconv.Itoa(c.at.message) + "]"
@@ -44,7 +42,14 @@ func (c *conversation) refuse(field, message string) {
 	if c.at.inner >= 0 {
 		at += ".content[" + strconv.Itoa(c.at.inner) + "]"
 	}
-	c.err = hub.BadRequest(at+field, message)
+	return at + name
+}
+
+// refuse ends the reading with an error that names a field at the place of the reading.
+func (c *conversation) refuse(field, message string) {
+	if c.err == nil {
+		c.err = hub.BadRequest(c.field(field), message)
+	}
 }
 
 // appendMessages appends the chat's messages, with the system's first.
@@ -68,6 +73,7 @@ func (m *members) appendMessages(b []byte) ([]byte, error) {
 	case len(c.b) == start:
 		return nil, hub.BadRequest("messages", "Send at least one message that is not empty.")
 	}
+	m.file = c.file
 	c.b[len(c.b)-1] = ']' // in the place of the last comma
 	return c.b, nil
 }
@@ -104,7 +110,10 @@ func (c *conversation) message(raw []byte) {
 // eachBlock calls visit with each block of a content that is an array. It refuses what is none.
 func (c *conversation) eachBlock(content []byte, visit func(k *block)) {
 	if len(content) == 0 || content[0] != '[' {
-		c.refuse(c.content(), "Send `content` as a string or an array of blocks.")
+		if c.at.message < 0 {
+			c.refuse("", "Send `system` as a string or an array of blocks.")
+		}
+		c.refuse(".content", "Send `content` as a string or an array of blocks.")
 		return
 	}
 	at := c.at
@@ -116,14 +125,6 @@ func (c *conversation) eachBlock(content []byte, visit func(k *block)) {
 		}
 	})
 	c.at = at
-}
-
-// content is the field that a message's content is in, behind the place of the reading.
-func (c *conversation) content() string {
-	if c.at.message < 0 {
-		return ""
-	}
-	return ".content"
 }
 
 // billingHeader begins a text that Claude Code has for Anthropic's servers alone.

@@ -35,19 +35,22 @@ func ToChat(r *hub.Request) (*hub.Request, error) {
 	chat.User, chat.Name, chat.Provider, chat.Model = r.User, r.Name, r.Provider, r.Model
 	chat.AskUsage, chat.Query, chat.Memory = r.AskUsage, r.Query, r.Memory
 	chat.Format, chat.Stop = Format{thinking: m.wantsThinking()}, stop
+	chat.Translated, chat.File = true, m.file
 	return chat, nil
 }
 
 // members are those of a request that a chat has something for. Their values are JSON, nil where there is none.
 type members struct {
-	system, messages          []byte
-	tools, toolChoice         []byte
-	maxTokens                 []byte
-	temperature, topP, topK   []byte
-	stop                      []byte
-	thinking                  thinking
-	outputConfig              outputConfig
-	outputFormat, thinkingRaw []byte
+	system, messages        []byte
+	tools, toolChoice       []byte
+	maxTokens               []byte
+	temperature, topP, topK []byte
+	stop                    []byte
+	thinking                thinking
+	outputConfig            outputConfig
+	outputFormat            []byte
+
+	file string // the field of the first file that is no image
 }
 
 // readMembers reads a body that is known to be valid. Of several members of one name the last counts.
@@ -74,14 +77,13 @@ func readMembers(body []byte) (m members) {
 		case "stop_sequences":
 			m.stop = r.Raw()
 		case "thinking":
-			m.thinkingRaw = r.Raw()
+			m.thinking = readThinking(r.Raw())
 		case "output_config":
 			m.outputConfig = readOutputConfig(r.Raw())
 		case "output_format": // where output_config.format was while it was in beta
 			m.outputFormat = r.Raw()
 		}
 	})
-	m.thinking = readThinking(m.thinkingRaw)
 	return m
 }
 

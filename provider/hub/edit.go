@@ -132,7 +132,7 @@ func (r *Request) replace(all []replacement) {
 // shift moves the spans to where they are once the value at a place has another length.
 func (r *Request) shift(at span, length int) {
 	by := length - (at.end - at.start)
-	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options} {
+	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options, &r.limit, &r.effort} {
 		if s.start > at.start {
 			s.start += by
 		}

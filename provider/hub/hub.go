@@ -39,6 +39,9 @@ type Call struct {
 
 	Body []byte
 
+	// Chat says that Body is a chat or a text completion, which the operator's settings may add to.
+	Chat bool
+
 	// Header are headers that go upstream where the client sends none of that name.
 	Header http.Header
 

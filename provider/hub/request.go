@@ -50,7 +50,15 @@ type Request struct {
 	// answered. Nil: the garbage collector's is taken.
 	Memory func(size int) []byte
 
+	// Translated says that Body was written anew from a request in another format than OpenAI's, so that providers
+	// may change it. File is the field of that request that has a file which is no image, if there is one: few
+	// models read them.
+	Translated bool
+	File       string
+
 	model, stop, messages, options span // the values of these members in Body
+
+	limit, effort span // of a translated chat: the name max_tokens, and the member reasoning_effort with its comma
 
 	numbered bool // whether a string may have an escape sequence by number
 
@@ -104,6 +112,10 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 			r.tools = value[0] == '['
 		case "functions":
 			r.functions = value[0] == '['
+		case "max_tokens":
+			r.limit = span{m.NameStart, m.NameEnd}
+		case "reasoning_effort":
+			r.effort = span{m.NameStart - len(","), m.ValueEnd}
 		}
 		return nil
 	})

@@ -46,6 +46,9 @@ const stopWords = 4
 // chat sends what the client does, in the form that every model takes. Since nothing says which models know
 // stop words, all of them are ours too.
 func chat(r *hub.Request) (*hub.Call, error) {
+	if r.File != "" {
+		return nil, hub.BadRequest(r.File, "Send the document's text: the models of Workers AI read no files.")
+	}
 	r.AskForUsage()
 	stop, err := r.StopWords()
 	if err != nil {
