@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -19,6 +20,19 @@ type variant struct {
 	// answers is the format of the upstream's answers if the upstream's path does not decide it.
 	// Caddy without the plugin passes the client's path on.
 	answers *dialect
+
+	// messages says that clients ask in Anthropic's format.
+	messages bool
+}
+
+// request returns a user's request in the variant's format. A conversation that is text alone is the same in
+// both formats.
+func (v variant) request(size int, streamed bool, connection int) message {
+	m := chat(v.model, size, streamed, connection)
+	if v.messages {
+		m = bytes.Replace(m, []byte("POST /v1/chat/completions "), []byte("POST /v1/messages "), 1)
+	}
+	return m
 }
 
 // bare reports whether the variant is Caddy without the plugin.
@@ -30,6 +44,8 @@ func (v variant) sends() *dialect {
 	switch {
 	case v.answers != nil:
 		return v.answers
+	case v.messages:
+		return nil
 	case v.model == passing:
 		return &openAI
 	case v.model == edge:
@@ -83,7 +99,7 @@ func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result
 		}
 		defer func() { _ = c.Close() }()
 		_ = c.SetDeadline(time.Now().Add(length + 30*time.Second))
-		r.workers[i] = &worker{number: i, conn: c, message: chat(v.model, p.size, p.streamed, i), model: v.model, waits: make([]int64, 0, 1<<14)}
+		r.workers[i] = &worker{number: i, conn: c, message: v.request(p.size, p.streamed, i), model: v.model, waits: make([]int64, 0, 1<<14)}
 	}
 	if err := r.each(func(w *worker) error { return w.request(p) }); err != nil {
 		return nil, err

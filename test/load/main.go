@@ -174,6 +174,8 @@ func (b *bench) variants() []variant {
 		{name: "workers", model: edge, served: &b.up.served},
 		{name: "bare, Gemini", model: translated, served: &b.up.served, answers: &google},
 		{name: "gemini", model: translated, served: &b.up.served},
+		{name: "messages, Workers AI", model: edge, served: &b.up.served, messages: true},
+		{name: "messages, Gemini", model: translated, served: &b.up.served, messages: true},
 	}
 }
 
