@@ -67,6 +67,41 @@ func TestMessagesBeforeAStrictGateway(t *testing.T) {
 	}
 }
 
+// TestMessagesFromOddUpstreams reads answers that keep to their format less than they should.
+func TestMessagesFromOddUpstreams(t *testing.T) {
+	gateway, err := gatewaytest.NewServer(gatewaytest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gateway.Close()
+	for name, scenario := range map[string]gatewaytest.Scenario{
+		"an object for a stream": {JSONForStream: true},
+		"usage on every frame":   {UsageOnEveryFrame: true},
+		"odd calls":              {OddToolCalls: true},
+		"calls with many ids":    {ToolCallIDsDiffer: true},
+		"empty reasons":          {EmptyFinishReason: true},
+	} {
+		for _, model := range []string{llama, "openai/gpt-5", "google-ai-studio/gemini-2.5-flash"} {
+			t.Run(name+", "+model, func(t *testing.T) {
+				gateway.Next(scenario)
+				m := ask(t, gateway, messagesRequest(t, []byte(everything), model))
+				last := m.Content[len(m.Content)-1]
+				if m.StopReason != "tool_use" || last.Name != "read" || string(last.Input) != `{"path":"README.md"}` || last.ID == "" || m.Usage.OutputTokens == 0 {
+					t.Errorf("answer %s", m.RawJSON())
+				}
+			})
+		}
+	}
+	for _, model := range []string{llama, "openai/gpt-5", "google-ai-studio/gemini-2.5-flash"} {
+		gateway.Next(gatewaytest.Scenario{Text: []string{"a", " NEV", "ER b"}})
+		body := strings.Replace(everything, "please USETOOL", "please", 1)
+		m := ask(t, gateway, messagesRequest(t, []byte(body), model))
+		if m.StopReason != "stop_sequence" || m.StopSequence != "NEVER" || m.Content[0].Text != "a " {
+			t.Errorf("%s: %s", model, m.RawJSON())
+		}
+	}
+}
+
 const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 
 // ask sends a request through the gateway and returns the answer as the official client reads it.

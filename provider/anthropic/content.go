@@ -79,7 +79,7 @@ func (c *conversation) resultBlocks(k *block) {
 			if !moved {
 				moved = true
 				c.line(begun, []byte("(The next message has more of this result.)"))
-				c.textPart([]byte("More of the result of the call "), inner(k.toolUseID), []byte(":"))
+				c.textPart([]byte("More of the result of the call "), inner(appendProviderID(nil, k.toolUseID)), []byte(":"))
 			}
 			c.part(&part)
 		}
