@@ -54,12 +54,12 @@ func (Format) AppendErrorFrame(b []byte, e *hub.Error) []byte {
 }
 
 // appendError appends an error whose object is still open. The format has no place for the field at fault but the
-// message.
+// message. A field that a provider names may be one of the chat that the request became.
 func appendError(b []byte, e *hub.Error) []byte {
 	b = append(b, `{"type":"error","error":{"type":"`...)
 	b = append(append(b, errorType(e.Status)...), `","message":`...)
 	message := e.Message
-	if e.Param != "" && !strings.Contains(message, e.Param) {
+	if e.From == hub.Proxy && e.Param != "" && !strings.Contains(message, e.Param) {
 		message += " The field is `" + e.Param + "`."
 	}
 	return append(jsontext.AppendString(b, message), '}')
