@@ -125,15 +125,15 @@ func (m *members) appendTools(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	any := len(b) > begun
+	some := len(b) > begun
 	b = append(b, ']')
-	if !any {
+	if !some {
 		b = b[:start]
 	}
 	if jsontext.IsNone(m.toolChoice) {
 		return b, nil
 	}
-	return choice.append(b, any, found)
+	return choice.append(b, some, found)
 }
 
 // append appends a tool as a function. at is its field.
@@ -156,16 +156,16 @@ func (t *tool) append(b []byte, at string) ([]byte, error) {
 	return append(b, "}}"...), nil
 }
 
-// append appends the choice. any says that there are functions, found that the tool it names is among them.
-func (t *toolChoice) append(b []byte, any, found bool) ([]byte, error) {
+// append appends the choice. some says that there are functions, found that the tool it names is among them.
+func (t *toolChoice) append(b []byte, some, found bool) ([]byte, error) {
 	switch {
 	case t.kind == "tool" && !found:
 		return nil, hub.BadRequest("tool_choice.name", "Choose another tool: this one is not among `tools`, or only Anthropic's servers can run it.")
-	case t.kind == "any" && !any:
+	case t.kind == "any" && !some:
 		return nil, hub.BadRequest("tool_choice.type", "Send a tool that the model can call: there is none, or only Anthropic's servers can run it.")
 	case t.kind != "auto" && t.kind != "any" && t.kind != "tool" && t.kind != "none":
 		return nil, hub.BadRequest("tool_choice.type", "Send the `type` of `tool_choice` as auto, any, tool or none.")
-	case !any:
+	case !some:
 		return b, nil
 	}
 	switch t.kind {
