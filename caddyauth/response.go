@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -157,7 +158,7 @@ type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
 	n := len(p)
-	if bytes.Contains(p, errorEvent) || bytes.Contains(p, responseFailed) { // the provider may quote the key that it refuses
+	if endsInError(p) { // the provider may quote the key that it refuses
 		p = []byte(c.carried.redact(string(p)))
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
@@ -174,12 +175,14 @@ func (c client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// errorEvent and responseFailed are the beginnings of the events that end streams with an error, of chats and
-// of responses. No text can contain them, because its quotes are escaped.
-var (
-	errorEvent     = []byte(`data: {"error":`)
-	responseFailed = []byte(`data: {"type":"response.failed"`)
-)
+// failures are the beginnings of the events that end streams with an error, of chats, of responses and of
+// Messages. No text can contain them, because its quotes are escaped.
+var failures = [][]byte{[]byte(`data: {"error":`), []byte(`data: {"type":"response.failed"`), []byte(`data: {"type":"error",`)}
+
+// endsInError reports whether a part of a translated stream ends it with an error.
+func endsInError(p []byte) bool {
+	return slices.ContainsFunc(failures, func(event []byte) bool { return bytes.Contains(p, event) })
+}
 
 // Write takes a part of the upstream's body.
 func (w *response) Write(p []byte) (int, error) {

@@ -132,7 +132,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	if s.Body != nil && (request.Endpoint == hub.Chat || request.Endpoint == hub.Completions) {
+	if s.Body != nil && call.Chat {
 		call.Body = jsontext.Merge(call.Body, s.Body)
 	}
 	body = anew.instead(body, call.Body)

@@ -44,34 +44,44 @@ func New() *Providers {
 // Call returns the request to the gateway for r. The provider must have accepted r.Model. Call may edit
 // r.Body in place. Its errors are *hub.Error.
 func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
-	only := ""
-	switch r.Endpoint {
-	case hub.Messages, hub.MessageTokens:
-		only = "anthropic"
-	case hub.Gemini, hub.GeminiTokens:
-		only = "google-ai-studio"
-	case hub.Responses:
-		if r.Provider != "openai" && r.Provider != "azure-openai" {
-			return p.respond(r)
-		}
-		if err := r.Remove(openai.ClientMetadata); err != nil {
-			return nil, err
-		}
-	}
-	if only != "" && r.Provider != only {
-		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
-	}
-	return p.For(r.Provider).Call(r)
-}
-
-// respond has a provider without a Responses API answer a request to it, by way of a chat.
-func (p *Providers) respond(r *hub.Request) (*hub.Call, error) {
-	chat, err := openai.ToChat(r)
+	asked := r.Endpoint
+	r, err := p.asChat(r)
 	if err != nil {
 		return nil, err
 	}
-	call, err := p.For(r.Provider).Call(chat)
-	return call, openai.InResponse(err)
+	call, err := p.For(r.Provider).Call(r)
+	switch {
+	case err != nil && asked == hub.Responses:
+		return nil, openai.InResponse(err)
+	case err != nil:
+		return nil, err
+	}
+	call.Chat = r.Endpoint == hub.Chat || r.Endpoint == hub.Completions
+	return call, nil
+}
+
+// asChat returns r as a chat if r's provider does not serve r's endpoint itself.
+func (p *Providers) asChat(r *hub.Request) (*hub.Request, error) {
+	switch r.Endpoint {
+	case hub.Messages, hub.MessageTokens:
+		switch {
+		case r.Provider == "anthropic":
+			return r, nil
+		case r.Endpoint == hub.MessageTokens && r.Provider != "google-ai-studio":
+			return nil, hub.ModelNotFound("Estimate the tokens: only Anthropic and Google AI Studio count them.")
+		}
+		return anthropic.ToChat(r)
+	case hub.Responses:
+		if r.Provider == "openai" || r.Provider == "azure-openai" {
+			return r, r.Remove(openai.ClientMetadata)
+		}
+		return openai.ToChat(r)
+	case hub.Gemini, hub.GeminiTokens:
+		if r.Provider != "google-ai-studio" {
+			return nil, hub.ModelNotFound("Choose a model of google-ai-studio: this path is served for no other provider.")
+		}
+	}
+	return r, nil
 }
 
 // For returns the provider of that name. Providers without one of their own get the gateway's

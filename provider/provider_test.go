@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/sjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
@@ -22,6 +23,9 @@ func call(endpoint hub.Endpoint, name, body string) (*hub.Call, error) {
 		return nil, err
 	}
 	r, err := openai.ParseRequest(endpoint, []byte(content))
+	if endpoint == hub.Messages {
+		r, err = anthropic.ParseRequest(endpoint, []byte(content))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +45,7 @@ var bodies = map[hub.Endpoint]string{
 	hub.Completions: `{"prompt":"def add","stop":["a"],"stream":true}`,
 	hub.Responses:   `{"input":"hi"}`,
 	hub.Embeddings:  `{"input":["a","b"]}`,
+	hub.Messages:    `{"messages":[{"role":"user","content":"hi"}]}`,
 }
 
 func TestEachRequestGoesToItsProvidersPath(t *testing.T) {
@@ -64,6 +69,11 @@ func TestEachRequestGoesToItsProvidersPath(t *testing.T) {
 		{hub.Embeddings, "azure-openai/inst/emb", "azure-openai/inst/emb/embeddings", "emb"},
 		{hub.Chat, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
 		{hub.Completions, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", ""},
+		{hub.Messages, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		{hub.Messages, "workers-ai/@cf/a/b", "workers-ai/v1/chat/completions", ""},
+		{hub.Messages, "azure-openai/inst/gpt-5", "azure-openai/inst/gpt-5/chat/completions", ""},
+		{hub.Messages, "openai/gpt-5", "compat/chat/completions", ""},
+		{hub.Messages, "groq/llama-3.3-70b", "compat/chat/completions", ""},
 		{hub.Embeddings, "google-ai-studio/gemini-embedding-001", "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents", ""},
 		{hub.Chat, "groq/llama-3.3-70b", "compat/chat/completions", "groq/llama-3.3-70b"},
 		{hub.Chat, "dynamic/my-route", "compat/chat/completions", "dynamic/my-route"},

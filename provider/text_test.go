@@ -29,6 +29,9 @@ func TestTheClientGetsTheModelsExactText(t *testing.T) {
 		"a chat of Groq with more stop words than are sent": {"groq/a", hub.Chat, chunk, "data: [DONE]\n\n"},
 		"a chat of Gemini":                                  {"google-ai-studio/gemini-x", hub.Chat, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
 		"a completion of Gemini":                            {"google-ai-studio/gemini-x", hub.Completions, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"messages from Workers AI":                          {"workers-ai/@cf/a/b", hub.Messages, chunk, "data: [DONE]\n\n"},
+		"messages from Groq":                                {"groq/a", hub.Messages, chunk, "data: [DONE]\n\n"},
+		"messages from Gemini":                              {"google-ai-studio/gemini-x", hub.Messages, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -47,6 +50,9 @@ func TestTheClientGetsTheModelsExactText(t *testing.T) {
 				stream.WriteString(test.end)
 				for _, streamed := range []bool{true, false} {
 					body := fmt.Sprintf(`{"messages":[{"role":"user","content":"x"}],"prompt":"x","stream":%v,"stop":["\u0001\u0002 never","\u0001\u0002\u0003","]]]]]!","<<<<<!","-----!"]}`, streamed)
+					if test.endpoint == hub.Messages {
+						body = strings.Replace(body, `"stop"`, `"stop_sequences"`, 1)
+					}
 					made, err := call(test.endpoint, test.model, body)
 					if err != nil {
 						t.Fatal(err)
@@ -89,8 +95,10 @@ func textOf(t *testing.T, made *hub.Call, stream string, random *rand.Rand) stri
 	}
 	text := ""
 	for line := range strings.Lines(out.String()) {
-		choice := gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0")
+		data := gjson.Parse(strings.TrimPrefix(line, "data: "))
+		choice := data.Get("choices.0")
 		text += choice.Get("delta.content").Str + choice.Get("message.content").Str + choice.Get("text").Str
+		text += data.Get("delta.text").Str + data.Get("content.0.text").Str // of messages
 	}
 	return text
 }

@@ -40,6 +40,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 		r.SetModel(deployment)
 		return &hub.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
 	default: // hub.Chat
+		r.FitOpenAI(deployment) // which is mostly named after its model
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {

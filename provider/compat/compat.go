@@ -21,6 +21,9 @@ func (Provider) Accepts(string) error { return nil }
 func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	switch r.Endpoint {
 	case hub.Chat:
+		if r.Provider == "openai" {
+			r.FitOpenAI(r.Model)
+		}
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {

@@ -54,7 +54,7 @@ func writeGenerationConfig(body *object, r *hub.Request, f fields, g generation)
 	if major, _ := version(r.Model); major > 0 && g.resolution != unspecified {
 		config.string("mediaResolution", g.resolution.name())
 	}
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		if err := f.writeLogprobs(&config); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (f fields) onlyText(endpoint hub.Endpoint) error {
 	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
 		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: Gemini's other answers are not translated.")
 	}
-	if endpoint != hub.Chat && f["web_search_options"].Type != gjson.Null {
+	if endpoint == hub.Completions && f["web_search_options"].Type != gjson.Null {
 		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion cannot contain sources.")
 	}
 	return nil

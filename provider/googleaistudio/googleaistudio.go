@@ -39,6 +39,8 @@ func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 		return native(r), nil
 	case hub.Embeddings:
 		call, err = embeddings(r)
+	case hub.ChatTokens:
+		call, err = p.count(r)
 	default: // hub.Chat, hub.Completions
 		call, err = p.chat(r)
 	}
@@ -96,7 +98,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	}
 	conversation.write(&body)
 	search := false
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		if search, err = f.readSearch(); err != nil {
 			return nil, err
 		}
@@ -125,7 +127,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 
 // converse reads the messages of a chat, or a prompt as the user's only message.
 func (p Provider) converse(r *hub.Request) (*conversation, error) {
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()

@@ -198,6 +198,7 @@ func (a *Answer) Usage(u Usage) {
 		a.usage = new(Usage)
 	}
 	*a.usage = u
+	a.head.Usage = a.usage
 	a.usageEvent = nil // its counts are outdated now
 }
 

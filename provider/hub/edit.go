@@ -133,7 +133,7 @@ func (r *Request) replace(all []replacement) {
 // shift updates the spans after the value at a place got another length.
 func (r *Request) shift(at span, length int) {
 	by := length - (at.end - at.start)
-	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options} {
+	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options, &r.limit, &r.effort} {
 		if s.start > at.start {
 			s.start += by
 		}

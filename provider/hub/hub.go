@@ -25,6 +25,7 @@ const (
 	MessageTokens // counts the tokens of a Messages request
 	Gemini        // Gemini's generateContent and streamGenerateContent
 	GeminiTokens  // Gemini's countTokens
+	ChatTokens    // counts the tokens of a chat
 )
 
 // Model is a model in a list: the name that clients use, and the provider that serves it.
@@ -40,6 +41,9 @@ type Call struct {
 	Query, WithoutQuery string
 
 	Body []byte
+
+	// Chat says that Body is a chat or a text completion. The operator's settings may add to it.
+	Chat bool
 
 	// Header are headers to send upstream. A header that the client sends replaces the one of the same name.
 	Header http.Header

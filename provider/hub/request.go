@@ -51,7 +51,15 @@ type Request struct {
 	// answered. If nil, the memory is allocated.
 	Memory func(size int) []byte
 
+	// Translated says that Body was written from a request in another format than OpenAI's, so that providers
+	// may change it. File is the field of that request with a file that is not an image, if there is one. Few
+	// models read files.
+	Translated bool
+	File       string
+
 	model, stop, messages, options span // where the values of these members are in Body
+
+	limit, effort span // of a translated chat: the name max_tokens, and the member reasoning_effort with its comma
 
 	numbered bool // whether a string may have a \u escape
 
@@ -105,6 +113,10 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 			r.tools = value[0] == '['
 		case "functions":
 			r.functions = value[0] == '['
+		case "max_tokens":
+			r.limit = span{m.NameStart, m.NameEnd}
+		case "reasoning_effort":
+			r.effort = span{m.NameStart - len(","), m.ValueEnd}
 		}
 		return nil
 	})
@@ -163,12 +175,19 @@ func unquote(raw []byte) []byte {
 
 // StopWords reads `stop`, a string or an array of strings. It leaves out empty strings.
 func (r *Request) StopWords() ([]string, error) {
-	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
-	switch {
-	case value.Type == gjson.Null:
+	return ReadStopWords("stop", r.Body[r.stop.start:r.stop.end])
+}
+
+// ReadStopWords reads the stop words at a field of a request: a string, an array of strings or null, without
+// the empty ones. raw is valid JSON or empty.
+func ReadStopWords(field string, raw []byte) ([]string, error) {
+	value := gjson.ParseBytes(raw)
+	if value.Type == gjson.Null {
 		return nil, nil
-	case value.IsObject():
-		return nil, errStop
+	}
+	wrong := BadRequest(field, "Send `"+field+"` as a string or an array of strings.")
+	if value.IsObject() {
+		return nil, wrong
 	}
 	var stop []string
 	var err error
@@ -177,11 +196,11 @@ func (r *Request) StopWords() ([]string, error) {
 		words++
 		switch {
 		case word.Type != gjson.String:
-			err = errStop
+			err = wrong
 		case words > maxStop:
-			err = BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
+			err = BadRequest(field, "Send at most "+strconv.Itoa(maxStop)+" stop words.")
 		case len(word.Str) > maxStopWord:
-			err = BadRequest("stop", "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
+			err = BadRequest(field, "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
 		case word.Str != "":
 			stop = append(stop, word.Str)
 		}
@@ -192,8 +211,6 @@ func (r *Request) StopWords() ([]string, error) {
 	}
 	return stop, nil
 }
-
-var errStop = BadRequest("stop", "Send `stop` as a string or an array of strings.")
 
 // Limits for stop words. For each chunk of the answer, the work grows with the square of a word's length.
 // Continue sends 5 to 9 words of a few characters.

@@ -22,6 +22,14 @@ type ChatFormat interface {
 	NewWriter(Form, *Head) Writer
 }
 
+// CountFormat is a Format in which clients ask how many tokens a chat takes.
+type CountFormat interface {
+	Format
+
+	// AppendCount appends the answer.
+	AppendCount(b []byte, tokens int64) []byte
+}
+
 // Writer writes one answer. Each method appends to b what the client gets.
 type Writer interface {
 	// AppendEvent appends an event of a stream. It may append nothing.
@@ -48,6 +56,9 @@ type Head struct {
 	// Model is the model as the client named it. If parts of the answer pass unchanged, it is upstream's
 	// name.
 	Model string
+
+	// Usage is what is known of the token counts so far, or nil. It is complete only at the end.
+	Usage *Usage
 
 	// Passed says that ID, Created and Model are upstream's, because a part of the answer has passed
 	// unchanged.

@@ -43,6 +43,9 @@ const stopWords = 4
 // chat sends the client's body in a form that every model accepts. No documentation says which models know
 // stop words, so this server applies all of them too.
 func chat(r *hub.Request) (*hub.Call, error) {
+	if r.File != "" {
+		return nil, hub.BadRequest(r.File, "Send the document's text: the models of Workers AI read no files.")
+	}
 	r.AskForUsage()
 	stop, err := r.StopWords()
 	if err != nil {

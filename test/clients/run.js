@@ -116,7 +116,7 @@ async function tests(file, options, env) {
 
 const options = process.argv.slice(2).filter(argument => argument.startsWith('-'))
 const named = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
-const longest = ['opencode.test.js', 'errors.test.js']
+const longest = ['any-model.test.js', 'errors.test.js', 'opencode.test.js']
 const others = readdirSync('.').filter(file => file.endsWith('.test.js') && !longest.includes(file))
 const files = named.length > 0 ? named : [...longest, ...others] // the longest first, so that both sides end together
 const failed = []

@@ -176,6 +176,10 @@ func (b *bench) variants() []variant {
 		{name: "gemini", api: &chats, model: translated, served: &b.up.served},
 		{name: "bare, Anthropic", api: &messages, model: native, served: &b.up.served, answers: &anthropic},
 		{name: "anthropic", api: &messages, model: native, served: &b.up.served},
+		{name: "messages, Workers AI", api: &messages, model: edge, served: &b.up.served},
+		{name: "messages, Gemini", api: &messages, model: translated, served: &b.up.served},
+		{name: "responses, Workers AI", api: &responses, model: edge, served: &b.up.served},
+		{name: "responses, Gemini", api: &responses, model: translated, served: &b.up.served},
 	}
 }
 
