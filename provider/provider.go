@@ -50,7 +50,7 @@ func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
 			break
 		}
 		if r.Endpoint == hub.MessageTokens && r.Provider != "google-ai-studio" {
-			return nil, hub.ModelNotFound("Estimate the tokens: of other models than Anthropic's and Gemini's, nobody counts them.")
+			return nil, hub.ModelNotFound("Estimate the tokens: only Anthropic's and Gemini's models count them.")
 		}
 		chat, err := anthropic.ToChat(r)
 		if err != nil {

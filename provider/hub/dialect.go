@@ -24,7 +24,7 @@ func (r *Request) FitOpenAI(model string) {
 	}
 }
 
-// replaceInPlace replaces a value in r.Body itself, where its memory goes as far.
+// replaceInPlace replaces a part of r.Body without a copy of the rest, if the body's memory has room.
 func (r *Request) replaceInPlace(at span, with string) {
 	r.Body = slices.Replace(r.Body, at.start, at.end, []byte(with)...)
 	r.shift(at, len(with))

@@ -51,10 +51,12 @@ type Request struct {
 	Memory func(size int) []byte
 
 	// Translated says that Body was written anew from a request in another format than OpenAI's, so that providers
-	// may change it. File is the field of that request that has a file which is no image, if there is one: few
-	// models read them.
+	// may change its words.
 	Translated bool
-	File       string
+
+	// File is the field of such a request that holds a file, such as a PDF. Few models read files. Empty: there
+	// is none.
+	File string
 
 	model, stop, messages, options span // the values of these members in Body
 
