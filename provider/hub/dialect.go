@@ -18,8 +18,14 @@ func (r *Request) FitOpenAI(model string) {
 	thinks := !slices.ContainsFunc(unthinking, func(start string) bool { return strings.HasPrefix(model, start) })
 	switch {
 	case thinks && r.limit != (span{}):
-		r.replace([]replacement{{r.limit, []byte(`"max_completion_tokens"`)}})
+		r.replaceInPlace(r.limit, `"max_completion_tokens"`)
 	case !thinks && r.effort != (span{}):
-		r.replace([]replacement{{r.effort, nil}})
+		r.replaceInPlace(r.effort, "")
 	}
+}
+
+// replaceInPlace replaces a part of r.Body without a copy of the rest, if the body's memory has room.
+func (r *Request) replaceInPlace(at span, with string) {
+	r.Body = slices.Replace(r.Body, at.start, at.end, []byte(with)...)
+	r.shift(at, len(with))
 }

@@ -75,13 +75,18 @@ func (r *Request) FlattenText() {
 		return
 	}
 	var all []replacement
-	gjson.ParseBytes(raw).ForEach(func(_, m gjson.Result) bool {
-		content := m.Get("content")
-		if text, ok := textAlone(content); ok {
-			start := r.messages.start + content.Index
-			all = append(all, replacement{span{start, start + len(content.Raw)}, jsontext.AppendString(nil, text)})
-		}
-		return true
+	reader := jsontext.NewRereader(raw)
+	reader.Array(func() {
+		reader.Object(func(name []byte) {
+			if string(name) != "content" {
+				return
+			}
+			content := reader.Raw()
+			if text, ok := textAlone(content); ok {
+				start := r.messages.start + cap(raw) - cap(content) // of a part of raw
+				all = append(all, replacement{span{start, start + len(content)}, jsontext.AppendString(nil, text)})
+			}
+		})
 	})
 	r.replace(all)
 }
@@ -89,12 +94,12 @@ func (r *Request) FlattenText() {
 var arrayContent = regexp.MustCompile(`"content"[ \t\r\n]*:[ \t\r\n]*\[`)
 
 // textAlone returns the text of a content that is an array of text parts only.
-func textAlone(content gjson.Result) (text string, ok bool) {
-	if !content.IsArray() {
+func textAlone(content []byte) (text string, ok bool) {
+	if len(content) == 0 || content[0] != '[' {
 		return "", false
 	}
 	var all strings.Builder
-	content.ForEach(func(_, part gjson.Result) bool {
+	gjson.ParseBytes(content).ForEach(func(_, part gjson.Result) bool {
 		value := part.Get("text")
 		ok = part.Get("type").Str == "text" && value.Type == gjson.String
 		all.WriteString(value.Str)

@@ -52,10 +52,12 @@ type Request struct {
 	Memory func(size int) []byte
 
 	// Translated says that Body was written from a request in another format than OpenAI's, so that providers
-	// may change it. File is the field of that request with a file that is not an image, if there is one. Few
-	// models read files.
+	// may change its words.
 	Translated bool
-	File       string
+
+	// File is the field of such a request that holds a file, such as a PDF. Few models read files. Empty: there
+	// is none.
+	File string
 
 	model, stop, messages, options span // where the values of these members are in Body
 

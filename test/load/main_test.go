@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -114,5 +115,16 @@ func TestUpstreamAnswersInTheFormatOfThePath(t *testing.T) {
 				t.Errorf("%s is no JSON", data)
 			}
 		}
+	}
+}
+
+func TestMessagesAreAskedForByTheirPath(t *testing.T) {
+	asked := variant{model: edge}.request(4<<10, true, 7)
+	messages := variant{model: edge, messages: true}
+	if want := bytes.Replace(asked, []byte("/v1/chat/completions"), []byte("/v1/messages"), 1); !bytes.Equal(messages.request(4<<10, true, 7), want) || bytes.Equal(asked, want) {
+		t.Errorf("%.80s", messages.request(4<<10, true, 7))
+	}
+	if messages.sends() != nil {
+		t.Error("what comes back is translated")
 	}
 }
