@@ -42,8 +42,8 @@ func New() *Providers {
 	}}
 }
 
-// Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place.
-// Its errors are *hub.Error.
+// Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place. A request
+// that goes upstream as a chat gets the Endpoint of one. Its errors are *hub.Error.
 func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
 	only := ""
 	switch r.Endpoint {
@@ -71,6 +71,7 @@ func (p *Providers) respond(r *hub.Request) (*hub.Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Endpoint = chat.Endpoint // so that the operator's settings for chats count
 	call, err := p.For(r.Provider).Call(chat)
 	return call, openai.InResponse(err)
 }

@@ -181,6 +181,20 @@ func TestHowAResponseEnds(t *testing.T) {
 	}
 }
 
+func TestAResponseWhoseTokensNobodyCounted(t *testing.T) {
+	stream, err := answered(t, true, chunk(`"content":"a"`)+"data: [DONE]\n\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := readStream(t, stream); !r.final.JSON.Usage.Valid() || r.final.Usage.TotalTokens != 0 {
+		t.Errorf("usage %s", r.final.JSON.Usage.Raw())
+	}
+	object, err := answered(t, false, `{"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"stop"}]}`)
+	if err != nil || !strings.HasSuffix(object, `"total_tokens":0}}`) {
+		t.Errorf("%v, object %s", err, object)
+	}
+}
+
 func TestAResponseThatFails(t *testing.T) {
 	begun := chunk(`"content":"a"`) + callPiece(0, "c", "f", `{"a`)
 	for name, test := range map[string]struct{ chunks, code, says string }{
