@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -298,6 +299,60 @@ func TestTextWithinACall(t *testing.T) {
 {"type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"end","annotations":[],"logprobs":[]}]}`
 	if got := outputOf(&r.final); got != want {
 		t.Errorf("output\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestWhateverIsSaidComesOut has the writer say things in any order, in which calls may be broken into by others.
+func TestWhateverIsSaidComesOut(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var events []hub.Event
+		said := map[hub.Kind]string{}
+		var arguments, rest string
+		var calls []string
+		for i := range random.IntN(30) {
+			text := fmt.Sprintf("%d\"é\n", i)
+			switch kind := []hub.Kind{hub.Text, hub.Text, hub.Reasoning, hub.Refusal, hub.CallPiece, hub.Annotations, hub.Begin, hub.Extra}[random.IntN(8)]; {
+			case kind == hub.CallPiece && rest != "":
+				n := 1 + random.IntN(len(rest))
+				events = append(events, hub.Event{Kind: kind, Call: hub.ToolCall{Name: "f", Arguments: rest[:n]}})
+				rest = rest[n:]
+			case kind == hub.CallPiece:
+				arguments = fmt.Sprintf(`{"n":%d}`, i)
+				calls = append(calls, arguments)
+				n := random.IntN(len(arguments))
+				events = append(events, hub.Event{Kind: kind, First: true, Call: hub.ToolCall{ID: fmt.Sprint(i), Name: "f", Arguments: arguments[:n]}})
+				rest = arguments[n:]
+			default:
+				said[kind] += text
+				events = append(events, hub.Event{Kind: kind, Text: text, Citations: []hub.URLCitation{{URL: text}}})
+			}
+		}
+		if rest != "" {
+			calls[len(calls)-1] = strings.TrimSuffix(arguments, rest)
+		}
+		got := map[hub.Kind]string{}
+		var gotCalls []string
+		for _, item := range saidByWriter(t, events...).final.Output {
+			for _, part := range item.Content {
+				got[hub.Text] += part.Text
+				got[hub.Refusal] += part.Refusal
+			}
+			for _, part := range item.Summary {
+				got[hub.Reasoning] += part.Text
+			}
+			if item.CallID != "" {
+				gotCalls = append(gotCalls, item.Arguments.OfString)
+			}
+		}
+		for _, kind := range []hub.Kind{hub.Text, hub.Refusal, hub.Reasoning} {
+			if got[kind] != said[kind] {
+				t.Fatalf("kind %d says %q, want %q, of %v", kind, got[kind], said[kind], events)
+			}
+		}
+		if !slices.Equal(gotCalls, calls) {
+			t.Fatalf("calls %q, want %q", gotCalls, calls)
+		}
 	}
 }
 
