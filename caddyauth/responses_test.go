@@ -72,6 +72,21 @@ func TestResponsesOfProvidersThatHaveNone(t *testing.T) {
 	}
 }
 
+func TestTheOperatorsBodyIsMergedIntoResponsesThatGoAsChats(t *testing.T) {
+	providers := defaultProviders()
+	providers["groq"] = `{"body":{"service_tier":"flex"}}`
+	providers["openai"] = `{"body":{"service_tier":"flex"}}`
+	for model, tier := range map[string]string{"groq/llama": "flex", "openai/gpt-5": ""} {
+		u := newUpstream(t, answerWith("application/json", chatObject))
+		p := start(t, setup{upstream: u.URL, providers: providers})
+		res := p.do(askResponse(model, false))
+		if _, body := u.seen(); gjson.Get(body, "service_tier").Str != tier {
+			t.Errorf("%s is sent %s", model, body)
+		}
+		wantFields(t, p.logged(res.Header.Get("X-Request-Id")), map[string]string{"client_format": "responses"})
+	}
+}
+
 func TestResponsesThatFail(t *testing.T) {
 	const quoting = `{"error":{"message":"Incorrect key: workers-ai-canary","code":"odd"}}`
 	for name, test := range map[string]struct{ body, says, outcome string }{

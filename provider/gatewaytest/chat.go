@@ -167,6 +167,17 @@ func checkChatTools(body object) *answer {
 }
 
 // chatQuestion reads a chat request.
+// lastTurn returns the last message that is not an instruction. Claude Code sends instructions behind what the
+// user says.
+func lastTurn(messages []object) object {
+	for _, m := range slices.Backward(messages) {
+		if role := str(m, "role"); role != "system" && role != "developer" {
+			return m
+		}
+	}
+	return messages[len(messages)-1]
+}
+
 func (c *call) chatQuestion(model string) question {
 	list := objects(c.body, "messages")
 	q := question{
@@ -177,7 +188,7 @@ func (c *call) chatQuestion(model string) question {
 		stop:      words(c.body["stop"]),
 	}
 	q.format(child(c.body, "response_format"))
-	switch last := list[len(list)-1]; str(last, "role") {
+	switch last := lastTurn(list); str(last, "role") {
 	case "tool", "function":
 		q.result = contentText(last["content"])
 	default:

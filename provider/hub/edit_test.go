@@ -3,7 +3,9 @@ package hub
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -211,4 +213,60 @@ func TestAskForUsage(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAMemberIsTakenOut(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"the first":            {`{"private":{"a":[1]} , "model":"old","x":1.50}`, `{ "model":"model","x":1.50}`},
+		"the last":             {`{"model":"old", "private" : "}" }`, `{"model":"model" }`},
+		"one in the middle":    {`{"model":"old","private":null,"messages":[1]}`, `{"model":"model","messages":[1]}`},
+		"one behind messages":  {`{"messages":[1],"private":1,"model":"old"}`, `{"messages":[1],"model":"model"}`},
+		"one by another name":  {`{"model":"old","priv\u0061te":1}`, `{"model":"model"}`},
+		"none":                 {`{"model":"old","x":{"private":1}}`, `{"model":"model","x":{"private":1}}`},
+		"the name as a value":  {`{"x":"private","model":"old"}`, `{"x":"private","model":"model"}`},
+		"one with white space": {"{\n \"private\" : 1 \n,\n \"model\":\"old\"\n}", "{\n \n \"model\":\"model\"\n}"},
+	} {
+		r, err := ParseRequest(Chat, []byte(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Remove("private"); err != nil {
+			t.Fatal(err)
+		}
+		r.SetModel("model")
+		if string(r.Body) != test.want || len(r.Messages()) > 0 && string(r.Messages()) != "[1]" {
+			t.Errorf("%s: %s, want %s", name, r.Body, test.want)
+		}
+	}
+	r, err := ParseRequest(Chat, []byte(`{"private":1,"model":"m","private":2}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *Error
+	if err := r.Remove("private"); !errors.As(err, &e) || e.Status != 400 || e.Param != "private" {
+		t.Errorf("two of a name: %v", err)
+	}
+}
+
+// FuzzRemove: what is left is JSON, and what it was but for the member.
+func FuzzRemove(f *testing.F) {
+	f.Add([]byte(`{"private":{"a":[1]} , "model":"m","x":1.50}`))
+	f.Add([]byte(`{"model":"m","priv\u0061te":"}" }`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var before, after map[string]json.RawMessage
+		r, err := ParseRequest(Chat, body)
+		if err != nil || json.Unmarshal(body, &before) != nil {
+			return
+		}
+		if r.Remove("private") != nil {
+			return
+		}
+		if err := json.Unmarshal(r.Body, &after); err != nil {
+			t.Fatalf("%v in %s", err, r.Body)
+		}
+		delete(before, "private")
+		if !reflect.DeepEqual(before, after) {
+			t.Fatalf("%s is left", r.Body)
+		}
+	})
 }

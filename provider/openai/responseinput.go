@@ -137,12 +137,16 @@ func (m *chatMessages) readResults(input []byte) error {
 
 // checkResults refuses results without a call.
 func (m *chatMessages) checkResults() error {
+	first := -1
 	for _, left := range m.results {
-		if len(left) > 0 {
-			return hub.BadRequest(itemField(left[0].item)+".call_id", "Send each tool's output once, with the call that it belongs to: this one belongs to none.")
+		if len(left) > 0 && (first < 0 || left[0].item < first) {
+			first = left[0].item
 		}
 	}
-	return nil
+	if first < 0 {
+		return nil
+	}
+	return hub.BadRequest(itemField(first)+".call_id", "Send each tool's output once, with the call that it belongs to: this one belongs to none.")
 }
 
 // itemField is the name of an item as a field.
@@ -197,8 +201,7 @@ func (m *chatMessages) said(i int, t *responseItem) error {
 	switch role {
 	case "system", "developer":
 		role = "system"
-	case "assistant":
-	case "user":
+	case "assistant", "user":
 	default:
 		return hub.BadRequest(itemField(i)+".role", "Send `role` as system, developer, user or assistant.")
 	}

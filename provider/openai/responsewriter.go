@@ -115,7 +115,7 @@ func (w *responseWriter) AppendEnd(b []byte, usage *hub.Usage) []byte {
 	w.events.b = b
 	w.begin()
 	status := w.status()
-	w.events.response("response."+status, w.appendResponse(nil, status, usage, nil))
+	w.events.response("response."+status, w.appendResponse(nil, status, orNone(usage), nil))
 	return w.written()
 }
 
@@ -154,7 +154,15 @@ func (w *responseWriter) AppendObject(b []byte, choices []*hub.Choice, usage *hu
 	}
 	say(hub.Event{Kind: hub.Finish, Text: c.Finish})
 	w.events.b = nil
-	return w.appendResponse(b, w.status(), usage, nil)
+	return w.appendResponse(b, w.status(), orNone(usage), nil)
+}
+
+// orNone is usage, or counts of nothing where it is not known: clients take no end of a response without any.
+func orNone(usage *hub.Usage) *hub.Usage {
+	if usage == nil {
+		return new(hub.Usage)
+	}
+	return usage
 }
 
 // status is that of a response that has ended, and of its last item.

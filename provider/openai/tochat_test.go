@@ -189,6 +189,7 @@ func TestWhatAChatCannotExpress(t *testing.T) {
 		"a custom call without input":  {`"input":[{"type":"custom_tool_call","call_id":"1","name":"f"}]`, "input[0].input", "`input`"},
 		"a call without its output":    {`"input":[` + text + `,{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},` + text + `]`, "input", `none for "1"`},
 		"an output without its call":   {`"input":[` + text + `,{"type":"function_call_output","call_id":"1","output":"x"}]`, "input[1].call_id", "belongs to none"},
+		"several without their calls":  {`"input":[` + text + `,{"type":"function_call_output","call_id":"1","output":"x"},{"type":"function_call_output","call_id":"2","output":"x"},{"type":"custom_tool_call_output","call_id":"3","output":"x"}]`, "input[1].call_id", "belongs to none"},
 		"an output of a wrong type":    {`"input":[{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":[{"type":"x"}]}]`, "input[1].output[0].type", "input_text"},
 		"tools of a wrong type":        {`"input":"x","tools":{}`, "tools", "array"},
 		"a tool without a type":        {`"input":"x","tools":[{"name":"f"}]`, "tools[0].type", "`type`"},

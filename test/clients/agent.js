@@ -118,8 +118,8 @@ export function testTurns({ agent, program = agent, title = agent, args, variabl
 }
 
 // testAgentOn tests an agent on the models of one provider, which are all that its user may use.
-export function testAgentOn(provider, settings) {
-  testTurns({ ...settings, title: `${settings.agent} on ${provider}` }, ['--models', `${provider}/*`])
+export function testAgentOn(provider, { models = '*', ...settings }) {
+  testTurns({ ...settings, title: `${settings.agent} on ${provider}` }, ['--models', `${provider}/${models}`])
 }
 
 // testAgent tests an agent:

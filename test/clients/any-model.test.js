@@ -7,6 +7,8 @@ const chat = {
   'google-ai-studio': { path: 'google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent', answers: /This is gemini-2.5-flash on google-ai-studio/ },
   openai: { path: 'compat/chat/completions', answers: /This is gpt-4o-mini on openai/ },
 }
+// OpenCode says max_tokens in a chat, which gpt-5 refuses.
+const openCodeChat = { ...chat, 'azure-openai': { models: 'inst/gpt-4.1', path: 'azure-openai/inst/gpt-4.1/chat/completions', answers: /This is gpt-4.1 on azure-openai/ } }
 const responses = {
   ...chat,
   'azure-openai': { ...chat['azure-openai'], path: 'azure-openai/inst/openai/responses' },
@@ -16,5 +18,5 @@ const responses = {
 for (const provider of Object.keys(chat)) {
   testAgentOn(provider, { ...claudeCode, ...chat[provider] })
   if (provider !== 'openai') testAgentOn(provider, { ...codex, ...responses[provider] }) // codex.test.js has it
-  if (provider !== 'openai') testAgentOn(provider, { ...openCode, ...chat[provider] }) // opencode.test.js has it
+  if (provider !== 'openai') testAgentOn(provider, { ...openCode, ...openCodeChat[provider] }) // opencode.test.js has it
 }

@@ -12,7 +12,7 @@ import { freePort } from '../freeport/freeport.mjs'
 
 const models = {
   'workers-ai': ['@cf/meta/llama-3.1-8b-instruct', '@cf/qwen/qwen2.5-coder-32b-instruct', '@cf/baai/bge-m3'],
-  'azure-openai': ['inst/gpt-5-mini', 'other/gpt-5-mini'],
+  'azure-openai': ['inst/gpt-5-mini', 'other/gpt-5-mini', 'inst/gpt-4.1'],
   'google-ai-studio': ['gemini-2.5-flash'],
   openai: ['gpt-4o-mini'],
   anthropic: ['claude-sonnet-4-6', 'claude-haiku-4-5'],

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -118,13 +117,11 @@ func TestUpstreamAnswersInTheFormatOfThePath(t *testing.T) {
 	}
 }
 
-func TestMessagesAreAskedForByTheirPath(t *testing.T) {
-	asked := variant{model: edge}.request(4<<10, true, 7)
-	messages := variant{model: edge, messages: true}
-	if want := bytes.Replace(asked, []byte("/v1/chat/completions"), []byte("/v1/messages"), 1); !bytes.Equal(messages.request(4<<10, true, 7), want) || bytes.Equal(asked, want) {
-		t.Errorf("%.80s", messages.request(4<<10, true, 7))
-	}
-	if messages.sends() != nil {
-		t.Error("what comes back is translated")
+func TestEachAPIHasItsPathAndItsMessages(t *testing.T) {
+	for want, a := range map[string]*api{"/v1/chat/completions": &chats, "/v1/messages": &messages, "/v1/responses": &responses} {
+		head, body, _ := strings.Cut(string(a.request(edge, 4<<10, true, 7)), "\r\n\r\n")
+		if !strings.HasPrefix(head, "POST "+want+" HTTP/1.1\r\n") || !json.Valid([]byte(body)) || len(body) < 3<<10 {
+			t.Errorf("%s: %.80s, %d bytes", want, head, len(body))
+		}
 	}
 }
