@@ -10,7 +10,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// MarshalLogObject writes the fields of Caddy's access log. Those that are not known are left out.
+// MarshalLogObject writes the fields for Caddy's access log. It leaves out fields that are not known.
 func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	text := func(name, value string) {
 		if value != "" {
@@ -45,7 +45,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		text("error_param", e.Param)
 	}
 	if rec.refused == invalidKey {
-		if (rec.named || rec.key != nil) && strings.Contains(rec.email, "@") { // else it may be of a key
+		if (rec.named || rec.key != nil) && strings.Contains(rec.email, "@") { // otherwise the email may be a part of a key
 			text("claimed_user", rec.email)
 		}
 		text("reason", rec.reason())
@@ -53,7 +53,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// reason says what is wrong with the credentials, which the client is not told.
+// reason returns what is wrong with the credentials. The client is not told.
 func (rec *record) reason() string {
 	if rec.email == "" {
 		return "no credentials, not of the form that is expected, or several that differ"
@@ -61,7 +61,7 @@ func (rec *record) reason() string {
 	return rec.key.Refusal(time.Now())
 }
 
-// placeholder gives the values of our placeholders.
+// placeholder returns the values of the handler's placeholders.
 func (rec *record) placeholder(name string) (value any, ok bool) {
 	if name == "http.auth.user.id" && rec.signedIn {
 		return rec.email, true

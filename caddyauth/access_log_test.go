@@ -9,13 +9,13 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// logged waits for the line of the access log about the request of that id.
+// logged waits for the line of the access log for the request with that ID.
 func (p *proxy) logged(id string) gjson.Result {
 	p.t.Helper()
 	mark := `"request_id":"` + id + `"`
 	var found string
 	p.log.wait(p.t, "access log of "+id, func(log string) bool {
-		for line := range strings.Lines(log) { // of the last one, half may have come so far
+		for line := range strings.Lines(log) { // the last one may be incomplete
 			if strings.Contains(line, mark) && strings.Contains(line, `"handled request"`) && strings.HasSuffix(line, "\n") {
 				found = line
 			}
@@ -50,7 +50,7 @@ func TestTheAccessLogTellsWhoUsedWhat(t *testing.T) {
 		t.Fatalf("status %d: %s", res.StatusCode, read(t, res))
 	}
 	if got := res.Header["X-Request-Id"]; len(got) != 1 || got[0] == "req_of_the_provider" {
-		t.Errorf("X-Request-Id is %q, want one of ours", got)
+		t.Errorf("X-Request-Id is %q, want this server's ID", got)
 	}
 	line := p.logged(res.Header.Get("X-Request-Id"))
 	wantFields(t, line, map[string]string{
@@ -92,21 +92,21 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 		body   string
 		want   map[string]string
 	}{
-		"a wrong key":                            {as(testEmail, "wrong"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "invalid_api_key", "reason": "wrong key", "claimed_user": testEmail, "user_id": "", "key_id": "", "outcome": "invalid_api_key"}},
-		"a disabled user":                        {as("disabled@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "disabled", "claimed_user": "disabled@example.com"}},
-		"an expired user":                        {as("expired@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "expired"}},
-		"an unknown user":                        {as("nobody@example.com", "x"), chatBody(llama), map[string]string{"reason": "unknown user, or a record that is broken", "key_lookup": "absent", "claimed_user": "nobody@example.com"}},
-		"no credentials":                         {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, not of the form that is expected, or several that differ", "claimed_user": ""}},
-		"a key for a name":                       {map[string]string{"Authorization": "Bearer " + testKey + ":" + testEmail}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
-		"a known user's wrong key in one header": {map[string]string{"Authorization": "Bearer " + testEmail + ":wrong"}, chatBody(llama), map[string]string{"claimed_user": testEmail}},
-		"a key that reads like an email and one": {map[string]string{"Authorization": "Bearer p@ss:word"}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
-		"a forbidden model":                      {as("none@example.com", "plain-key"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "model_not_allowed", "error_param": "model", "user_id": "none@example.com", "provider": "", "model": "", "reason": ""}},
-		"a body without a model":                 {as(testEmail, testKey), `{}`, map[string]string{"refused_by": "proxy", "error_code": "invalid_request_error", "outcome": "invalid_request_error"}},
-		"the gateway":                            {as(testEmail, testKey), azure("filtered"), map[string]string{"refused_by": "gateway", "error_code": "content_filter", "outcome": "upstream_client_error", "provider": "azure-openai"}},
-		"the provider":                           {as(testEmail, testKey), azure("busy"), map[string]string{"refused_by": "provider", "error_code": "too_many", "outcome": "upstream_rate_limited"}},
-		"a provider in the gateway's words":      {as(testEmail, testKey), azure("pretending"), map[string]string{"refused_by": "provider", "error_code": "spending_limit_reached", "outcome": "upstream_rate_limited"}},
-		"a page of HTML":                         {as(testEmail, testKey), azure("failing"), map[string]string{"refused_by": "gateway", "outcome": "upstream_server_error"}},
-		"our own key":                            {as(testEmail, testKey), azure("refusing"), map[string]string{"refused_by": "provider", "error_code": "upstream_auth_failed", "outcome": "upstream_auth_failed"}},
+		"a wrong key":                              {as(testEmail, "wrong"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "invalid_api_key", "reason": "wrong key", "claimed_user": testEmail, "user_id": "", "key_id": "", "outcome": "invalid_api_key"}},
+		"a disabled user":                          {as("disabled@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "disabled", "claimed_user": "disabled@example.com"}},
+		"an expired user":                          {as("expired@example.com", "plain-key"), chatBody(llama), map[string]string{"reason": "expired"}},
+		"an unknown user":                          {as("nobody@example.com", "x"), chatBody(llama), map[string]string{"reason": "unknown user, or a record that is broken", "key_lookup": "absent", "claimed_user": "nobody@example.com"}},
+		"no credentials":                           {map[string]string{"Authorization": ""}, chatBody(llama), map[string]string{"reason": "no credentials, not of the form that is expected, or several that differ", "claimed_user": ""}},
+		"a key where the email belongs":            {map[string]string{"Authorization": "Bearer " + testKey + ":" + testEmail}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
+		"a known user's wrong key in one header":   {map[string]string{"Authorization": "Bearer " + testEmail + ":wrong"}, chatBody(llama), map[string]string{"claimed_user": testEmail}},
+		"a key that looks like an email and a key": {map[string]string{"Authorization": "Bearer p@ss:word"}, chatBody(llama), map[string]string{"error_code": "invalid_api_key", "claimed_user": ""}},
+		"a forbidden model":                        {as("none@example.com", "plain-key"), chatBody(llama), map[string]string{"refused_by": "proxy", "error_code": "model_not_allowed", "error_param": "model", "user_id": "none@example.com", "provider": "", "model": "", "reason": ""}},
+		"a body without a model":                   {as(testEmail, testKey), `{}`, map[string]string{"refused_by": "proxy", "error_code": "invalid_request_error", "outcome": "invalid_request_error"}},
+		"the gateway":                              {as(testEmail, testKey), azure("filtered"), map[string]string{"refused_by": "gateway", "error_code": "content_filter", "outcome": "upstream_client_error", "provider": "azure-openai"}},
+		"the provider":                             {as(testEmail, testKey), azure("busy"), map[string]string{"refused_by": "provider", "error_code": "too_many", "outcome": "upstream_rate_limited"}},
+		"a provider with the gateway's message":    {as(testEmail, testKey), azure("pretending"), map[string]string{"refused_by": "provider", "error_code": "spending_limit_reached", "outcome": "upstream_rate_limited"}},
+		"a page of HTML":                           {as(testEmail, testKey), azure("failing"), map[string]string{"refused_by": "gateway", "outcome": "upstream_server_error"}},
+		"the server's own key":                     {as(testEmail, testKey), azure("refusing"), map[string]string{"refused_by": "provider", "error_code": "upstream_auth_failed", "outcome": "upstream_auth_failed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: test.header, body: test.body})
@@ -115,7 +115,7 @@ func TestTheAccessLogTellsWhyARequestWasRefused(t *testing.T) {
 	}
 }
 
-func TestARequestKeepsItsIDIfThatIsHarmless(t *testing.T) {
+func TestARequestKeepsItsIDIfTheIDIsHarmless(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "client_headers X-Request-Id"})
 	for id, kept := range map[string]bool{
@@ -147,7 +147,7 @@ func TestARequestKeepsItsIDIfThatIsHarmless(t *testing.T) {
 	}
 }
 
-func TestPlaceholders(t *testing.T) {
+func TestThePlaceholdersAreSet(t *testing.T) {
 	var config strings.Builder
 	names := map[string]string{
 		"provider": "azure-openai", "model": "myinstance/gpt-4o", "prompt_tokens": "1", "completion_tokens": "1", "cached_tokens": "0",

@@ -22,8 +22,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const separator = "\n----------\n"
 
-// TestAdapt adapts the Caddyfile at the top of each golden file; below it stands the JSON, or the
-// error.
+// TestAdapt adapts the Caddyfile at the beginning of each golden file and compares the result with the JSON
+// or the error after it.
 func TestAdapt(t *testing.T) {
 	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
 	if err != nil || len(files) == 0 {
@@ -50,8 +50,8 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
-// FuzzCaddyfile: what is taken adapts to JSON that loads back to the same, and whose durations, sizes
-// and numbers the server takes too.
+// FuzzCaddyfile checks that a valid Caddyfile adapts to JSON that loads as the same handler, and that the
+// server accepts its durations, sizes and numbers.
 func FuzzCaddyfile(f *testing.F) {
 	for _, name := range []string{"every_option", "file_keystore", "values_with_placeholders", "error_alias_twice", "error_alias_without_provider", "error_unknown_keystore", "error_no_value"} {
 		content, err := os.ReadFile("testdata/adapt/" + name + ".caddyfiletest")
@@ -63,7 +63,7 @@ func FuzzCaddyfile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		tokens, err := caddyfile.Tokenize([]byte(text), "Caddyfile")
-		if err != nil || !utf8.ValidString(text) { // which JSON cannot hold
+		if err != nil || !utf8.ValidString(text) { // JSON cannot contain it
 			return
 		}
 		h := new(Handler)
@@ -82,7 +82,7 @@ func FuzzCaddyfile(f *testing.F) {
 			t.Fatalf("%s loads as %+v, want %+v", adapted, loaded, h)
 		}
 		if slices.ContainsFunc(tokens, func(token caddyfile.Token) bool { return len(token.Text) > 1 && strings.Contains(token.Text, "{") }) {
-			return // placeholders
+			return // it has placeholders
 		}
 		loaded.AccountID, loaded.Gateway, loaded.GatewayToken, loaded.EmailHeader, loaded.ClientHeaders = "a", "g", "t", "", nil
 		if _, err := loaded.resolve(); err != nil {

@@ -18,15 +18,15 @@ func init() {
 	caddy.RegisterModule(new(Admin))
 }
 
-// Admin is what Caddy's admin endpoint has of `continue_auth`:
+// Admin is a module that adds the following routes to Caddy's admin endpoint:
 //
-// Request | What it does
+// Request | Description
 // --------|--------------
-// `GET /continue_auth/status` | Tells of each keystore in use: how much of it is in memory, and whether it answers
-// `DELETE /continue_auth/cache` | Forgets all that is in memory, so that the keystores are asked again
-// `DELETE /continue_auth/cache/{email}` | Forgets one user; a provider by its name
+// `GET /continue_auth/status` | Returns for each keystore in use how many records are in memory, and whether the keystore answers
+// `DELETE /continue_auth/cache` | Removes all records from memory, so that the keystores are asked again
+// `DELETE /continue_auth/cache/{email}` | Removes one user from memory, or a provider by its name
 //
-// Who may call it is Caddy's own to say, by `admin` in the global options.
+// Use the global option `admin` to configure who may access the admin endpoint.
 type Admin struct{}
 
 // CaddyModule returns the module's ID and constructor.
@@ -37,10 +37,10 @@ func (*Admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// AdminPath is the path of the admin endpoint below which Admin answers.
+// AdminPath is the path prefix of the routes of Admin.
 const AdminPath = "/continue_auth/"
 
-// Routes returns the routes.
+// Routes returns the routes of the admin endpoint.
 func (a *Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: AdminPath, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
@@ -55,7 +55,7 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	case path == "cache":
 		email = ""
 	case !one || email == "":
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there are " + AdminPath + "status, " + AdminPath + "cache and " + AdminPath + "cache/{email}")}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("use " + AdminPath + "status, " + AdminPath + "cache or " + AdminPath + "cache/{email}")}
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)
@@ -64,8 +64,8 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	return answer()
 }
 
-// forget drops a user from memory, or with an empty email everything. Providers have names that no
-// user has, and are dropped by them too.
+// forget removes a user from memory, or everything if email is empty. It also removes a provider of that
+// name: no user has the name of a provider.
 func forget(w http.ResponseWriter, email string) error {
 	used := false
 	caches.Range(func(_, value any) bool {
@@ -73,7 +73,7 @@ func forget(w http.ResponseWriter, email string) error {
 		c := value.(pooled).Cache
 		if email != "" {
 			c.APIKeys.Invalidate(email)
-			c.APIKeys.Invalidate(strings.ToLower(email)) // which the user may be found by
+			c.APIKeys.Invalidate(strings.ToLower(email)) // the user may be stored in lower case
 			c.Settings.Invalidate(email)
 			c.Providers.InvalidateAll()
 			return true
@@ -90,7 +90,7 @@ func forget(w http.ResponseWriter, email string) error {
 	return nil
 }
 
-// adminStatus is what GET /continue_auth/status answers. It names no user.
+// adminStatus is the answer to GET /continue_auth/status. It does not contain names of users.
 type adminStatus struct {
 	Keystores []keystoreStatus `json:"keystores"`
 }
@@ -99,12 +99,12 @@ type keystoreStatus struct {
 	Keystore         string      `json:"keystore"` // the module's ID
 	APIKeys          tableStatus `json:"api_keys"`
 	ProviderSettings tableStatus `json:"provider_settings"`
-	Budget           *float64    `json:"budget,omitempty"` // calls that may be made at once; absent: no bound
+	Budget           *float64    `json:"budget,omitempty"` // calls that are allowed at once now; missing if there is no limit
 }
 
 type tableStatus struct {
-	Entries       int        `json:"entries"`        // in memory, of names that are there
-	Absent        int        `json:"absent"`         // in memory, of names that are not
+	Entries       int        `json:"entries"`        // names in memory that exist
+	Absent        int        `json:"absent"`         // names in memory that do not exist
 	OldestSeconds float64    `json:"oldest_seconds"` // the age of the oldest entry
 	LastAnswer    *time.Time `json:"last_answer,omitempty"`
 	LastError     string     `json:"last_error,omitempty"`

@@ -11,7 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// startAdmin runs Caddy with its admin endpoint, and returns a function that calls it.
+// startAdmin runs Caddy with its admin endpoint. It returns a function that calls the endpoint.
 func startAdmin(t *testing.T, s setup) (*proxy, func(method, path string) (*http.Response, string)) {
 	t.Helper()
 	s.admin = fmt.Sprintf("127.0.0.1:%d", freeport.For(t))
@@ -41,12 +41,12 @@ func TestTheAdminEndpointForgetsAUserAtOnce(t *testing.T) {
 	users := defaultUsers()
 	users[odd] = users[testEmail]
 	for name, test := range map[string]struct{ email, path string }{
-		"one":                     {testEmail, "/continue_auth/cache/dev@example.com"},
-		"one, escaped":            {testEmail, "/continue_auth/cache/dev%40example%2Ecom"},
-		"one of an odd name":      {odd, "/continue_auth/cache/a%2Fb%20c@example.com"},
-		"all":                     {testEmail, "/continue_auth/cache"},
-		"one who is still absent": {"new@example.com", "/continue_auth/cache/new@example.com"},
-		"one in capitals":         {testEmail, "/continue_auth/cache/DEV@example.com"},
+		"one":                      {testEmail, "/continue_auth/cache/dev@example.com"},
+		"one, escaped":             {testEmail, "/continue_auth/cache/dev%40example%2Ecom"},
+		"one with an unusual name": {odd, "/continue_auth/cache/a%2Fb%20c@example.com"},
+		"all":                      {testEmail, "/continue_auth/cache"},
+		"one who is still absent":  {"new@example.com", "/continue_auth/cache/new@example.com"},
+		"one in capitals":          {testEmail, "/continue_auth/cache/DEV@example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL, options: longCache, users: users})
@@ -74,7 +74,7 @@ func TestTheAdminEndpointForgetsAUserAtOnce(t *testing.T) {
 	}
 }
 
-func TestForgettingAllConcernsProvidersToo(t *testing.T) {
+func TestForgettingEverythingIncludesProviders(t *testing.T) {
 	p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL, options: longCache})
 	models := func() int {
 		return len(gjson.Get(read(t, p.do(request{method: http.MethodGet, path: "/v1/models"})), "data").Array())
@@ -90,7 +90,7 @@ func TestForgettingAllConcernsProvidersToo(t *testing.T) {
 	}
 }
 
-func TestTheStatus(t *testing.T) {
+func TestTheStatusCountsRecordsAndNamesNoUser(t *testing.T) {
 	p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL})
 	p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 	p.do(request{path: "/v1/chat/completions", body: chatBody(llama), header: as("nobody@example.com", "wrong-key-canary")})
@@ -114,7 +114,7 @@ func TestTheStatus(t *testing.T) {
 	}
 }
 
-func TestTheStatusOfAKeystoreThatCannotAnswer(t *testing.T) {
+func TestTheStatusShowsThatAKeystoreCannotAnswer(t *testing.T) {
 	p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL, keystore: `keystore cloudflare_kv {
 		api_token kv-token-canary
 		api_keys 0123
@@ -133,7 +133,7 @@ func TestTheStatusOfAKeystoreThatCannotAnswer(t *testing.T) {
 	}
 }
 
-func TestTheAdminEndpointRefuses(t *testing.T) {
+func TestTheAdminEndpointRefusesOtherRequests(t *testing.T) {
 	_, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL})
 	for _, test := range []struct {
 		method, path string

@@ -13,19 +13,19 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
-// Alias is another name for a model, or for several.
+// Alias is another name for a model, or for several models.
 type Alias struct {
-	// The name that clients use, such as `fast`. If it ends in `*`, it stands for all names that begin
-	// as it does. It may also be a full name, which then leads elsewhere.
+	// The name that clients use, such as `fast`. If it ends in `*`, it matches all names that begin with the
+	// part before the `*`. It may also be the full name of a model, to redirect requests for that model.
 	Name string `json:"name,omitempty"`
 
-	// The full name of the model, `<provider>/<model>`. If it ends in `*`, which Name then must do too,
-	// what Name's `*` stands for takes the place of this one.
+	// The full name of the model, `<provider>/<model>`. If it ends in `*`, the name must end in `*` too. The
+	// part of the client's name that matches the name's `*` then replaces this one.
 	Model string `json:"model,omitempty"`
 }
 
-// parseAlias checks an alias as far as it can be judged without the providers' settings: whether the
-// provider has any shows only when a client asks for the model.
+// parseAlias checks an alias without knowing the providers' settings. A provider without settings is noticed
+// only when a client asks for the model.
 func parseAlias(name, model string) error {
 	_, pattern := strings.CutSuffix(name, "*")
 	start, moves := strings.CutSuffix(model, "*")
@@ -55,10 +55,11 @@ func parseAlias(name, model string) error {
 	return nil
 }
 
-// known are providers that judge names alone, and so have nothing to remember of anyone.
+// known are the providers that check names. They have no requests, so they remember nothing.
 var known = sync.OnceValue(provider.New)
 
-// unmarshalAlias reads `alias <name> <provider>/<model>`. Names with placeholders are compared at load.
+// unmarshalAlias reads `alias <name> <provider>/<model>`. If a name has placeholders, it is checked when the
+// configuration loads.
 func (h *Handler) unmarshalAlias(d *caddyfile.Dispenser) error {
 	var name, model string
 	if !d.AllArgs(&name, &model) {
@@ -81,7 +82,7 @@ func hasPlaceholder(text string) bool {
 	return strings.Contains(text, "{") && strings.Contains(text, "}")
 }
 
-// aliases returns the aliases with the placeholders replaced.
+// aliases returns the aliases with their placeholders replaced.
 func (h *Handler) aliases(r resolver) (names modelNames) {
 	names.exact = make(map[string]string)
 	for _, alias := range h.Aliases {

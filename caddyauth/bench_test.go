@@ -21,8 +21,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
-// bare is the rest of the chain, with the shortest of streams for an answer. It does what the
-// transport would: it shows that it was there, and closes the body.
+// bare stands for the rest of the chain. It answers with a very short stream. Like the transport, it notes
+// that it was reached and closes the body.
 var bare = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 	if carried, ok := r.Context().Value(handoffKey{}).(*handoff); ok {
 		carried.sent = true
@@ -39,23 +39,23 @@ var (
 	doneEvent   = []byte("data: [DONE]\n\n")
 )
 
-// groq is a model whose answers pass through.
+// groq is a model whose answers pass unchanged.
 const groq = "groq/llama-3.3-70b-versatile"
 
-// chatOf returns a body of about that size, as code looks, with the model at its end.
+// chatOf returns a body of about that size with source code in it and the model at its end.
 func chatOf(model string, size int) []byte {
 	line := `    return self.values[index] + offset\n`
 	return []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true,"model":"` + model + `"}`)
 }
 
-// discard is a client that takes everything.
+// discard is a client that discards the answer.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// request returns a function that sends a request of that body through next, as Caddy's server does.
+// sending returns a function that sends a request with that body through next, as Caddy's server does.
 func sending(body []byte, next caddyhttp.Handler) func() error {
 	template := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
 	template.Header = http.Header{"Authorization": {"Bearer " + testKey}, "X-User-Email": {testEmail}, "Content-Type": {"application/json"}}
@@ -72,7 +72,7 @@ func sending(body []byte, next caddyhttp.Handler) func() error {
 	}
 }
 
-// withUs is the handler with its user in the cache, in front of bare.
+// withUs returns the handler in front of bare, with its user in memory.
 func withUs(tb testing.TB) caddyhttp.Handler {
 	tb.Helper()
 	h, err := provision(tb, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(tb)+`}`)
@@ -82,7 +82,7 @@ func withUs(tb testing.TB) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, bare) })
 }
 
-func TestTheHandlerCostsAtMost30Allocations(t *testing.T) {
+func TestTheHandlerMakesAtMost30Allocations(t *testing.T) {
 	body := chatOf(groq, 4<<10)
 	ours, theirs := sending(body, withUs(t)), sending(body, bare)
 	if err := ours(); err != nil {
@@ -92,11 +92,11 @@ func TestTheHandlerCostsAtMost30Allocations(t *testing.T) {
 	without := testing.AllocsPerRun(200, func() { _ = theirs() })
 	t.Logf("%v allocations with the handler, %v without", with, without)
 	if with-without > 30 {
-		t.Errorf("the handler costs %v allocations, want at most 30", with-without)
+		t.Errorf("the handler makes %v allocations, want at most 30", with-without)
 	}
 }
 
-func TestABodyOf1MBCostsOneCopy(t *testing.T) {
+func TestABodyOf1MBIsCopiedAtMostOnce(t *testing.T) {
 	h := withUs(t)
 	for _, model := range []string{groq, llama} {
 		body := chatOf(model, 1<<20)
@@ -116,7 +116,7 @@ func TestABodyOf1MBCostsOneCopy(t *testing.T) {
 	}
 }
 
-// BenchmarkHandler is a request of a user who is in the cache, with the handler and without.
+// BenchmarkHandler serves a request of a user who is in memory, with the handler and without it.
 func BenchmarkHandler(b *testing.B) {
 	for _, chain := range []struct {
 		name string
@@ -136,8 +136,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkRecord is what metrics, the access log's fields and a trace add to BenchmarkHandler: all
-// that is done with a request's record, but for the log's own encoding.
+// BenchmarkRecord measures what metrics, the fields of the access log and a trace add to BenchmarkHandler:
+// everything that is done with a request's record, except for the encoding of the log.
 func BenchmarkRecord(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -159,9 +159,9 @@ func BenchmarkRecord(b *testing.B) {
 
 var usageEvent = []byte(`data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}` + "\n\n")
 
-// TestAnOpenStreamCostsAtMost16KB holds streams open through the whole of Caddy, with us and with
+// TestAnOpenStreamTakesAtMost16KB holds streams open through a whole Caddy, with the handler and with
 // reverse_proxy alone.
-func TestAnOpenStreamCostsAtMost16KB(t *testing.T) {
+func TestAnOpenStreamTakesAtMost16KB(t *testing.T) {
 	const streams = 200
 	memory := func(path, body string, alone bool) float64 {
 		release := make(chan struct{})
@@ -184,7 +184,7 @@ func TestAnOpenStreamCostsAtMost16KB(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		open() // what is made once does not count
+		open() // memory that is allocated once does not count
 		before := heap()
 		var all sync.WaitGroup
 		for range streams {
@@ -200,12 +200,12 @@ func TestAnOpenStreamCostsAtMost16KB(t *testing.T) {
 		ours := memory(name, body, false)
 		t.Logf("%s: %.1f KB a stream, %.1f KB with reverse_proxy alone (client and upstream included)", name, ours/1024, bareCaddy/1024)
 		if ours-bareCaddy > 16<<10 {
-			t.Errorf("%s: an open stream costs %.1f KB more than with reverse_proxy alone, want at most 16", name, (ours-bareCaddy)/1024)
+			t.Errorf("%s: an open stream takes %.1f KB more than with reverse_proxy alone, want at most 16", name, (ours-bareCaddy)/1024)
 		}
 	}
 }
 
-// heap is the memory in use, of objects and stacks.
+// heap returns the memory in use for objects and stacks.
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -214,8 +214,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// BenchmarkReceive is what it takes to read a body that is there, and what to read it into memory of its
-// length without looking at what has come.
+// BenchmarkReceive compares receive with reading a body into memory of its announced length at once.
 func BenchmarkReceive(b *testing.B) {
 	for _, size := range []int{4 << 10, 200 << 10, 1 << 20, 3 << 20} {
 		content := make([]byte, size)
@@ -242,8 +241,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// BenchmarkLeaving is what it takes to send a body, as the handler's and in another's place, but for the
-// connection's own work.
+// BenchmarkLeaving sends a body, the handler's own and a replaced one, without the work of a connection.
 func BenchmarkLeaving(b *testing.B) {
 	nowhere := writing(func(p []byte) (int, error) { return len(p), nil })
 	for _, size := range []int{200 << 10, 1 << 20} {
@@ -269,7 +267,7 @@ func BenchmarkLeaving(b *testing.B) {
 	}
 }
 
-// BenchmarkDecompress is what it takes to read a body that is compressed.
+// BenchmarkDecompress reads a compressed body.
 func BenchmarkDecompress(b *testing.B) {
 	for _, encoding := range []string{"gzip", "zstd"} {
 		for _, size := range []int{4 << 10, 200 << 10} {

@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// requestBody is a request's body: as the client has sent it, and then as it goes upstream. What is
-// read into is used for one request after the other, since making 200 KB anew for each costs more than
-// to check that they are JSON.
+// requestBody is the body of a request: first as the client sent it, later as it goes upstream. Its memory is
+// reused for other requests. Allocating 200 KB for each request would cost more than checking that the body
+// is JSON.
 //
-// The handler holds it until upstream answers, and each reader until it is closed.
+// The handler holds the memory until upstream answers, and each reader holds it until it is closed.
 type requestBody struct {
 	mu      sync.Mutex
 	content []byte
-	memory  *[]byte // what content is in, if that is of a pool
-	held    bool    // by the handler
-	readers int     // that are open
+	memory  *[]byte // the memory of content if it comes from a pool
+	held    bool    // whether the handler holds the memory
+	readers int     // how many readers are open
 }
 
-// release ends the handler's hold. It may be called again.
+// release ends the handler's hold. It may be called more than once.
 func (b *requestBody) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -29,7 +29,7 @@ func (b *requestBody) release() {
 	b.free()
 }
 
-// free lets other requests have the memory, once nobody holds it.
+// free returns the memory to its pool when neither the handler nor a reader holds it.
 func (b *requestBody) free() {
 	if b.held || b.readers > 0 {
 		return
@@ -40,7 +40,7 @@ func (b *requestBody) free() {
 	b.content, b.memory = nil, nil
 }
 
-// open returns a reader of the content, from which nothing comes if the handler has released it.
+// open returns a reader of the content. If the handler has released the body already, the reader is closed.
 func (b *requestBody) open() *bodyReader {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,8 +50,8 @@ func (b *requestBody) open() *bodyReader {
 	return &bodyReader{body: b, closed: !b.held}
 }
 
-// lend returns a reader of the content that net/http knows to be in memory. It does not notice its being
-// closed: who has read it says so by giveBack.
+// lend returns a reader of the content, of a type that net/http knows to be in memory. The reader does not
+// notice that it is closed, so its user must call giveBack.
 func (b *requestBody) lend() io.ReadCloser {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,7 +59,7 @@ func (b *requestBody) lend() io.ReadCloser {
 	return io.NopCloser(bytes.NewReader(b.content))
 }
 
-// giveBack ends what one lend began.
+// giveBack ends the hold of one reader from lend or lendRest.
 func (b *requestBody) giveBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,9 +67,9 @@ func (b *requestBody) giveBack() {
 	b.free()
 }
 
-// bodyReader copies under the body's lock, since a transport may close a body while another of its
-// goroutines reads it: then the memory is another request's at once. It copies nothing to where its bytes
-// are already.
+// bodyReader copies while it holds the body's lock. A transport may close a body while another of its
+// goroutines reads it, and the memory may then belong to another request at once. It copies nothing if the
+// destination is the content's own memory.
 type bodyReader struct {
 	body   *requestBody
 	at     int
@@ -94,7 +94,8 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// lendRest is lend of what this reader has not read, if it has read so many bytes; else it is nil.
+// lendRest returns the content after the first read bytes, and holds it until giveBack. It returns nil if the
+// reader is closed or has not read exactly that many bytes.
 func (r *bodyReader) lendRest(read int64) []byte {
 	r.body.mu.Lock()
 	defer r.body.mu.Unlock()
@@ -105,7 +106,7 @@ func (r *bodyReader) lendRest(read int64) []byte {
 	return r.body.content[r.at:]
 }
 
-// position is how many bytes have been read.
+// position returns how many bytes have been read.
 func (r *bodyReader) position() int64 {
 	r.body.mu.Lock()
 	defer r.body.mu.Unlock()
@@ -123,16 +124,16 @@ func (r *bodyReader) Close() error {
 	return nil
 }
 
-// pools keep memory by its size: of a pool, none is more than twice as large as another.
+// pools keep memory by size. The sizes within one pool differ by a factor of at most two.
 var pools [maxSizeClass + 1]sync.Pool
 
-// maxSizeClass is that of 4 MB. What is larger is rare, and made anew.
+// maxSizeClass is the class of 4 MB. Larger bodies are rare and get new memory.
 const maxSizeClass = 22
 
 func sizeClass(size int) int { return bits.Len(uint(max(size, 4<<10) - 1)) }
 
-// newRequestBody returns a body of that size, which the caller holds. Memory that is too small for it
-// is not put back, so that a pool's grows to what is asked of it.
+// newRequestBody returns a body of that size, held by the caller. If the memory from the pool is too small,
+// it is not put back. So the memory in a pool grows to the sizes that are needed.
 func newRequestBody(size int) *requestBody {
 	class := sizeClass(size)
 	if class > maxSizeClass {

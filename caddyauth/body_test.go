@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
+func TestMemoryIsNotReusedWhileItIsRead(t *testing.T) {
 	b := newRequestBody(5000)
 	copy(b.content, "mine")
 	memory := b.memory
@@ -26,7 +26,7 @@ func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
 	b.release()
 	b.release()
 	if _, err := io.CopyN(io.Discard, first, 1000); err != nil {
-		t.Errorf("an open reader fails once the handler has let go: %v", err)
+		t.Errorf("an open reader fails after the handler has released the body: %v", err)
 	}
 	_ = first.Close()
 	_ = first.Close()
@@ -38,7 +38,7 @@ func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
 	}
 	_ = second.Close()
 	if b.memory != nil || b.content != nil {
-		t.Error("the memory is held although nobody reads it")
+		t.Error("the memory is held although there is no reader")
 	}
 	copy(*memory, "someone else's")
 	for name, reader := range map[string]io.Reader{"a closed reader": first, "one that is opened too late": b.open()} {
@@ -48,13 +48,13 @@ func TestMemoryServesNoOtherRequestWhileSomebodyReadsIt(t *testing.T) {
 	}
 }
 
-func TestMemoryThatIsLentServesNoOtherRequestUntilItIsGivenBack(t *testing.T) {
+func TestLentMemoryIsNotReusedUntilItIsGivenBack(t *testing.T) {
 	b := newRequestBody(5000)
 	first, second := b.lend(), b.lend()
 	b.release()
 	b.giveBack()
 	if b.memory == nil {
-		t.Error("the memory is free, although two have it and one has given it back")
+		t.Error("the memory is free although one of two readers has not given it back")
 	}
 	if n, err := io.Copy(io.Discard, first); n != 5000 || err != nil {
 		t.Errorf("the first gets %d bytes, error %v", n, err)
@@ -62,16 +62,16 @@ func TestMemoryThatIsLentServesNoOtherRequestUntilItIsGivenBack(t *testing.T) {
 	_ = second.Close()
 	b.giveBack()
 	if b.memory != nil || b.content != nil {
-		t.Error("the memory is held although both have given it back")
+		t.Error("the memory is held although both readers have given it back")
 	}
 	late := b.lend()
 	if n, _ := io.Copy(io.Discard, late); n != 0 {
-		t.Errorf("who comes too late gets %d bytes", n)
+		t.Errorf("a late reader gets %d bytes", n)
 	}
 	b.giveBack()
 }
 
-func TestAShortBodyLeavesFromMemoryThatServesTheNext(t *testing.T) {
+func TestTheMemoryOfAShortBodyIsReusedAfterItWasSent(t *testing.T) {
 	carried := &handoff{authorization: []string{"Bearer " + testToken}, body: newRequestBody(0)}
 	ctx := httptrace.WithClientTrace(t.Context(), new(httptrace.ClientTrace))
 	out, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1", io.NopCloser(strings.NewReader("short")))
@@ -84,15 +84,15 @@ func TestAShortBodyLeavesFromMemoryThatServesTheNext(t *testing.T) {
 	}
 	carried.release()
 	if carried.short.memory == nil {
-		t.Error("the memory is free before the request has left")
+		t.Error("the memory is free before the request was sent")
 	}
 	httptrace.ContextClientTrace(ctx).WroteRequest(httptrace.WroteRequestInfo{})
 	if carried.short.memory != nil {
-		t.Error("the memory is held although the request has left")
+		t.Error("the memory is held although the request was sent")
 	}
 }
 
-func TestABodyThatAHandlerBetweenHasReplacedIsNotHadAgain(t *testing.T) {
+func TestABodyThatAnotherHandlerReplacedIsNotSentAgain(t *testing.T) {
 	h := &Handler{}
 	for body, again := range map[string]bool{"body": true, "another": false} {
 		carried := &handoff{streamed: true, body: newRequestBody(4)}
@@ -103,7 +103,7 @@ func TestABodyThatAHandlerBetweenHasReplacedIsNotHadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := out.GetBody != nil; got != again {
-			t.Errorf("%q in the place of \"body\" can be had again: %t, want %t", body, got, again)
+			t.Errorf("%q in place of \"body\" can be sent again: %t, want %t", body, got, again)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func readsFully(r io.Reader, p []byte) bool {
 	return err == nil
 }
 
-func TestBodiesOfAllSizes(t *testing.T) {
+func TestOnlyBodiesUpTo4MBComeFromAPool(t *testing.T) {
 	for _, size := range []int{0, 1, 4 << 10, 4<<10 + 1, 200 << 10, 4 << 20, 4<<20 + 1} {
 		for range 3 {
 			b := newRequestBody(size)
@@ -121,15 +121,15 @@ func TestBodiesOfAllSizes(t *testing.T) {
 				t.Errorf("a body of %d bytes has %d", size, len(b.content))
 			}
 			if pooled := b.memory != nil; pooled != (size <= 4<<20) {
-				t.Errorf("a body of %d bytes is of a pool: %t", size, pooled)
+				t.Errorf("a body of %d bytes is from a pool: %t", size, pooled)
 			}
 			b.release()
 		}
 	}
 }
 
-// Upstreams that answer, or hang up, before they have read a request leave a transport that reads the
-// body while it is closed. Nothing of it may be another's.
+// An upstream may answer or hang up before it has read a request. The transport may then read the body while
+// it is closed. It must never send bytes of another request.
 func TestNoBodyIsMixedUpWithAnother(t *testing.T) {
 	for name, versions := range map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "h2c 2"} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestNoBodyIsMixedUpWithAnother(t *testing.T) {
 					for n := range rounds {
 						size := 1 << 20
 						if n%2 == 0 {
-							size = 4 << 10 // which leaves from other memory
+							size = 4 << 10 // a body of this size is sent from other memory
 						}
 						p.sendLetters(byte('a'+client), size, (client+n/2)%len(patience))
 					}
@@ -161,14 +161,14 @@ func TestNoBodyIsMixedUpWithAnother(t *testing.T) {
 			clients.Wait()
 			for i, kind := range patience {
 				if u.seen[i].Load() == 0 {
-					t.Errorf("no request was answered %s", kind)
+					t.Errorf("no upstream answered %s", kind)
 				}
 			}
 		})
 	}
 }
 
-// smallWindows has what a client sends wait at the client, rather than in the system's buffers.
+// smallWindows makes a listener with small buffers, so that the client has to wait.
 type smallWindows struct{ net.Listener }
 
 func (l smallWindows) Accept() (net.Conn, error) {
@@ -179,10 +179,10 @@ func (l smallWindows) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// patience is how much of a request's body an upstream reads.
+// patience is how much of a request's body an upstream reads before it answers.
 var patience = []string{"at its end", "in its middle", "at once", "by hanging up"}
 
-// sendLetters sends a request of one letter, which its User-Agent names.
+// sendLetters sends a request that consists of one letter, which its User-Agent names.
 func (p *proxy) sendLetters(letter byte, size, kind int) {
 	text := strings.Repeat(string(letter), size+int(letter)*10)
 	body := `{"model":"` + groq + `","messages":[{"role":"user","content":"` + text + `"}]}`
@@ -193,17 +193,17 @@ func (p *proxy) sendLetters(letter byte, size, kind int) {
 	}
 	req.Header.Set("Authorization", "Bearer "+testEmail+":"+testKey)
 	req.Header.Set("User-Agent", fmt.Sprintf("%c%d", letter, kind))
-	if res, err := http.DefaultClient.Do(req); err == nil { // a client whose upstream hangs up may get anything
+	if res, err := http.DefaultClient.Do(req); err == nil { // if the upstream hangs up, the client may get any answer
 		_, _ = io.Copy(io.Discard, res.Body)
 		_ = res.Body.Close()
 	}
 }
 
-// impatient is an upstream that looks for letters that are not of the request.
+// impatient is an upstream that checks that a request has no letters of another request.
 type impatient struct {
 	t       *testing.T
 	seen    [4]atomic.Int64
-	arrived chan struct{} // is sent to at each request, if somebody waits
+	arrived chan struct{} // gets a value at each request, if a test waits for it
 }
 
 func (u *impatient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -225,7 +225,7 @@ func (u *impatient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer()
 	case 2:
 		answer()
-		select { // so that another request gets the memory, were it free
+		select { // so that another request would get the memory if it were free
 		case <-u.arrived:
 		case <-time.After(50 * time.Millisecond):
 		}

@@ -20,7 +20,7 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 	return h, h.UnmarshalCaddyfile(helper.Dispenser)
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	continue_auth [<matcher>] {
 //	    account_id      <id>
@@ -45,7 +45,7 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //
 // Values without placeholders are checked here, so that an error names the line.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
+	d.Next() // the name of the directive
 	return block(d, func(name string) (err error) {
 		switch name {
 		case "account_id":
@@ -126,7 +126,7 @@ func (f *FailedAttempts) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return check(d, "failed_attempts", window, parseDuration)
 }
 
-// on is an option that takes no value.
+// on sets an option that takes no value.
 func on(d *caddyfile.Dispenser, option *bool) error {
 	if d.NextArg() {
 		return d.ArgErr()
@@ -135,8 +135,8 @@ func on(d *caddyfile.Dispenser, option *bool) error {
 	return nil
 }
 
-// block calls option with the name of each option in the block that d is before. Each may stand
-// once, but for those that are repeatable. Nothing may stand between the block and its name.
+// block calls option with the name of each option in the next block. An option may occur once, unless it is
+// in repeatable. Nothing may be between the directive's name and the block.
 func block(d *caddyfile.Dispenser, option func(name string) error, repeatable ...string) error {
 	if d.NextArg() {
 		return d.ArgErr()
@@ -163,7 +163,7 @@ func text(d *caddyfile.Dispenser, to *string) error {
 	return nil
 }
 
-// value is text for a Value or a Duration.
+// value is like text, for a Value or a Duration.
 func value[V ~string, T any](d *caddyfile.Dispenser, to *V, parse func(string) (T, error)) error {
 	var written string
 	name := d.Val()
@@ -174,7 +174,8 @@ func value[V ~string, T any](d *caddyfile.Dispenser, to *V, parse func(string) (
 	return check(d, name, written, parse)
 }
 
-// check parses a value, unless it has a placeholder, which only the server can resolve.
+// check parses a value to find errors. It accepts a value with a placeholder, because only the server can
+// replace it.
 func check[T any](d *caddyfile.Dispenser, name, value string, parse func(string) (T, error)) error {
 	if strings.Contains(value, "{") {
 		return nil

@@ -4,12 +4,12 @@ import (
 	"strings"
 )
 
-// otherClient is a program that does not say which it is.
+// otherClient is the name for unknown programs.
 const otherClient = "other"
 
-// clients are the coding agents, by how their User-Agent begins, in small letters. Continue does not say its
-// name, but the library that it was built with: its last version, of June 2026, has the OpenAI SDK 5.23.2,
-// which its minified builds call ls, and uses node-fetch beside it.
+// clients are the coding agents, each with the beginning of its User-Agent in lower case. Continue sends the
+// name of the libraries that it was built with. Its last version, of June 2026, has the OpenAI SDK 5.23.2,
+// which is called ls in its minified builds, and also uses node-fetch.
 var clients = []struct{ prefix, name string }{
 	{"claude-cli/", "claude-code"},
 	{"codex", "codex"}, // codex_exec/, codex_cli_rs/, codex-tui/, Codex Desktop/
@@ -24,7 +24,8 @@ var clients = []struct{ prefix, name string }{
 	{"copilot", "copilot"},
 }
 
-// clientOf returns the name of the coding agent that sends this User-Agent. It is one of a few.
+// clientOf returns the name of the coding agent that sends this User-Agent. There are only a few names, so it
+// can be used in logs and metrics.
 func clientOf(userAgent string) string {
 	if userAgent == "node-fetch" {
 		return "continue"

@@ -2,7 +2,7 @@ package caddyauth
 
 import "testing"
 
-func TestClientsByTheirUserAgent(t *testing.T) {
+func TestClientsAreRecognizedByTheirUserAgent(t *testing.T) {
 	for userAgent, want := range map[string]string{
 		"claude-cli/2.1.197 (external, sdk-cli)":                                 "claude-code",
 		"codex_exec/0.171.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.171.0)": "codex",
@@ -46,8 +46,8 @@ func TestTheAccessLogTellsTheClientAndItsFormat(t *testing.T) {
 		"a response":                  {request{path: "/v1/responses", body: `{"model":"openai/gpt-5","input":"x"}`}, "codex_exec/0.171.0", "codex", "responses"},
 		"embeddings":                  {request{path: "/embeddings", body: `{"model":"groq/e","input":"x"}`}, "me/1.0", "other", "embeddings"},
 		"a list of models":            {request{method: "GET", path: "/v1/models"}, "claude-cli/2.1.197", "claude-code", ""},
-		"a chat of nobody":            {request{path: "/v1/chat/completions", header: map[string]string{"X-User-Email": ""}}, "Zed/0.211.6", "zed", "chat"},
-		"a path that is not there":    {request{path: "/v1/nowhere"}, "opencode/1.18.33", "opencode", ""},
+		"a chat without an email":     {request{path: "/v1/chat/completions", header: map[string]string{"X-User-Email": ""}}, "Zed/0.211.6", "zed", "chat"},
+		"a path that does not exist":  {request{path: "/v1/nowhere"}, "opencode/1.18.33", "opencode", ""},
 		"a chat that cannot be read":  {request{path: "/v1/chat/completions", body: "x"}, "GeminiCLI/1", "gemini-cli", "chat"},
 		"a client without User-Agent": {request{path: "/v1/chat/completions", body: chatBody("groq/llama")}, "", "other", "chat"},
 	} {

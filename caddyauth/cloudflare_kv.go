@@ -15,28 +15,28 @@ func init() {
 	caddy.RegisterModule(new(CloudflareKV))
 }
 
-// CloudflareKV is the keystore in two namespaces of Cloudflare Workers KV, read over Cloudflare's
-// REST API.
+// CloudflareKV is a keystore in two namespaces of Cloudflare Workers KV. It reads them over Cloudflare's REST
+// API.
 type CloudflareKV struct {
-	// The account that the namespaces belong to. Default: the handler's `account_id`.
+	// The ID of the account that the namespaces belong to. Default: the handler's `account_id`.
 	AccountID string `json:"account_id,omitempty"`
 
 	// A Cloudflare API token with the permission Workers KV Storage Read. Required.
 	APIToken string `json:"api_token,omitempty"`
 
-	// The id of the namespace with the users' keys. Required.
+	// The ID of the namespace with the users' keys. Required.
 	APIKeys string `json:"api_keys,omitempty"`
 
-	// The id of the namespace with the providers' settings. Required.
+	// The ID of the namespace with the providers' settings. Required.
 	ProviderSettings string `json:"provider_settings,omitempty"`
 
-	// Where the API is. Default: `https://api.cloudflare.com/client/v4`.
+	// The base URL of the API. Default: `https://api.cloudflare.com/client/v4`.
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// How long one attempt may take. Default: `5s`.
+	// The maximum duration of one attempt. Default: `5s`.
 	Timeout Duration `json:"timeout,omitempty"`
 
-	config cloudflarekv.Config // resolved
+	config cloudflarekv.Config // with placeholders replaced
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -47,7 +47,7 @@ func (*CloudflareKV) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision resolves the settings.
+// Provision replaces the placeholders in the settings.
 func (k *CloudflareKV) Provision(ctx caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
 	account := k.AccountID
@@ -65,7 +65,7 @@ func (k *CloudflareKV) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-// Identity returns all settings.
+// Identity returns all settings as one string.
 func (k *CloudflareKV) Identity() string {
 	c := k.config
 	return strings.Join([]string{
@@ -73,10 +73,10 @@ func (k *CloudflareKV) Identity() string {
 	}, "\x00")
 }
 
-// Open makes the client. It does not connect.
+// Open returns a client for the namespaces. It does not connect.
 func (k *CloudflareKV) Open() (keystore.Store, error) { return cloudflarekv.New(k.config) }
 
-// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens:
+// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens. Syntax:
 //
 //	keystore cloudflare_kv {
 //	    account_id         <id>
@@ -87,7 +87,7 @@ func (k *CloudflareKV) Open() (keystore.Store, error) { return cloudflarekv.New(
 //	    timeout            <duration>
 //	}
 func (k *CloudflareKV) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the module's name
+	d.Next() // the name of the module
 	return block(d, func(name string) (err error) {
 		switch name {
 		case "account_id":

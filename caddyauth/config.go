@@ -18,11 +18,11 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
-// Value is a size or a number as it is written, so that it can be a placeholder. In JSON it may be a
-// number too.
+// Value is a size or a number in the form in which it is written, which may be a placeholder. In JSON, it may
+// be a string or a number.
 type Value string
 
-// UnmarshalJSON takes a string or a number.
+// UnmarshalJSON accepts a string or a number.
 func (v *Value) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, (*string)(v))
@@ -35,11 +35,11 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Duration is a time as it is written, with its unit, so that it can be a placeholder. In JSON it may
-// be a number too, of nanoseconds, as elsewhere in Caddy.
+// Duration is a duration with its unit in the form in which it is written, which may be a placeholder. In
+// JSON, it may also be a number of nanoseconds, like Caddy's own durations.
 type Duration string
 
-// UnmarshalJSON takes a string or a number.
+// UnmarshalJSON accepts a string or a number of nanoseconds.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	err := (*Value)(d).UnmarshalJSON(b)
 	if err == nil && *d != "" && b[0] != '"' {
@@ -48,52 +48,55 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Cache says how long what the keystore says is believed. Ages count from when it was asked.
+// Cache configures how long answers of the keystore are used. The age of an answer counts from the time of
+// the request to the keystore.
 type Cache struct {
-	// The age from which an answer is renewed in the background while it is used. Default: `30s`, or
-	// half of `max_age` where that is shorter.
+	// The age from which an answer is renewed in the background while it is still used. Default: `30s`, or
+	// half of `max_age` if that is shorter.
 	RefreshAfter Duration `json:"refresh_after,omitempty"`
 
-	// The age from which the keystore is asked again before an answer is used: a key that was
-	// disabled is refused that long after the keystore shows it, at the latest. Default: `60s`.
+	// The age from which an answer is used only after the keystore has been asked again. When a key is
+	// disabled in the keystore, it is refused after this time at the latest. Default: `60s`.
 	MaxAge Duration `json:"max_age,omitempty"`
 
-	// The age up to which an answer is used if the keystore cannot be asked; `0` for none that is older
-	// than `max_age`. Default: `1h`, or `max_age` where that is longer.
+	// The maximum age of an answer that is used because the keystore cannot answer. `0` means that no answer
+	// older than `max_age` is used. Default: `1h`, or `max_age` if that is longer.
 	StaleIfError Duration `json:"stale_if_error,omitempty"`
 
-	// How long the answer that there is no such user or provider is believed. Default: `10s`.
+	// How long the answer that a user or a provider does not exist is used. Default: `10s`.
 	Absent Duration `json:"absent,omitempty"`
 
-	// How many users are kept. Those who do not exist are counted apart, so that made-up names
-	// never push out known users. Default: 100000.
+	// The maximum number of users in memory. Names that do not exist are counted separately, so made-up names
+	// never displace known users. Default: 100000.
 	MaxEntries Value `json:"max_entries,omitempty"`
 
-	// Whether to keep an encrypted copy of what is known in Caddy's storage, written once a minute,
-	// so that a restart while the keystore cannot be asked still knows its users, for as long as
-	// `stale_if_error` says. It holds hashes of users' keys, and the providers' settings.
-	// Default: false.
+	// Whether to store an encrypted copy of the cache in Caddy's storage. It is written once a minute. After
+	// a restart while the keystore cannot answer, the users in the copy are still known, for the time in
+	// `stale_if_error`. The copy contains hashes of users' keys and the providers' settings. Default: false.
 	Snapshot bool `json:"snapshot,omitempty"`
 }
 
-// FailedAttempts limits guessing, with status 429. An address past the limit gets it wherever the
-// keystore would have to be asked for it, and for every wrong key; the right keys of users who are known
-// go on. An address past the limit for one name gets it for that name, whatever the key; other addresses
-// go on. The same sign-in that fails again within ten seconds counts once. IPv6 addresses count by
+// FailedAttempts limits how often a client address may guess keys. Requests beyond the limit get status 429.
+//
+// Once an address has reached the limit, it gets 429 for every wrong key, and for every user who is not in
+// memory. Users who are in memory can still sign in from it with the right key. Once an address has reached
+// the limit for one name, it gets 429 for that name with any key. Other addresses are not affected.
+//
+// The same failed sign-in counts once if it is repeated within ten seconds. IPv6 addresses are counted by
 // their /64.
 type FailedAttempts struct {
-	// How many sign-ins may fail within the window. Default: 100.
+	// The number of sign-ins that may fail within the window. Default: 100.
 	Count Value `json:"count,omitempty"`
 
-	// The window. Default: `1m`.
+	// The length of the window. Default: `1m`.
 	Window Duration `json:"window,omitempty"`
 }
 
-// settings are the settings of a Handler, resolved.
+// settings are the settings of a Handler with placeholders replaced and defaults applied.
 type settings struct {
 	accountID, gateway, gatewayToken string
 
-	authorization []string // of requests to the gateway, as a header's values
+	authorization []string // the header's values for requests to the gateway
 
 	names         modelNames
 	emailHeader   string
@@ -129,16 +132,16 @@ func (h *Handler) resolve() (s settings, err error) {
 	return s, err
 }
 
-// Ages returns how long answers of the keystore are used, with the placeholders replaced and the
-// defaults applied. The error names the setting that is wrong.
+// Ages returns the settings with placeholders replaced and defaults applied. The error names the invalid
+// setting.
 func (c *Cache) Ages() (ages cache.Ages, err error) {
 	ages = c.ages(resolver{caddy.NewReplacer(), &err})
 	return ages, err
 }
 
-// UserHeader returns the canonical name of the request header that names the user: `email_header`
-// with the placeholders replaced, by default X-User-Email. The error is of a value that is no name of
-// a header.
+// UserHeader returns the canonical name of the request header that contains the user's email. That is
+// `email_header` with placeholders replaced, or X-User-Email by default. It returns an error if the value is
+// not the name of a header.
 func (h *Handler) UserHeader() (name string, err error) {
 	name = h.userHeader(resolver{caddy.NewReplacer(), &err})
 	return name, err
@@ -148,8 +151,8 @@ func (h *Handler) userHeader(r resolver) string {
 	return r.header("email_header", h.EmailHeader, "X-User-Email")
 }
 
-// ages fits what was left out to what was set, except for max_age: nothing else says how long a key
-// that was disabled may be used.
+// ages derives the defaults of some settings from the others. max_age has a fixed default, because no other
+// setting says how long a disabled key may be used.
 func (c *Cache) ages(r resolver) cache.Ages {
 	maxAge := r.duration("cache.max_age", c.MaxAge, time.Minute)
 	return cache.Ages{
@@ -160,8 +163,8 @@ func (c *Cache) ages(r resolver) cache.Ages {
 	}
 }
 
-// validate refuses what is well-formed but contradicts itself. A stale_if_error that is shorter than
-// max_age does not: what is older than max_age is then not used at all.
+// validate returns an error for settings that contradict each other. A stale_if_error that is shorter than
+// max_age is allowed: then no answer older than max_age is used.
 func (s *settings) validate() error {
 	switch {
 	case s.ages.RefreshAfter > s.ages.MaxAge:
@@ -186,16 +189,17 @@ func (r resolver) fail(name string, err error) {
 	}
 }
 
-// text replaces the placeholders. An unset one fails: it would become an empty secret.
+// text replaces the placeholders. A placeholder without a value is an error, because it would become an empty
+// secret.
 func (r resolver) text(name, value string) string {
 	resolved, err := r.repl.ReplaceOrErr(value, true, true)
 	if err != nil {
-		r.fail(name, err) // names the placeholder, not its value
+		r.fail(name, err) // the error names the placeholder, but not its value
 	}
-	return strings.TrimSpace(resolved) // files end with a line feed
+	return strings.TrimSpace(resolved) // the content of a file ends with a line feed
 }
 
-// required is text that must not be empty; what says what belongs there.
+// required is like text, but the value must not be empty. what tells the user what to set it to.
 func (r resolver) required(name, value, what string) string {
 	if value == "" {
 		r.fail(name, errors.New("is missing; set it to "+what))
@@ -204,7 +208,7 @@ func (r resolver) required(name, value, what string) string {
 	return r.text(name, value)
 }
 
-// segment is a required part of a URL's path.
+// segment is like required, for a segment of a URL's path.
 func (r resolver) segment(name, value, what string) string {
 	resolved := r.required(name, value, what)
 	for _, c := range []byte(resolved) {
@@ -215,7 +219,7 @@ func (r resolver) segment(name, value, what string) string {
 	return resolved
 }
 
-// secret is a required part of a header.
+// secret is like required, for a secret that becomes a part of a header.
 func (r resolver) secret(name, value, what string) string {
 	resolved := r.required(name, value, what)
 	if !httpguts.ValidHeaderFieldValue(resolved) || strings.ContainsAny(resolved, " \t") {
@@ -224,8 +228,8 @@ func (r resolver) secret(name, value, what string) string {
 	return resolved
 }
 
-// maxHeaderName is far beyond any name. As a key of YAML, in users' configurations, one of more than 1,024
-// bytes could not be read.
+// maxHeaderName is far longer than any real name. The name becomes a key in users' YAML files, where a key of
+// more than 1,024 bytes would be invalid.
 const maxHeaderName = 256
 
 func (r resolver) header(name, value, otherwise string) string {

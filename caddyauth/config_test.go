@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// FuzzValues: what is taken is never negative, and a duration without a unit is taken as a number of
-// JSON alone.
+// FuzzValues checks that valid values are never negative, and that a duration without a unit is valid only as
+// a JSON number.
 func FuzzValues(f *testing.F) {
 	for _, text := range []string{"30s", "1.5h", "2d", "0", "60", "-5s", "9223372036854775807", "20MB", "1 KiB", "0x10", "1e3", "{env.X}", " 5s", ".5d", "99999999999d"} {
 		f.Add(text)

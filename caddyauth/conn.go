@@ -6,12 +6,12 @@ import (
 	"net"
 )
 
-// conn is a connection to an upstream, below TLS if there is any. A long body over plain HTTP/1.1 leaves
-// in few writes: io.Copy makes 32 KB anew for each, which is more than all else that a request takes, and
-// writes no more at once.
+// conn is a connection to an upstream, below TLS. It sends a long body over plain HTTP/1.1 in few writes.
+// io.Copy would allocate 32 KB for each body, more than everything else that a request needs, and write no
+// more than that at once.
 type conn struct{ net.Conn }
 
-// ReadFrom sends a body. Go's HTTP/1.1 client has io.Copy call it, with a limit that is the body's length.
+// ReadFrom sends a body. Go's HTTP/1.1 client calls it through io.Copy, with a limit of the body's length.
 func (c conn) ReadFrom(body io.Reader) (int64, error) {
 	if limited, ok := body.(*io.LimitedReader); ok {
 		if leaving, ok := limited.R.(*leavingBody); ok {
@@ -23,7 +23,7 @@ func (c conn) ReadFrom(body io.Reader) (int64, error) {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialing returns dial with its connections as conn.
+// dialing returns a function that dials like dial and wraps the connection in conn.
 func dialing(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)

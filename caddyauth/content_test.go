@@ -8,7 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// answering is an upstream that answers with a body under a Content-Type; none where that is empty.
+// answering returns an upstream that answers with that body and Content-Type. If contentType is empty, it
+// sends none.
 func answering(t *testing.T, contentType, body *string) *upstream {
 	return newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = nil
@@ -19,8 +20,8 @@ func answering(t *testing.T, contentType, body *string) *upstream {
 	})
 }
 
-// TestAnErrorWithStatus200InPlaceOfAnObject: a client would read an answer without content, and the log say ok.
-func TestAnErrorWithStatus200InPlaceOfAnObject(t *testing.T) {
+// Otherwise a client would read an answer without content, and the log would say ok.
+func TestAnErrorWithStatus200BecomesAnError(t *testing.T) {
 	var contentType, body string
 	p := start(t, setup{upstream: answering(t, &contentType, &body).URL})
 	for name, test := range map[string]struct {
@@ -60,8 +61,8 @@ func TestAnErrorWithStatus200InPlaceOfAnObject(t *testing.T) {
 	p.log.waitFor(t, `"outcome":"upstream_`)
 }
 
-// TestTheBytesTellWhatAnAnswerIs where its label is missing or wrong.
-func TestTheBytesTellWhatAnAnswerIs(t *testing.T) {
+// The Content-Type may be missing or wrong.
+func TestTheBodyDecidesWhatAnAnswerIs(t *testing.T) {
 	const (
 		stream = `data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}` + "\n\n" +
 			`data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
@@ -93,8 +94,8 @@ func TestTheBytesTellWhatAnAnswerIs(t *testing.T) {
 	}
 }
 
-// TestErrorsOfEveryShapeWithinAStreamThatPasses end it with one frame, and without [DONE].
-func TestErrorsOfEveryShapeWithinAStreamThatPasses(t *testing.T) {
+// The stream must end with one error frame, and without [DONE].
+func TestAnErrorOfAnyShapeEndsAStreamThatPasses(t *testing.T) {
 	contentType, body := "text/event-stream", ""
 	p := start(t, setup{upstream: answering(t, &contentType, &body).URL})
 	const chunk = `data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}` + "\n\n"
@@ -102,7 +103,7 @@ func TestErrorsOfEveryShapeWithinAStreamThatPasses(t *testing.T) {
 		"OpenAI's":                 "data: {\"error\":{\"message\":\"overloaded\"}}\n\n",
 		"OpenAI's without a field": "{\"error\":{\"message\":\"overloaded\"}}\n\n",
 		"Cloudflare's":             "data: {\"success\":false,\"errors\":[{\"code\":1,\"message\":\"overloaded\"}]}\n\n",
-		"a policy's":               "data: {\"success\":false,\"error\":{\"message\":\"overloaded\"}}\n\n",
+		"the policies'":            "data: {\"success\":false,\"error\":{\"message\":\"overloaded\"}}\n\n",
 		"the gateway's":            "data: {\"success\":false,\"error\":[{\"code\":1,\"message\":\"overloaded\"}],\"name\":\"AiGatewayError\"}\n\n",
 	} {
 		for _, before := range []string{"", chunk} {
@@ -117,8 +118,8 @@ func TestErrorsOfEveryShapeWithinAStreamThatPasses(t *testing.T) {
 	}
 }
 
-// TestTheEndOfAStreamIsTakenOnce, though the blank line behind it is missing.
-func TestTheEndOfAStreamIsTakenOnce(t *testing.T) {
+// That holds even if the blank line after it is missing.
+func TestTheEndOfAStreamIsSentOnce(t *testing.T) {
 	contentType, body := "text/event-stream", ""
 	p := start(t, setup{upstream: answering(t, &contentType, &body).URL})
 	const usage = `"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`
@@ -143,8 +144,9 @@ func TestTheEndOfAStreamIsTakenOnce(t *testing.T) {
 	}
 }
 
-// TestHalfACharacterAtTheEndOfAPiece comes out whole, wherever pieces are translated or held back.
-func TestHalfACharacterAtTheEndOfAPiece(t *testing.T) {
+// A piece of an answer may end with half a character. The client must get whole characters wherever pieces
+// are translated or held back.
+func TestACharacterInTwoPiecesArrivesWhole(t *testing.T) {
 	contentType, body := "text/event-stream", ""
 	p := start(t, setup{upstream: answering(t, &contentType, &body).URL})
 	const (
@@ -154,13 +156,13 @@ func TestHalfACharacterAtTheEndOfAPiece(t *testing.T) {
 		done   = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 	)
 	for name, test := range map[string]struct{ path, model, frame, end string }{
-		"a chat of Workers AI's":       {"/v1/chat/completions", llama, chat, done},
-		"a completion of Workers AI's": {"/v1/completions", llama, native, "data: [DONE]\n\n"},
-		"a completion of Azure's":      {"/v1/completions", azure, chat, done},
-		"a chat of Azure's":            {"/v1/chat/completions", azure, chat, done},
-		"a completion of OpenAI's":     {"/v1/completions", "openai/gpt-4o", chat, done},
-		"a chat of Gemini's":           {"/v1/chat/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
-		"a completion of Gemini's":     {"/v1/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a chat of Workers AI":       {"/v1/chat/completions", llama, chat, done},
+		"a completion of Workers AI": {"/v1/completions", llama, native, "data: [DONE]\n\n"},
+		"a completion of Azure":      {"/v1/completions", azure, chat, done},
+		"a chat of Azure":            {"/v1/chat/completions", azure, chat, done},
+		"a completion of OpenAI":     {"/v1/completions", "openai/gpt-4o", chat, done},
+		"a chat of Gemini":           {"/v1/chat/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a completion of Gemini":     {"/v1/completions", gemini, google, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body = strings.Replace(test.frame, "%", `"ok \ud83d"`, 1) + strings.Replace(test.frame, "%", `"\ude00!"`, 1) + test.end
@@ -173,7 +175,7 @@ func TestHalfACharacterAtTheEndOfAPiece(t *testing.T) {
 					text += choice.Get("delta.content").Raw + choice.Get("text").Raw
 				}
 				text = strings.ReplaceAll(text, `""`, "")
-				if text == `"ok \ud83d\ude00!"` { // as it came: the client joins the pieces
+				if text == `"ok \ud83d\ude00!"` { // passed unchanged: the client joins the pieces
 					text = `"ok 😀!"`
 				}
 				if whole := strings.ReplaceAll(strings.ReplaceAll(text, `" "`, " "), `"`, ""); whole != "ok 😀!" {

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// keyHeaders are the request headers that hold a user's key. Clients differ in which they can set:
-// OpenAI's and Anthropic's set the first, Anthropic's the second too, Azure's and Continue the third,
-// and Google's the fourth.
+// keyHeaders are the request headers that may contain a user's key. Not every client can set every header:
+// OpenAI's clients set the first, Anthropic's the first or the second, Azure's and Continue the third, and
+// Google's the fourth.
 var keyHeaders = []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
 
-// credentials reads the key and the email of a request. The key is in any of keyHeaders, as `<key>` with
-// the email in a header of its own, or as `<email>:<key>` alone. ok is false where there is no key, or
-// no email, or where two of them differ. A header that is empty says nothing. The URL is not looked at:
-// it ends up in logs.
+// credentials reads the key and the email of a request. The key is in one or more of keyHeaders. It is either
+// `<key>`, with the email in the header emailHeader, or `<email>:<key>`. ok is false if the key or the email
+// is missing, or if two of them differ. Empty headers are ignored. The URL is ignored too, because URLs are
+// logged.
 //
-// A key may hold colons: where the email is known, from its header or from another of the keys, what
-// stands before a colon is an email only if it is that one, in letters of any size. Another email is so
-// part of a key, and a wrong one.
+// A key may contain colons. If the email is known, from its header or from another key, the part before a
+// colon counts as an email only if it is the same one, in any case. So a different email there makes the key
+// wrong.
 func credentials(header http.Header, emailHeader string) (email, key string, ok bool) {
-	var memory [4]string // one for each of keyHeaders
+	var memory [4]string // one element for each of keyHeaders
 	tokens, ok := presented(header, memory[:0])
 	emails := header[emailHeader]
 	if !ok || len(emails) > 1 {
@@ -49,8 +49,8 @@ func credentials(header http.Header, emailHeader string) (email, key string, ok 
 	return email, key, email != "" && key != ""
 }
 
-// presented appends what the headers for keys hold to tokens. ok is false where one stands twice, or
-// where Authorization has another scheme than Bearer.
+// presented appends the values of keyHeaders to tokens. ok is false if a header occurs more than once, or if
+// the scheme of Authorization is not Bearer.
 func presented(header http.Header, tokens []string) (_ []string, ok bool) {
 	for i, name := range keyHeaders {
 		values := header[name]
@@ -75,7 +75,7 @@ func presented(header http.Header, tokens []string) (_ []string, ok bool) {
 	return tokens, true
 }
 
-// failedKeys is what the headers for keys hold, whatever it is, to tell one failed sign-in from another.
+// failedKeys returns the values of keyHeaders, valid or not, to tell one failed sign-in from another.
 func failedKeys(header http.Header) string {
 	var all []string
 	for _, name := range keyHeaders {

@@ -6,27 +6,27 @@ import (
 	"testing"
 )
 
-func TestCredentials(t *testing.T) {
+func TestTheKeyAndTheEmailAreFound(t *testing.T) {
 	for name, test := range map[string]struct {
 		email, authorization string
 		wantEmail, wantKey   string // both empty: refused
 	}{
-		"header and key":                           {"dev@example.com", "Bearer k", "dev@example.com", "k"},
-		"both in one":                              {"", "Bearer dev@example.com:k", "dev@example.com", "k"},
-		"both in one, the key with colons":         {"", "Bearer dev@example.com:a:b:c", "dev@example.com", "a:b:c"},
-		"in one and in the header":                 {"dev@example.com", "Bearer dev@example.com:k", "dev@example.com", "k"},
-		"beside the header a key with colons":      {"dev@example.com", "Bearer a:b", "dev@example.com", "a:b"},
-		"a name that is no email, in one":          {"", "Bearer ci:k", "ci", "k"},
-		"a name that is no email, in both":         {"ci", "Bearer ci:k", "ci", "k"},
-		"the scheme in small letters":              {"dev@example.com", "bearer k", "dev@example.com", "k"},
-		"several spaces":                           {"dev@example.com", "Bearer   k ", "dev@example.com", "k"},
-		"beside the header a key with an @":        {"dev@example.com", "Bearer p@ss:word", "dev@example.com", "p@ss:word"},
-		"in one a key with an @":                   {"", "Bearer dev@example.com:p@ss:word", "dev@example.com", "p@ss:word"},
-		"two emails that differ are a wrong key":   {"dev@example.com", "Bearer other@example.com:k", "dev@example.com", "other@example.com:k"},
-		"two emails that differ in case agree":     {"Dev@example.com", "Bearer dev@Example.com:k:l", "Dev@example.com", "k:l"},
-		"no key":                                   {"dev@example.com", "Bearer ", "", ""},
-		"no key behind the colon":                  {"", "Bearer dev@example.com:", "", ""},
-		"no key behind the colon, with the header": {"dev@example.com", "Bearer dev@example.com:", "", ""},
+		"header and key":                            {"dev@example.com", "Bearer k", "dev@example.com", "k"},
+		"both in one":                               {"", "Bearer dev@example.com:k", "dev@example.com", "k"},
+		"both in one, with colons in the key":       {"", "Bearer dev@example.com:a:b:c", "dev@example.com", "a:b:c"},
+		"in one and in the header":                  {"dev@example.com", "Bearer dev@example.com:k", "dev@example.com", "k"},
+		"a key with colons beside the email header": {"dev@example.com", "Bearer a:b", "dev@example.com", "a:b"},
+		"a name that is not an email, in one":       {"", "Bearer ci:k", "ci", "k"},
+		"a name that is not an email, in both":      {"ci", "Bearer ci:k", "ci", "k"},
+		"the scheme in lower case":                  {"dev@example.com", "bearer k", "dev@example.com", "k"},
+		"several spaces":                            {"dev@example.com", "Bearer   k ", "dev@example.com", "k"},
+		"a key with an @ beside the email header":   {"dev@example.com", "Bearer p@ss:word", "dev@example.com", "p@ss:word"},
+		"both in one, with an @ in the key":         {"", "Bearer dev@example.com:p@ss:word", "dev@example.com", "p@ss:word"},
+		"two different emails make a wrong key":     {"dev@example.com", "Bearer other@example.com:k", "dev@example.com", "other@example.com:k"},
+		"two emails that differ in case agree":      {"Dev@example.com", "Bearer dev@Example.com:k:l", "Dev@example.com", "k:l"},
+		"no key":                                    {"dev@example.com", "Bearer ", "", ""},
+		"no key after the colon":                    {"", "Bearer dev@example.com:", "", ""},
+		"no key after the colon, with the header":   {"dev@example.com", "Bearer dev@example.com:", "", ""},
 		"no email":       {"", "Bearer k", "", ""},
 		"another scheme": {"dev@example.com", "Basic k", "", ""},
 		"no scheme":      {"dev@example.com", "k", "", ""},
@@ -51,32 +51,32 @@ func TestKeysInSeveralHeadersMustAgree(t *testing.T) {
 		email, bearer, anthropic, azure, google string
 		wantEmail, wantKey                      string // both empty: refused
 	}{
-		"the second with the email in its header":     {"dev@example.com", "", "k", "", "", "dev@example.com", "k"},
-		"the third with the email in its header":      {"dev@example.com", "", "", "k", "", "dev@example.com", "k"},
-		"the fourth with the email in its header":     {"dev@example.com", "", "", "", "k", "dev@example.com", "k"},
-		"the second with both":                        {"", "", "dev@example.com:k", "", "", "dev@example.com", "k"},
-		"the fourth with both, the key with colons":   {"", "", "", "", "dev@example.com:a:b", "dev@example.com", "a:b"},
-		"a scheme, which only the first has":          {"dev@example.com", "", "Bearer k", "", "", "dev@example.com", "Bearer k"},
-		"white space around a key":                    {"dev@example.com", "", " k ", "", "", "dev@example.com", "k"},
-		"all the same":                                {"dev@example.com", "Bearer k", "k", "k", "k", "dev@example.com", "k"},
-		"all the same, with both":                     {"", "Bearer dev@example.com:k", "dev@example.com:k", "dev@example.com:k", "dev@example.com:k", "dev@example.com", "k"},
-		"the email in one of them":                    {"", "Bearer k", "", "k", "dev@example.com:k", "dev@example.com", "k"},
-		"the email in each in its way":                {"", "Bearer DEV@example.com:k", "dev@EXAMPLE.com:k", "", "", "DEV@example.com", "k"},
-		"the email in all places":                     {"dev@example.com", "Bearer Dev@example.com:k", "k", "dev@example.com:k", "", "dev@example.com", "k"},
-		"another key in the second":                   {"dev@example.com", "Bearer k", "l", "", "", "", ""},
-		"another key in the last":                     {"dev@example.com", "Bearer k", "k", "k", "l", "", ""},
-		"another key of the same email":               {"", "Bearer dev@example.com:k", "", "dev@example.com:l", "", "", ""},
-		"another email with the same key":             {"", "Bearer dev@example.com:k", "other@example.com:k", "", "", "", ""},
-		"another email than in the header":            {"dev@example.com", "Bearer k", "other@example.com:k", "", "", "", ""},
-		"no email anywhere":                           {"", "Bearer k", "k", "k", "k", "", ""},
-		"no key behind the email in one of them":      {"", "Bearer dev@example.com:k", "dev@example.com:", "", "", "", ""},
-		"a key beside another scheme":                 {"dev@example.com", "Basic k", "k", "", "", "", ""},
-		"a key beside a scheme without one":           {"dev@example.com", "Bearer", "k", "", "", "dev@example.com", "k"},
-		"a key with a colon that has no email before": {"", "Bearer a:b", "", "dev@example.com:a:b", "", "", ""},
+		"the second with the email in its header":            {"dev@example.com", "", "k", "", "", "dev@example.com", "k"},
+		"the third with the email in its header":             {"dev@example.com", "", "", "k", "", "dev@example.com", "k"},
+		"the fourth with the email in its header":            {"dev@example.com", "", "", "", "k", "dev@example.com", "k"},
+		"the second with both":                               {"", "", "dev@example.com:k", "", "", "dev@example.com", "k"},
+		"the fourth with both, with colons in the key":       {"", "", "", "", "dev@example.com:a:b", "dev@example.com", "a:b"},
+		"a scheme where none belongs":                        {"dev@example.com", "", "Bearer k", "", "", "dev@example.com", "Bearer k"},
+		"white space around a key":                           {"dev@example.com", "", " k ", "", "", "dev@example.com", "k"},
+		"all the same":                                       {"dev@example.com", "Bearer k", "k", "k", "k", "dev@example.com", "k"},
+		"all the same, with both":                            {"", "Bearer dev@example.com:k", "dev@example.com:k", "dev@example.com:k", "dev@example.com:k", "dev@example.com", "k"},
+		"the email in one of them":                           {"", "Bearer k", "", "k", "dev@example.com:k", "dev@example.com", "k"},
+		"the email in each, in different case":               {"", "Bearer DEV@example.com:k", "dev@EXAMPLE.com:k", "", "", "DEV@example.com", "k"},
+		"the email in all places":                            {"dev@example.com", "Bearer Dev@example.com:k", "k", "dev@example.com:k", "", "dev@example.com", "k"},
+		"another key in the second":                          {"dev@example.com", "Bearer k", "l", "", "", "", ""},
+		"another key in the last":                            {"dev@example.com", "Bearer k", "k", "k", "l", "", ""},
+		"another key of the same email":                      {"", "Bearer dev@example.com:k", "", "dev@example.com:l", "", "", ""},
+		"another email with the same key":                    {"", "Bearer dev@example.com:k", "other@example.com:k", "", "", "", ""},
+		"another email than in the header":                   {"dev@example.com", "Bearer k", "other@example.com:k", "", "", "", ""},
+		"no email anywhere":                                  {"", "Bearer k", "k", "k", "k", "", ""},
+		"no key after the email in one of them":              {"", "Bearer dev@example.com:k", "dev@example.com:", "", "", "", ""},
+		"a key beside another scheme":                        {"dev@example.com", "Basic k", "k", "", "", "", ""},
+		"a key beside a scheme without a key":                {"dev@example.com", "Bearer", "k", "", "", "dev@example.com", "k"},
+		"a key with a colon, but without an email before it": {"", "Bearer a:b", "", "dev@example.com:a:b", "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{"X-User-Email": {test.email}, "Authorization": {test.bearer}, "X-Api-Key": {test.anthropic}, "Api-Key": {test.azure}, "X-Goog-Api-Key": {test.google}}
-			for range 20 { // whatever the order of a map is
+			for range 20 { // map order is random
 				email, key, ok := credentials(header, "X-User-Email")
 				if ok != (test.wantEmail != "") || ok && (email != test.wantEmail || key != test.wantKey) {
 					t.Fatalf("credentials are %q, %q, %v", email, key, ok)
@@ -86,7 +86,7 @@ func TestKeysInSeveralHeadersMustAgree(t *testing.T) {
 	}
 }
 
-func TestHeadersThatStandTwiceAreRefused(t *testing.T) {
+func TestRepeatedHeadersAreRefused(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"two keys":                 {"Authorization": {"Bearer a", "Bearer b"}, "X-User-Email": {"dev@example.com"}},
 		"the same key twice":       {"X-Api-Key": {"a", "a"}, "X-User-Email": {"dev@example.com"}},
@@ -95,7 +95,7 @@ func TestHeadersThatStandTwiceAreRefused(t *testing.T) {
 		"two emails":               {"Authorization": {"Bearer a"}, "X-User-Email": {"dev@example.com", "other@example.com"}},
 	} {
 		if email, key, ok := credentials(header, "X-User-Email"); ok {
-			t.Errorf("%s: took %q and %q", name, email, key)
+			t.Errorf("%s: accepted %q and %q", name, email, key)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestReadingCredentialsAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzCredentials: what is taken is what every header says that says anything.
+// FuzzCredentials checks that accepted credentials agree with every header that is not empty.
 func FuzzCredentials(f *testing.F) {
 	f.Add("dev@example.com", "Bearer k", "", "", "")
 	f.Add("", "Bearer dev@example.com:k", "", "k", "")
@@ -120,10 +120,10 @@ func FuzzCredentials(f *testing.F) {
 			return
 		}
 		if email == "" || key == "" {
-			t.Errorf("took email %q and key %q", email, key)
+			t.Errorf("accepted email %q and key %q", email, key)
 		}
 		if header != "" && email != header {
-			t.Errorf("the header says %q, taken was %q", header, email)
+			t.Errorf("the header says %q, accepted was %q", header, email)
 		}
 		named := header != ""
 		for i, value := range all {
@@ -136,11 +136,11 @@ func FuzzCredentials(f *testing.F) {
 			before, exact := strings.CutSuffix(value, key)
 			named = named || before == email+":"
 			if !exact || before != "" && !strings.EqualFold(before, email+":") {
-				t.Errorf("took email %q and key %q, one header has %q", email, key, value)
+				t.Errorf("accepted email %q and key %q, one header has %q", email, key, value)
 			}
 		}
 		if !named {
-			t.Errorf("took email %q, which is in none of %q", email, all)
+			t.Errorf("accepted email %q, which is in none of %q", email, all)
 		}
 	})
 }

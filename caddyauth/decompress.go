@@ -14,8 +14,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// contentEncoding returns what a request's body is compressed with: gzip, zstd, or nothing. Anything else is
-// status 415 with the Accept-Encoding header that it needs (RFC 9110, section 15.5.16).
+// contentEncoding returns the encoding of a request's body: gzip, zstd, or "". For any other encoding it
+// returns an error with status 415 and sets the Accept-Encoding header that this status requires (RFC 9110,
+// section 15.5.16).
 func contentEncoding(w http.ResponseWriter, r *http.Request) (string, error) {
 	encoding := ""
 	for _, line := range r.Header["Content-Encoding"] {
@@ -41,19 +42,19 @@ func unsupportedEncoding(w http.ResponseWriter) *hub.Error {
 	w.Header().Set("Accept-Encoding", "gzip, zstd")
 	return &hub.Error{
 		Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding", Final: true,
-		Message: "Compress the request body with gzip or zstd, with one of them alone, or not at all.",
+		Message: "Compress the request body with gzip or zstd alone, or not at all.",
 	}
 }
 
-// maxWindow bounds how far back a zstd stream may refer, and so the memory of its decoder. It is what
-// clients may use of it in HTTP (RFC 9659).
+// maxWindow limits the window of a zstd stream, and so the memory of its decoder. It is the largest window
+// that clients may use in HTTP (RFC 9659).
 const maxWindow = 8 << 20
 
-// limits is what an error says of an encoding's.
+// limits are the limits of an encoding, as a part of an error message.
 var limits = map[string]string{"zstd": " with a window of at most 8 MB"}
 
-// turns bounds how many bodies are decompressed at once, and so the memory of all decoders. It takes no more
-// of them to keep all processors at work.
+// turns limits how many bodies are decompressed at once, and so the memory of all decoders. There is one turn
+// for each processor, so that all of them can work.
 var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 
 var gzipDecoders = sync.Pool{New: func() any { return new(gzip.Reader) }}
@@ -62,13 +63,13 @@ var zstdDecoders = sync.Pool{New: func() any {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
 	if err != nil {
-		panic(err) // of options that are constant
+		panic(err) // the options are constant, so this cannot happen
 	}
 	return d
 }}
 
-// decompress returns what a body that has come in full says, so that no decoder waits for a client. What is
-// longer than limit is a *http.MaxBytesError. The caller has to release the result.
+// decompress decompresses a body that has been received completely, so that no decoder waits for a client. If
+// the result is longer than limit, the error is a *http.MaxBytesError. The caller must release the result.
 func decompress(ctx context.Context, encoding string, compressed []byte, limit int64) (*requestBody, error) {
 	select {
 	case turns <- struct{}{}:
@@ -80,7 +81,7 @@ func decompress(ctx context.Context, encoding string, compressed []byte, limit i
 	if encoding == "gzip" {
 		d := gzipDecoders.Get().(*gzip.Reader)
 		defer func() {
-			_ = d.Reset(new(bytes.Reader)) // which forgets the body
+			_ = d.Reset(new(bytes.Reader)) // so that it keeps no reference to the body
 			gzipDecoders.Put(d)
 		}()
 		if err := d.Reset(from); err != nil {

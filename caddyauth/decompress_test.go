@@ -15,7 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// compressed returns content as a client sends it in that encoding.
+// compressed returns content in that encoding, as a client sends it.
 func compressed(tb testing.TB, encoding, content string) string {
 	tb.Helper()
 	var b bytes.Buffer
@@ -41,7 +41,7 @@ func compressor(tb testing.TB, encoding string, to io.Writer) io.WriteCloser {
 	return w
 }
 
-func TestACompressedBodyGoesUpstreamAsWhatItSays(t *testing.T) {
+func TestACompressedBodyIsSentUpstreamDecompressed(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "client_headers Content-Encoding"})
 	long := `{"messages":[{"role":"user","content":"` + strings.Repeat("x ", 500<<10) + `"}],"model":"` + groq + `"}`
@@ -82,7 +82,7 @@ func TestACompressedBodyGoesUpstreamAsWhatItSays(t *testing.T) {
 	}
 }
 
-func TestCompressedBodiesThatAreRefused(t *testing.T) {
+func TestInvalidCompressedBodiesAreRefused(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "max_body_size 100KB"})
 	good := map[string]string{"gzip": compressed(t, "gzip", chatBody(groq)), "zstd": compressed(t, "zstd", chatBody(groq))}
@@ -97,29 +97,29 @@ func TestCompressedBodiesThatAreRefused(t *testing.T) {
 		status         int
 		code, says     string
 	}{
-		"br":                          {"br", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
-		"deflate":                     {"deflate", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
-		"a made-up encoding":          {"gzipp", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
-		"two encodings":               {"gzip, zstd", good["gzip"], 415, "unsupported_encoding", "alone"},
-		"the same twice":              {"gzip, gzip", good["gzip"], 415, "unsupported_encoding", "alone"},
-		"JSON called gzip":            {"gzip", chatBody(groq), 400, "invalid_request_error", "gzip"},
-		"JSON called zstd":            {"zstd", chatBody(groq), 400, "invalid_request_error", "zstd"},
-		"gzip called zstd":            {"zstd", good["gzip"], 400, "invalid_request_error", "zstd"},
-		"gzip without its end":        {"gzip", good["gzip"][:len(good["gzip"])-1], 400, "invalid_request_error", "not all"},
-		"zstd without its end":        {"zstd", good["zstd"][:len(good["zstd"])-1], 400, "invalid_request_error", "not all"},
-		"gzip with a byte behind it":  {"gzip", good["gzip"] + "x", 400, "invalid_request_error", "gzip"},
-		"gzip with more behind it":    {"gzip", good["gzip"] + chatBody(groq), 400, "invalid_request_error", "gzip"},
-		"zstd with a byte behind it":  {"zstd", good["zstd"] + "x", 400, "invalid_request_error", "zstd"},
-		"zstd with more behind it":    {"zstd", good["zstd"] + chatBody(groq), 400, "invalid_request_error", "zstd"},
-		"gzip that has been changed":  {"gzip", flipped(good["gzip"]), 400, "invalid_request_error", "gzip"},
-		"zstd that has been changed":  {"zstd", flipped(good["zstd"]), 400, "invalid_request_error", "zstd"},
-		"nothing called gzip":         {"gzip", "", 400, "invalid_request_error", "gzip"},
-		"nothing called zstd":         {"zstd", "", 400, "invalid_request_error", "JSON"},
-		"a window too large":          {"zstd", zstdWindow(14), 400, "invalid_request_error", "8 MB"},
-		"a window as large as may be": {"zstd", zstdWindow(13), 400, "invalid_request_error", "JSON"},
-		"gzip that says too much":     {"gzip", compressed(t, "gzip", spaces), 413, "request_too_large", "100 kB"},
-		"zstd that says too much":     {"zstd", compressed(t, "zstd", spaces), 413, "request_too_large", "100 kB"},
-		"too much that is gzip":       {"gzip", strings.Repeat(good["gzip"], 2000), 413, "request_too_large", "100 kB"},
+		"br":                         {"br", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
+		"deflate":                    {"deflate", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
+		"a made-up encoding":         {"gzipp", good["gzip"], 415, "unsupported_encoding", "gzip or zstd"},
+		"two encodings":              {"gzip, zstd", good["gzip"], 415, "unsupported_encoding", "alone"},
+		"the same twice":             {"gzip, gzip", good["gzip"], 415, "unsupported_encoding", "alone"},
+		"JSON called gzip":           {"gzip", chatBody(groq), 400, "invalid_request_error", "gzip"},
+		"JSON called zstd":           {"zstd", chatBody(groq), 400, "invalid_request_error", "zstd"},
+		"gzip called zstd":           {"zstd", good["gzip"], 400, "invalid_request_error", "zstd"},
+		"gzip without its end":       {"gzip", good["gzip"][:len(good["gzip"])-1], 400, "invalid_request_error", "not all"},
+		"zstd without its end":       {"zstd", good["zstd"][:len(good["zstd"])-1], 400, "invalid_request_error", "not all"},
+		"gzip with a byte after it":  {"gzip", good["gzip"] + "x", 400, "invalid_request_error", "gzip"},
+		"gzip with text after it":    {"gzip", good["gzip"] + chatBody(groq), 400, "invalid_request_error", "gzip"},
+		"zstd with a byte after it":  {"zstd", good["zstd"] + "x", 400, "invalid_request_error", "zstd"},
+		"zstd with text after it":    {"zstd", good["zstd"] + chatBody(groq), 400, "invalid_request_error", "zstd"},
+		"gzip that has been changed": {"gzip", flipped(good["gzip"]), 400, "invalid_request_error", "gzip"},
+		"zstd that has been changed": {"zstd", flipped(good["zstd"]), 400, "invalid_request_error", "zstd"},
+		"an empty body called gzip":  {"gzip", "", 400, "invalid_request_error", "gzip"},
+		"an empty body called zstd":  {"zstd", "", 400, "invalid_request_error", "JSON"},
+		"a window too large":         {"zstd", zstdWindow(14), 400, "invalid_request_error", "8 MB"},
+		"the largest allowed window": {"zstd", zstdWindow(13), 400, "invalid_request_error", "JSON"},
+		"gzip with too much content": {"gzip", compressed(t, "gzip", spaces), 413, "request_too_large", "100 kB"},
+		"zstd with too much content": {"zstd", compressed(t, "zstd", spaces), 413, "request_too_large", "100 kB"},
+		"too much gzip":              {"gzip", strings.Repeat(good["gzip"], 2000), 413, "request_too_large", "100 kB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := as(testEmail, testKey)
@@ -147,13 +147,13 @@ func TestCompressedBodiesThatAreRefused(t *testing.T) {
 	wantError(t, p.do(request{path: "/v1/chat/completions", header: header, body: "x"}), 401, "invalid_api_key")
 }
 
-// zstdWindow is a frame with nothing in it that asks for a window of 2^log KB (RFC 8878, section 3.1.1).
+// zstdWindow returns an empty frame that asks for a window of 2^log KB (RFC 8878, section 3.1.1).
 func zstdWindow(log byte) string {
 	return "\x28\xb5\x2f\xfd" + "\x00" + string([]byte{log << 3}) + "\x01\x00\x00"
 }
 
-// A bomb's size must not show: neither in memory nor, by that, in time.
-func TestABombCostsNoMoreThanTheLimit(t *testing.T) {
+// The size of a bomb must not show in memory, and so not in time either.
+func TestADecompressionBombTakesNoMoreMemoryThanTheLimit(t *testing.T) {
 	const limit = 1 << 20
 	for _, encoding := range []string{"gzip", "zstd"} {
 		var bomb bytes.Buffer
@@ -180,7 +180,7 @@ func TestABombCostsNoMoreThanTheLimit(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsCanceledWaitsForNoDecoder(t *testing.T) {
+func TestACanceledRequestDoesNotWaitForADecoder(t *testing.T) {
 	for range cap(turns) {
 		turns <- struct{}{}
 	}
@@ -212,7 +212,7 @@ func FuzzDecompress(f *testing.F) {
 			}
 			body.release()
 		}
-		// What it makes of bytes that somebody has compressed is those bytes.
+		// Compressing and decompressing must give the same bytes.
 		if len(sent) > limit {
 			return
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-func TestAnEmailInCapitalsIsTheUserInTheKeystore(t *testing.T) {
+func TestAnEmailInUpperCaseFindsTheUser(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	users := defaultUsers()
 	users["Ops@Example.com"] = `{"apiKey":"exact","status":"Enabled"}`
@@ -22,17 +22,17 @@ func TestAnEmailInCapitalsIsTheUserInTheKeystore(t *testing.T) {
 		header map[string]string
 		user   string // empty: refused
 	}{
-		"in the header":                      {as("Dev@Example.COM", testKey), testEmail},
-		"with the key":                       {map[string]string{"Authorization": "Bearer DEV@example.com:" + testKey}, testEmail},
-		"in both, each in its way":           {as("DEV@example.com", "dev@Example.com:"+testKey), testEmail},
-		"with a wrong key":                   {as("DEV@example.com", "wrong"), ""},
-		"that is there as it was given":      {as("Ops@Example.com", "exact"), "Ops@Example.com"},
-		"that is there, with the other key":  {as("Ops@Example.com", "small"), ""},
-		"the other one":                      {as("ops@example.com", "small"), "ops@example.com"},
-		"in a third way":                     {as("OPS@EXAMPLE.COM", "small"), "ops@example.com"},
-		"that is disabled as it was given":   {as("Left@Example.com", "k"), ""},
-		"that is there in capitals alone":    {as("Only@Example.com", "k"), "Only@Example.com"},
-		"in small letters, where none is so": {as("only@example.com", "k"), ""},
+		"in the header":              {as("Dev@Example.COM", testKey), testEmail},
+		"with the key":               {map[string]string{"Authorization": "Bearer DEV@example.com:" + testKey}, testEmail},
+		"in both, in different case": {as("DEV@example.com", "dev@Example.com:"+testKey), testEmail},
+		"with a wrong key":           {as("DEV@example.com", "wrong"), ""},
+		"that exists in this case":   {as("Ops@Example.com", "exact"), "Ops@Example.com"},
+		"that exists in this case, with the key of the other": {as("Ops@Example.com", "small"), ""},
+		"that exists in lower case":                           {as("ops@example.com", "small"), "ops@example.com"},
+		"in a third case":                                     {as("OPS@EXAMPLE.COM", "small"), "ops@example.com"},
+		"that is disabled in this case":                       {as("Left@Example.com", "k"), ""},
+		"that exists in upper case only":                      {as("Only@Example.com", "k"), "Only@Example.com"},
+		"in lower case, which does not exist":                 {as("only@example.com", "k"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: test.header, body: chatBody(llama)})
@@ -59,14 +59,14 @@ func TestAnEmailInCapitalsIsTheUserInTheKeystore(t *testing.T) {
 	}
 }
 
-func TestAnEmailInCapitalsIsOneReadOfKV(t *testing.T) {
+func TestAnEmailInUpperCaseTakesOneReadOfKV(t *testing.T) {
 	p, kv := startOnKV(t, "", answersIn)
-	if res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)}); res.StatusCode != 200 { // reads the provider too
+	if res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)}); res.StatusCode != 200 { // also reads the provider
 		t.Fatalf("status %d", res.StatusCode)
 	}
 	for name, test := range map[string]struct{ email, key string }{
 		"of a user":            {"Worker@Example.com", "plain-key"},
-		"of nobody":            {"Nobody@Example.com", "x"},
+		"of an unknown user":   {"Nobody@Example.com", "x"},
 		"of a disabled user":   {"Disabled@Example.com", "plain-key"},
 		"of a user, wrong key": {"Few@Example.com", "x"},
 	} {
@@ -87,7 +87,7 @@ func TestAnEmailInCapitalsIsOneReadOfKV(t *testing.T) {
 	}
 }
 
-func TestWhatTheAdminEndpointForgetsReachesCapitals(t *testing.T) {
+func TestTheAdminEndpointForgetsAUserInAnyCase(t *testing.T) {
 	p, admin := startAdmin(t, setup{upstream: newUpstream(t, answerChat).URL, options: longCache})
 	ask := func(email string) int {
 		return p.do(request{path: "/v1/chat/completions", body: chatBody(llama), header: as(email, testKey)}).StatusCode
@@ -112,17 +112,17 @@ func TestWhatTheAdminEndpointForgetsReachesCapitals(t *testing.T) {
 	}
 }
 
-func TestGuessesAtOneNameWaitAtTheirAddressAlone(t *testing.T) {
+func TestGuessesAtOneNameWaitAtTheirOwnAddressOnly(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: "failed_attempts 3 1h", global: "servers {\ntrusted_proxies static 127.0.0.1\n}"})
 	from := func(ip, email, key string) *http.Response {
 		header := as(email, key)
 		header["X-Forwarded-For"] = ip
 		return p.do(request{path: "/v1/chat/completions", header: header, body: chatBody(llama)})
 	}
-	for email, key := range map[string]string{testEmail: testKey, "worker@example.com": "plain-key"} { // into memory
+	for email, key := range map[string]string{testEmail: testKey, "worker@example.com": "plain-key"} { // to get them into memory
 		from("192.0.2.9", email, key)
 	}
-	for range 4 { // a client that repeats itself
+	for range 4 { // a client that repeats its request
 		wantError(t, from("192.0.2.1", testEmail, "guess"), 401, "invalid_api_key")
 	}
 	for i, email := range []string{"DEV@example.com", "Dev@Example.com"} {

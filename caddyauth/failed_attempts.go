@@ -13,50 +13,51 @@ import (
 )
 
 const (
-	// maxCounted bounds what a flood can make us remember: that many addresses, that many names at
-	// addresses, and twice as many sign-ins of the last seconds.
+	// maxCounted limits the memory that a flood can take: that many addresses, that many names at addresses,
+	// and twice as many sign-ins of the last seconds.
 	maxCounted = 100_000
 
-	// maxUnderWay is how many sign-ins of one address may wait for the keystore. A whole team may be behind
-	// it, whom a restart has made unknown, so that none is held against it before it has failed; but it must
-	// not fill the cache's queue, which has five times the room, for all others.
+	// maxUnderWay is how many sign-ins of one address may wait for the keystore. A whole team may share an
+	// address and be unknown after a restart, so waiting sign-ins are not counted as failed. But one address
+	// must not fill the queue of the cache, which holds five times as many.
 	maxUnderWay = 1000
 
-	// repeatedWithin is how soon the same sign-in that fails again is the same attempt: a client that
-	// repeats it by itself (Codex does six times in seven seconds) learns nothing from it.
+	// repeatedWithin is how soon the same failed sign-in counts as the same attempt. Some clients repeat a
+	// request by themselves and learn nothing from that. Codex does it six times in seven seconds.
 	repeatedWithin = 10 * time.Second
 )
 
-// attempt is a sign-in, as far as it is counted if it fails.
+// attempt identifies a sign-in, to count it if it fails.
 type attempt struct {
 	address netip.Prefix
-	name    string // in small letters, however it was written; empty: of nobody
+	name    string // in lower case; empty if the request has no valid name
 	key     string
 }
 
-// failedAttempts counts the failed sign-ins of client addresses, and those for one name, within windows
-// of fixed length, and the sign-ins that wait for the keystore.
+// failedAttempts counts failed sign-ins within windows of fixed length, for each client address and for each
+// name at an address. It also counts the sign-ins that wait for the keystore.
 //
-// From an address that has failed too often for a name, nobody signs in with that name until the window
-// ends. From an address that has failed too often, nobody signs in who is not known, and every wrong key
-// has the answer that made-up names have.
+// If an address has failed too often for a name, that name cannot sign in from that address until the window
+// ends. If an address has failed too often in all, only users who are in memory can sign in from it. Every
+// wrong key then gets the same answer as a made-up name.
 type failedAttempts struct {
 	count  int
 	window time.Duration
 
-	// reached says that some address has failed too often in this window. Until then, which is nearly
-	// always, a sign-in that succeeds takes no lock.
+	// reached says that an address has failed too often in this window. That is rare. While it is false, a
+	// successful sign-in takes no lock.
 	reached atomic.Bool
 
 	mu        sync.Mutex
-	closes    time.Time // the window
+	closes    time.Time // when the window ends
 	addresses tally[netip.Prefix]
-	names     tally[uint64] // by the hash of address and name
+	names     tally[uint64] // by a hash of address and name
 	repeats   repeats
 	underWay  map[netip.Prefix]int
 }
 
-// seed makes the hashes of sign-ins: a key cannot be told from its hash, nor one made up to have the same.
+// seed is the seed of the hashes of sign-ins. With a random seed, a hash does not reveal a key, and nobody
+// can find a key with the same hash.
 var seed = maphash.MakeSeed()
 
 func newFailedAttempts(count int, window time.Duration) *failedAttempts {
@@ -68,8 +69,8 @@ func newFailedAttempts(count int, window time.Duration) *failedAttempts {
 	}
 }
 
-// waits returns how long that name has to wait at that address, whatever the key, and how long the address
-// has to wait with a wrong key, or with a name that is not known; 0 where it may go on.
+// waits returns how long the attempt must wait. name is the wait for its name at its address, with any key.
+// address is the wait for a wrong key, or for a name that is not in memory. They are 0 if it may go on.
 func (f *failedAttempts) waits(a attempt) (name, address time.Duration) {
 	if !f.reached.Load() {
 		return 0, 0
@@ -77,7 +78,7 @@ func (f *failedAttempts) waits(a attempt) (name, address time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	left := f.turn()
-	if f.addresses[a.address] < f.count { // and so no name there has failed more often
+	if f.addresses[a.address] < f.count { // no name can have failed more often than its address
 		return 0, 0
 	}
 	if f.names[hashOfName(a)] >= f.count {
@@ -86,9 +87,9 @@ func (f *failedAttempts) waits(a attempt) (name, address time.Duration) {
 	return name, left
 }
 
-// judge decides on a sign-in whose key has been found right or wrong, and counts it if it is wrong: of
-// however many that come at once, none has an answer that the limit forbids. It returns how long the
-// sign-in has to wait; 0 where the key decides.
+// judge decides about a sign-in after its key has been checked, and counts it if the key is wrong. It returns
+// how long the sign-in must wait, or 0 if the result of the check applies. Deciding and counting take one
+// lock, so sign-ins at the same time cannot exceed the limit.
 func (f *failedAttempts) judge(a attempt, right bool) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -111,24 +112,24 @@ func (f *failedAttempts) judge(a attempt, right bool) (wait time.Duration) {
 	return wait
 }
 
-// fail counts a failed sign-in. f.mu is held.
+// fail counts a failed sign-in. f.mu must be held.
 func (f *failedAttempts) fail(a attempt) {
 	if f.addresses.add(a.address) >= f.count {
 		f.reached.Store(true)
 	}
-	if a.name != "" { // else there is no key to be guessed
+	if a.name != "" { // without a name there is no key to guess
 		f.names.add(hashOfName(a))
 	}
 }
 
-// hash is the attempt's. It is a function of its own because what it takes goes to the heap.
+// hash returns the hash of an attempt. It is a function of its own because its argument escapes to the heap.
 func hash(a attempt) uint64 { return maphash.Comparable(seed, a) }
 
-// hashOfName is of the name at the address.
+// hashOfName returns the hash of an attempt's name at its address.
 func hashOfName(a attempt) uint64 { return hash(attempt{address: a.address, name: a.name}) }
 
-// begin makes room for a sign-in that has the keystore asked, until end. ok is false if too many of that
-// address wait for it already.
+// begin counts a sign-in that waits for the keystore, until end is called. ok is false if too many sign-ins
+// of that address wait already.
 func (f *failedAttempts) begin(address netip.Prefix) (ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,7 +140,7 @@ func (f *failedAttempts) begin(address netip.Prefix) (ok bool) {
 	return true
 }
 
-// end ends a sign-in.
+// end ends the wait that begin began.
 func (f *failedAttempts) end(address netip.Prefix) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +149,8 @@ func (f *failedAttempts) end(address netip.Prefix) {
 	}
 }
 
-// turn begins the next window once one is over, and returns what is left of this one. f.mu is held.
+// turn begins the next window if one has ended. It returns the time that is left of the current window. f.mu
+// must be held.
 func (f *failedAttempts) turn() (left time.Duration) {
 	now := time.Now()
 	if !now.Before(f.closes) {
@@ -160,8 +162,8 @@ func (f *failedAttempts) turn() (left time.Duration) {
 	return f.closes.Sub(now)
 }
 
-// tally counts. It remembers maxCounted at most: another takes the place of one that has failed seldom. So
-// whoever is near the limit stays counted, unless a hundred thousand others are as near.
+// tally counts failures. It holds at most maxCounted keys: a new key replaces one with few failures. So a key
+// near the limit stays, unless a hundred thousand others are as near.
 type tally[K comparable] map[K]int
 
 func (t tally[K]) add(key K) int {
@@ -172,7 +174,7 @@ func (t tally[K]) add(key K) int {
 	return t[key]
 }
 
-// forget forgets the one that has failed least of a few.
+// forget removes the key with the fewest failures among a few.
 func (t tally[K]) forget() {
 	const few = 8
 	var least K
@@ -188,14 +190,15 @@ func (t tally[K]) forget() {
 	delete(t, least)
 }
 
-// repeats remembers when sign-ins failed, by their hashes, for repeatedWithin. Those beyond maxCounted in
-// that time are not remembered, and count each time.
+// repeats remembers for repeatedWithin when sign-ins failed, by their hashes. If there are more than
+// maxCounted in that time, the others are not remembered and count each time.
 type repeats struct {
 	newer, older map[uint64]time.Time
-	turned       time.Time // when newer began
+	turned       time.Time // when newer was begun
 }
 
-// has reports whether that sign-in has counted a moment ago; if not, it counts now.
+// has reports whether that sign-in has been counted within repeatedWithin. If not, it remembers the sign-in
+// as counted now.
 func (r *repeats) has(hash uint64, now time.Time) bool {
 	if now.Sub(r.turned) >= repeatedWithin {
 		r.newer, r.older, r.turned = r.older, r.newer, now
@@ -212,13 +215,13 @@ func (r *repeats) has(hash uint64, now time.Time) bool {
 	return false
 }
 
-// clientAddress is the address that a client's attempts count for: Caddy's client IP, which heeds
-// trusted proxies, and of IPv6 the /64, since a single user has as many addresses in one.
+// clientAddress returns the address for which a client's attempts count. It is Caddy's client IP, which
+// respects trusted proxies. For IPv6 it is the /64, because a single user can use all addresses in it.
 func clientAddress(r *http.Request) netip.Prefix {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
-		return netip.Prefix{} // those without an address count as one
+		return netip.Prefix{} // all clients without an address count as one
 	}
 	bits := 64
 	if address = address.Unmap().WithZone(""); address.Is4() {

@@ -18,7 +18,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// team is a keystore that knows user0 to user1999, whose key is "right". It answers once it may.
+// team is a keystore that knows user0 to user1999, each with the key "right". It does not answer before may
+// is closed.
 type team struct {
 	may  chan struct{}
 	err  error
@@ -40,7 +41,7 @@ func (s *team) Get(_ context.Context, _ keystore.Namespace, names []string) (map
 
 func (s *team) List(context.Context, keystore.Namespace) ([]string, error) { return nil, s.err }
 
-// restarted is a handler with nobody in memory, in front of that keystore.
+// restarted returns a handler in front of that keystore, with no users in memory.
 func restarted(s *team) *Handler {
 	s.may = make(chan struct{})
 	return &Handler{
@@ -50,7 +51,7 @@ func restarted(s *team) *Handler {
 	}
 }
 
-// signInFrom is a sign-in of that name, and its status: 0 if the client has hung up.
+// signInFrom signs in from that address and returns the status. It returns 0 if the client hangs up.
 func (h *Handler) signInFrom(ctx context.Context, address, name, key string) int {
 	r := asCaddy(httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/models", nil), address)
 	r.Header.Set("Authorization", "Bearer "+name+":"+key)
@@ -64,7 +65,7 @@ func (h *Handler) signInFrom(ctx context.Context, address, name, key string) int
 	return http.StatusOK
 }
 
-// signIns are those of many names from one address at once. It counts their statuses.
+// signIns signs in with n names from one address at once. wait returns how often each status occurred.
 func (h *Handler) signIns(ctx context.Context, address, name, key string, n int) (wait func() map[int]int) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -83,11 +84,11 @@ func (h *Handler) signIns(ctx context.Context, address, name, key string, n int)
 	}
 }
 
-func TestWhoeverHangsUpBeforeTheAnswerHasTriedAllTheSame(t *testing.T) {
+func TestASignInCountsEvenIfTheClientHangsUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		name, key string
 		err       error
-		want      int // the status of the next of that address
+		want      int // the status of the next sign-in from that address
 	}{
 		"with made-up names":                 {"nobody", "x", nil, 429},
 		"with names of users, a wrong key":   {"user", "wrong", nil, 429},
@@ -110,7 +111,7 @@ func TestWhoeverHangsUpBeforeTheAnswerHasTriedAllTheSame(t *testing.T) {
 				close(s.may)
 				synctest.Wait()
 				if got := h.signInFrom(t.Context(), "192.0.2.1", "user1999", "right"); got != test.want {
-					t.Errorf("the next of that address: status %d, want %d", got, test.want)
+					t.Errorf("the next from that address: status %d, want %d", got, test.want)
 				}
 				if len(h.attempts.underWay) > 0 {
 					t.Errorf("under way: %v", h.attempts.underWay)
@@ -134,7 +135,7 @@ func TestATeamBehindOneAddressSignsInAtOnceAfterARestart(t *testing.T) {
 	})
 }
 
-func TestOneAddressDoesNotFillTheQueueForOthers(t *testing.T) {
+func TestOneAddressCannotFillTheQueueForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(team)
 		h := restarted(s)
@@ -155,7 +156,7 @@ func TestOneAddressDoesNotFillTheQueueForOthers(t *testing.T) {
 	})
 }
 
-// at is a wrong sign-in of that name from that address, with a key of its own.
+// at returns an attempt with that name from that address. n makes the wrong key.
 func at(address, name string, n int) attempt {
 	return attempt{netip.MustParsePrefix(address + "/32"), name, fmt.Sprint("key", n)}
 }
@@ -170,7 +171,7 @@ func TestFailedAttemptsAreForgottenWithTheirWindow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		f.judge(at("192.0.2.1", "a", 2), false)
 		for _, test := range []struct{ address, name string }{{"192.0.2.1", "a"}, {"192.0.2.1", "b"}, {"192.0.2.2", "a"}} {
-			var wantName, wantAddress time.Duration // what is left of the window
+			var wantName, wantAddress time.Duration // the rest of the window
 			if test.address == "192.0.2.1" {
 				wantAddress = 50 * time.Second
 				if test.name == "a" {
@@ -192,19 +193,19 @@ func TestFailedAttemptsAreForgottenWithTheirWindow(t *testing.T) {
 	})
 }
 
-func TestASignInThatIsRepeatedCountsOnce(t *testing.T) {
+func TestARepeatedSignInCountsOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		again func(n int) attempt
 		every time.Duration
 		times int
-		want  int // attempts
+		want  int // the number of attempts
 	}{
 		"six times in seven seconds, as Codex does": {func(int) attempt { return at("192.0.2.1", "a", 0) }, 1400 * time.Millisecond, 6, 1},
-		"each ten seconds":                          {func(int) attempt { return at("192.0.2.1", "a", 0) }, 10 * time.Second, 3, 3},
-		"each six seconds, half of them":            {func(int) attempt { return at("192.0.2.1", "a", 0) }, 6 * time.Second, 4, 2},
+		"every ten seconds":                         {func(int) attempt { return at("192.0.2.1", "a", 0) }, 10 * time.Second, 3, 3},
+		"every six seconds, of which half count":    {func(int) attempt { return at("192.0.2.1", "a", 0) }, 6 * time.Second, 4, 2},
 		"with another key each time":                {func(n int) attempt { return at("192.0.2.1", "a", n) }, time.Second, 6, 6},
 		"with another name each time":               {func(n int) attempt { return at("192.0.2.1", fmt.Sprint(n), 0) }, time.Second, 6, 6},
-		"with what is no key, once each":            {func(int) attempt { return at("192.0.2.1", "", 0) }, time.Second, 6, 1},
+		"without a name":                            {func(int) attempt { return at("192.0.2.1", "", 0) }, time.Second, 6, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -223,7 +224,7 @@ func TestASignInThatIsRepeatedCountsOnce(t *testing.T) {
 	f.judge(at("192.0.2.1", "a", 0), false)
 	f.judge(at("192.0.2.2", "a", 0), false)
 	if len(f.addresses) != 2 || len(f.names) != 2 {
-		t.Error("the same sign-in from another address is another attempt")
+		t.Error("the same sign-in from another address was not counted")
 	}
 }
 
@@ -245,11 +246,11 @@ func TestAFloodFromManyAddressesIsBounded(t *testing.T) {
 	}
 	f.judge(guesser(2), false)
 	if name, _ := f.waits(guesser(3)); name == 0 {
-		t.Error("whoever guessed before the flood is forgotten by it")
+		t.Error("the flood made a guesser from before be forgotten")
 	}
 }
 
-func TestGuessesThatComeAtOnceAreNoMoreThanTheLimit(t *testing.T) {
+func TestGuessesAtTheSameTimeCannotExceedTheLimit(t *testing.T) {
 	for name, known := range map[string]bool{"of a user in memory": true, "of a user who is not": false} {
 		t.Run(name, func(t *testing.T) {
 			s := new(team)
@@ -274,21 +275,21 @@ func TestGuessesThatComeAtOnceAreNoMoreThanTheLimit(t *testing.T) {
 			}
 			all.Wait()
 			if refused.Load() != 100 || waiting.Load() != 400 {
-				t.Errorf("%d guesses had an answer and %d had to wait, want 100 and 400", refused.Load(), waiting.Load())
+				t.Errorf("%d guesses were answered and %d had to wait, want 100 and 400", refused.Load(), waiting.Load())
 			}
 			for _, test := range []struct {
 				address, name, key string
 				want               int
 			}{
-				{"192.0.2.1", "user1", "right", 429},  // not even the right key
-				{"192.0.2.1", "User1", "right", 429},  // however it is written
-				{"192.0.2.1", "user2", "right", 429},  // whom the keystore would have to be asked for
-				{"192.0.2.2", "user1", "right", 200},  // elsewhere nobody waits
-				{"192.0.2.2", "user2", "right", 200},  // who is now in memory
-				{"192.0.2.1", "user2", "right", 200},  // and so goes on
-				{"192.0.2.1", "USER2", "right", 200},  // in capitals too
-				{"192.0.2.1", "user2", "wrong", 429},  // but a wrong key has the answer
-				{"192.0.2.1", "nobody", "wrong", 429}, // that a made-up name has
+				{"192.0.2.1", "user1", "right", 429},  // even with the right key
+				{"192.0.2.1", "User1", "right", 429},  // in any case
+				{"192.0.2.1", "user2", "right", 429},  // the keystore would have to be asked
+				{"192.0.2.2", "user1", "right", 200},  // from another address, nobody waits
+				{"192.0.2.2", "user2", "right", 200},  // now in memory
+				{"192.0.2.1", "user2", "right", 200},  // so it may sign in
+				{"192.0.2.1", "USER2", "right", 200},  // in upper case too
+				{"192.0.2.1", "user2", "wrong", 429},  // but a wrong key gets the same answer
+				{"192.0.2.1", "nobody", "wrong", 429}, // as a made-up name
 				{"192.0.2.2", "user2", "wrong", 401},
 			} {
 				if got := h.signInFrom(t.Context(), test.address, test.name, test.key); got != test.want {
@@ -299,7 +300,7 @@ func TestGuessesThatComeAtOnceAreNoMoreThanTheLimit(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatHasToWaitHasTheKeystoreAskedForNoWrongKey(t *testing.T) {
+func TestAWrongKeyDoesNotReachTheKeystoreWhileItsAddressMustWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(team)
 		h := restarted(s)
@@ -307,7 +308,7 @@ func TestAnAddressThatHasToWaitHasTheKeystoreAskedForNoWrongKey(t *testing.T) {
 		close(s.may)
 		h.signInFrom(t.Context(), "192.0.2.9", "user1", "right")
 		h.signInFrom(t.Context(), "192.0.2.1", "nobody", "x")
-		time.Sleep(2 * time.Hour) // what is known of user1 is too old to be used
+		time.Sleep(2 * time.Hour) // now the record of user1 is too old to be used
 		asked, began := s.gets.Load(), time.Now()
 		for _, name := range []string{"user1", "nobody", "USER1", "NOBODY"} {
 			if got := h.signInFrom(t.Context(), "192.0.2.1", name, "wrong"); got != 429 {
@@ -315,7 +316,7 @@ func TestAnAddressThatHasToWaitHasTheKeystoreAskedForNoWrongKey(t *testing.T) {
 			}
 		}
 		if s.gets.Load() != asked || time.Since(began) != 0 {
-			t.Error("the keystore was asked, and the time shows for whom")
+			t.Error("the keystore was asked, so the time shows who exists")
 		}
 		h.attempts = newFailedAttempts(1, 24*time.Hour)
 		h.signInFrom(t.Context(), "192.0.2.1", "nobody", "x")
@@ -326,7 +327,7 @@ func TestAnAddressThatHasToWaitHasTheKeystoreAskedForNoWrongKey(t *testing.T) {
 	})
 }
 
-func TestGuessesGoOnCountingWhereTheAddressHasToWait(t *testing.T) {
+func TestGuessesCountEvenIfTheirAddressMustWait(t *testing.T) {
 	s := new(team)
 	h := restarted(s)
 	close(s.may)
@@ -345,11 +346,11 @@ func TestGuessesGoOnCountingWhereTheAddressHasToWait(t *testing.T) {
 	}
 }
 
-// BenchmarkSignIn is what identifying a user costs who is in memory.
+// BenchmarkSignIn identifies a user who is in memory.
 func BenchmarkSignIn(b *testing.B) {
 	for _, bench := range []struct {
 		name, email string
-		waits       bool // some other address
+		waits       bool // whether another address must wait
 	}{{"usual", "user1", false}, {"capitals", "User1", false}, {"while others wait", "user1", true}} {
 		b.Run(bench.name, func(b *testing.B) {
 			s := new(team)

@@ -15,12 +15,12 @@ func init() {
 	caddy.RegisterModule(new(File))
 }
 
-// File is the keystore of a single server: two JSON files in the format that `wrangler kv bulk put`
-// takes, an array of `{"key":"<name>","value":"<JSON, as a string>"}`. Changes are seen without a
-// reload. A file that is broken or half written leaves the last good content in force. While the
-// server may not read a file, users who are known go on for `stale_if_error`.
+// File is a keystore in two JSON files, for a single server. The files have the format of `wrangler kv bulk
+// put`: an array of `{"key":"<name>","value":"<JSON, as a string>"}`. Changes take effect without a reload.
+// If a file is invalid or half written, its last valid content stays in use. If the server is not allowed to
+// read a file, the users in memory can still sign in, for the time in `stale_if_error`.
 //
-// Relative paths count from the folder that Caddy runs in, as elsewhere in Caddy.
+// Relative paths are relative to Caddy's working directory.
 type File struct {
 	// The file with the users' keys. Default: `keys.json`.
 	APIKeys string `json:"api_keys,omitempty"`
@@ -28,7 +28,7 @@ type File struct {
 	// The file with the providers' settings. Default: `providers.json`.
 	ProviderSettings string `json:"provider_settings,omitempty"`
 
-	apiKeys, providerSettings string // resolved
+	apiKeys, providerSettings string // with placeholders replaced
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -39,7 +39,7 @@ func (*File) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision resolves the settings.
+// Provision replaces the placeholders in the settings.
 func (f *File) Provision(caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
 	f.apiKeys = filePath(r, "api_keys", f.APIKeys, "keys.json")
@@ -47,7 +47,8 @@ func (f *File) Provision(caddy.Context) (err error) {
 	return err
 }
 
-// filePath is where a file is; a relative path counts from the folder that the server, or a command, runs in.
+// filePath returns the absolute path of a file. A relative path is relative to the working directory of the
+// server or the command.
 func filePath(r resolver, name, value, otherwise string) string {
 	if value == "" {
 		value = otherwise
@@ -59,29 +60,29 @@ func filePath(r resolver, name, value, otherwise string) string {
 	return path
 }
 
-// Paths returns the absolute paths of the two files, once the module is provisioned.
+// Paths returns the absolute paths of the two files. The module must be provisioned.
 func (f *File) Paths() (apiKeys, providerSettings string) {
 	return f.apiKeys, f.providerSettings
 }
 
-// Identity returns the two paths.
+// Identity returns the two paths as one string.
 func (f *File) Identity() string {
 	return strings.Join([]string{f.apiKeys, f.providerSettings}, "\x00")
 }
 
-// Open reads the files. Both must be there.
+// Open reads the files. Both must exist.
 func (f *File) Open() (keystore.Store, error) {
 	return filestore.Open(f.apiKeys, f.providerSettings, keystoreLog)
 }
 
-// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens:
+// UnmarshalCaddyfile sets up the keystore from Caddyfile tokens. Syntax:
 //
 //	keystore file {
 //	    api_keys           <path>
 //	    provider_settings  <path>
 //	}
 func (f *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the module's name
+	d.Next() // the name of the module
 	return block(d, func(name string) (err error) {
 		switch name {
 		case "api_keys":

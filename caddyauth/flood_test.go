@@ -34,10 +34,10 @@ func (m *made) count(status int) {
 	}
 }
 
-// TestAFloodOfMadeUpEmailsHurtsOnlyItself sends 100,000 of them, each from an address of its own, so
-// that no limit of an address helps, while a known user works on. What the user waits is printed as
-// a ratio: it is no figure to fail on a machine that others use.
-func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
+// This test sends 100,000 made-up emails, each from an address of its own, so that no limit of an address
+// applies. Meanwhile a known user works. It prints how long the user waits, but only as a ratio and without a
+// limit, because other programs may use the machine too.
+func TestAFloodOfMadeUpEmailsDoesNotHarmKnownUsers(t *testing.T) {
 	kv := kvtest.NewServer(t)
 	for name, value := range defaultUsers() {
 		kv.Put(kvtest.APIKeys, name, value)
@@ -104,7 +104,7 @@ func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
 		})
 	}
 	during := work(func() bool { return time.Since(began) > 9*time.Second })
-	sending.Wait() // which can take longer on a busy machine
+	sending.Wait() // this may take longer on a busy machine
 	spent, seconds := kv.Requests(kvtest.BulkRead)-calls, time.Since(began).Seconds()
 	stop()
 	all.Wait()
@@ -117,16 +117,16 @@ func TestAFloodOfMadeUpEmailsHurtsOnlyItself(t *testing.T) {
 		t.Errorf("%d calls of KV in %.1f s, beyond the budget", spent, seconds)
 	}
 	if n := answers.other.Load(); n > 0 {
-		t.Errorf("%d made-up users have another answer", n)
+		t.Errorf("%d made-up users got another answer", n)
 	}
 	if answers.unknown.Load() == 0 {
-		t.Error("the flood was none")
+		t.Error("no made-up user was answered as unknown")
 	}
 }
 
 func middle(waits []time.Duration) time.Duration { return waits[len(waits)/2] }
 
-// signIn is a made-up user's request, from an address of its own.
+// signIn sends the request of a made-up user from an address of its own.
 func signIn(ctx context.Context, h *Handler, n int) (status int) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil).WithContext(ctx)
@@ -137,7 +137,7 @@ func signIn(ctx context.Context, h *Handler, n int) (status int) {
 	return w.Code
 }
 
-// asCaddy is a request as Caddy's server hands it on.
+// asCaddy returns a request in the form in which Caddy's server passes it on.
 func asCaddy(r *http.Request, address string) *http.Request {
 	ctx := context.WithValue(r.Context(), caddy.ReplacerCtxKey, caddy.NewEmptyReplacer())
 	return r.WithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: address}))

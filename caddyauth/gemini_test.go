@@ -16,19 +16,19 @@ const (
 	geminiStream = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\ndata: " + geminiAnswer + "\r\n\r\n"
 )
 
-// geminiCLI is how Gemini CLI signs in.
+// geminiCLI returns the headers that Gemini CLI sends.
 func geminiCLI() map[string]string {
 	return map[string]string{"X-Goog-Api-Key": testEmail + ":" + testKey, "User-Agent": "GeminiCLI/0.50.0/gemini-2.5-flash (linux; x64)"}
 }
 
-func TestGeminisOwnFormatPasses(t *testing.T) {
+func TestGeminisOwnFormatPassesUnchanged(t *testing.T) {
 	for name, test := range map[string]struct{ path, answer, contentType, wantPath, prompt string }{
-		"an object":                  {geminiPath + ":generateContent?key=never", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
-		"a stream":                   {geminiPath + ":streamGenerateContent?alt=sse", geminiStream, "text/event-stream", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "3"},
-		"a stream that is a list":    {geminiPath + ":streamGenerateContent", "[" + geminiAnswer + "\n,\n" + geminiAnswer + "]", "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "3"},
-		"a count":                    {geminiPath + ":countTokens", `{"totalTokens":9}`, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:countTokens", ""},
-		"a full name":                {"/v1beta/models/google-ai-studio/gemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
-		"a full name, its / escaped": {"/v1beta/models/google-ai-studio%2Fgemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
+		"an object":                         {geminiPath + ":generateContent?key=never", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
+		"a stream":                          {geminiPath + ":streamGenerateContent?alt=sse", geminiStream, "text/event-stream", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "3"},
+		"a stream that is a list":           {geminiPath + ":streamGenerateContent", "[" + geminiAnswer + "\n,\n" + geminiAnswer + "]", "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", "3"},
+		"a count":                           {geminiPath + ":countTokens", `{"totalTokens":9}`, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:countTokens", ""},
+		"a full name":                       {"/v1beta/models/google-ai-studio/gemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
+		"a full name with an escaped slash": {"/v1beta/models/google-ai-studio%2Fgemini-2.5-flash:generateContent", geminiAnswer, "application/json", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", "3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, answerWith(test.contentType, test.answer))
@@ -48,7 +48,7 @@ func TestGeminisOwnFormatPasses(t *testing.T) {
 	}
 }
 
-// wantGoogleError checks that an answer is an error of Google's.
+// wantGoogleError checks that an answer is an error in Google's format.
 func wantGoogleError(t *testing.T, res *http.Response, status int, name, says string) {
 	t.Helper()
 	body := read(t, res)
@@ -67,25 +67,25 @@ func TestErrorsOnGeminisPathsHaveGooglesShape(t *testing.T) {
 		status       int
 		google, says string
 	}{
-		"a wrong key":           {request{path: geminiPath + ":generateContent", header: wrong, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
-		"a key in the URL":      {request{path: geminiPath + ":generateContent?key=" + testEmail + ":" + testKey, header: map[string]string{"X": ""}, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
-		"no JSON":               {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: "[]"}, 400, "INVALID_ARGUMENT", "JSON object"},
-		"a model in the body":   {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: `{"\u006dodel":"models/other"}`}, 400, "INVALID_ARGUMENT", "`model`"},
-		"a model further in":    {request{path: geminiPath + ":countTokens", header: geminiCLI(), body: `{"generateContentRequest":{"model":"models/other"}}`}, 400, "INVALID_ARGUMENT", "generateContentRequest.model"},
-		"a model not allowed":   {request{path: geminiPath + ":generateContent", header: few, body: geminiBody}, 403, "PERMISSION_DENIED", ""},
-		"another provider":      {request{path: "/v1beta/models/gpt-4o:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", "google-ai-studio"},
-		"a model out of place":  {request{path: "/v1beta/models/google-ai-studio/..%2Fx:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", ""},
-		"the list of models":    {request{method: "GET", path: "/v1beta/models", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
-		"a method of no use":    {request{path: geminiPath + ":batchGenerateContent", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
-		"a wrong HTTP method":   {request{method: "GET", path: geminiPath + ":generateContent", header: geminiCLI()}, 405, "UNIMPLEMENTED", "POST"},
-		"no upstream":           {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: geminiBody}, 502, "UNAVAILABLE", "cannot be reached"},
-		"a path that is no one": {request{path: "/v1beta", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
+		"a wrong key":                 {request{path: geminiPath + ":generateContent", header: wrong, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
+		"a key in the URL":            {request{path: geminiPath + ":generateContent?key=" + testEmail + ":" + testKey, header: map[string]string{"X": ""}, body: geminiBody}, 401, "UNAUTHENTICATED", "Invalid API key"},
+		"an array":                    {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: "[]"}, 400, "INVALID_ARGUMENT", "JSON object"},
+		"a model in the body":         {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: `{"\u006dodel":"models/other"}`}, 400, "INVALID_ARGUMENT", "`model`"},
+		"a model further inside":      {request{path: geminiPath + ":countTokens", header: geminiCLI(), body: `{"generateContentRequest":{"model":"models/other"}}`}, 400, "INVALID_ARGUMENT", "generateContentRequest.model"},
+		"a model not allowed":         {request{path: geminiPath + ":generateContent", header: few, body: geminiBody}, 403, "PERMISSION_DENIED", ""},
+		"another provider":            {request{path: "/v1beta/models/gpt-4o:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", "google-ai-studio"},
+		"a model out of place":        {request{path: "/v1beta/models/google-ai-studio/..%2Fx:generateContent", header: geminiCLI(), body: geminiBody}, 404, "NOT_FOUND", ""},
+		"the list of models":          {request{method: "GET", path: "/v1beta/models", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
+		"a method that is not served": {request{path: geminiPath + ":batchGenerateContent", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
+		"a wrong HTTP method":         {request{method: "GET", path: geminiPath + ":generateContent", header: geminiCLI()}, 405, "UNIMPLEMENTED", "POST"},
+		"no upstream":                 {request{path: geminiPath + ":generateContent", header: geminiCLI(), body: geminiBody}, 502, "UNAVAILABLE", "cannot be reached"},
+		"a path that does not exist":  {request{path: "/v1beta", header: geminiCLI()}, 404, "NOT_FOUND", "base URL"},
 	} {
 		t.Run(name, func(t *testing.T) { wantGoogleError(t, p.do(test.request), test.status, test.google, test.says) })
 	}
 }
 
-func TestErrorsOfGooglesOwnPass(t *testing.T) {
+func TestGooglesOwnErrorsPass(t *testing.T) {
 	const quota = `{"error":{"code":429,"message":"Quota of project_number:123 exceeded.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}`
 	for name, test := range map[string]struct {
 		status       int
@@ -116,12 +116,12 @@ func TestErrorsOfGooglesOwnPass(t *testing.T) {
 	}
 }
 
-func TestAStreamOfGeminisThatFailsSaysSo(t *testing.T) {
+func TestAFailedStreamOfGeminiEndsWithAnError(t *testing.T) {
 	first, _, _ := strings.Cut(geminiStream, "data: "+geminiAnswer)
 	const cut = `{"error":{"code":502,"message":"Try again: the provider's answer ended before it was complete.","status":"UNAVAILABLE","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"UPSTREAM_INVALID_RESPONSE","domain":"caddy-continue-auth"}]}}` + "\n\n"
 	for name, test := range map[string]struct{ sent, want string }{
 		"no finish reason":         {first, first + cut},
-		"a stream that is whole":   {geminiStream, geminiStream},
+		"a complete stream":        {geminiStream, geminiStream},
 		"a prompt that is blocked": {"data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n", "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

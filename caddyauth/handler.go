@@ -1,5 +1,5 @@
-// Package caddyauth is the Caddy module of caddy-continue-auth: it gives each user of an OpenAI
-// client a key of their own for Cloudflare AI Gateway.
+// Package caddyauth provides the Caddy modules of caddy-continue-auth. They give each user of an AI client a
+// personal key for Cloudflare AI Gateway.
 package caddyauth
 
 import (
@@ -23,36 +23,36 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler checks the key that a user of an OpenAI client presents, and turns the request into
-// one for Cloudflare AI Gateway, which the next handler, `reverse_proxy` with
-// `transport continue_auth`, sends there. It turns the answer back into OpenAI's.
+// Handler is a middleware that checks the user's key and turns the request into a request to Cloudflare AI
+// Gateway. The next handler, `reverse_proxy` with `transport continue_auth`, sends it there. Handler then
+// turns the answer into the format of the client.
 //
-// A user presents a key in `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`: as `<key>` with
-// the email in a header of its own, or as `<email>:<key>`. Where several of them are present, they must
-// agree. A key in the URL is not looked at.
+// The key is in the header `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`. It is either
+// `<key>`, with the user's email in a header of its own, or `<email>:<key>`. If a request has several of
+// these headers, they must agree. A key in the URL is ignored.
 //
-// It sets these placeholders:
+// The handler sets these placeholders:
 //
 // Placeholder | Description
 // ------------|---------------
-// `{http.auth.user.id}` | The user's email, once the key has been found right
+// `{http.auth.user.id}` | The user's email, if the key is right
 // `{http.continue_auth.client}` | The program that sent the request, by its User-Agent: claude-code, codex, opencode, continue, gemini-cli, qwen-code, cline, zed, copilot or other
-// `{http.continue_auth.client_format}` | The format of the request: chat, completions, responses or embeddings
-// `{http.continue_auth.session_id}` | A hash of the user and the session that the client has named
+// `{http.continue_auth.client_format}` | The format of the request: chat, completions, responses, embeddings, messages or gemini
+// `{http.continue_auth.session_id}` | A hash of the user and the client's session
 // `{http.continue_auth.provider}` | The AI provider
 // `{http.continue_auth.model}` | The model, without the provider's name
-// `{http.continue_auth.prompt_tokens}` | How many tokens the request took, once the answer has ended
-// `{http.continue_auth.completion_tokens}` | How many tokens the answer took
-// `{http.continue_auth.cached_tokens}` | How many of the request's tokens the provider had cached
-// `{http.continue_auth.request_id}` | The request's id: X-Request-Id as it came, or a new one
+// `{http.continue_auth.prompt_tokens}` | The number of tokens of the request, set when the answer has ended
+// `{http.continue_auth.completion_tokens}` | The number of tokens of the answer, set when it has ended
+// `{http.continue_auth.cached_tokens}` | The number of tokens of the request that the provider had cached
+// `{http.continue_auth.request_id}` | The request's ID: the client's X-Request-Id, or a new one
 // `{http.continue_auth.key_id}` | The first 8 digits of the hash of the user's key
-// `{http.continue_auth.key_lookup}` | Where the user's record was from: fresh, refreshed, loaded, stale, absent or error
-// `{http.continue_auth.outcome}` | What became of the request: ok, canceled or the code of an error
+// `{http.continue_auth.key_lookup}` | Where the user's record came from: fresh, refreshed, loaded, stale, absent or error
+// `{http.continue_auth.outcome}` | The outcome of the request: ok, canceled or an error code
 //
-// All settings take placeholders such as `{env.*}` and `{file.*}`, which are resolved when the
+// All settings accept placeholders such as `{env.*}` and `{file.*}`, which are replaced when the
 // configuration loads.
 type Handler struct {
-	// The Cloudflare account that the AI Gateway belongs to. Required.
+	// The ID of the Cloudflare account that the AI Gateway belongs to. Required.
 	AccountID string `json:"account_id,omitempty"`
 
 	// The name of the AI Gateway. Required.
@@ -61,34 +61,34 @@ type Handler struct {
 	// A Cloudflare API token with the permission AI Gateway Run. Required.
 	GatewayToken string `json:"gateway_token,omitempty"`
 
-	// Where the users' keys and the providers' settings are. Required.
+	// The keystore with the users' keys and the providers' settings. Required.
 	KeystoreRaw json.RawMessage `json:"keystore,omitempty" caddy:"namespace=continue_auth.keystores inline_key=module"`
 
-	// How long what the keystore says is believed.
+	// How long answers of the keystore are used.
 	Cache Cache `json:"cache,omitzero"`
 
-	// Other names for models. A name is looked for among the exact ones first, then among those that
-	// end in `*`, of which the longest counts. What an alias leads to is not looked for again.
+	// Other names for models. Exact names are tried before names that end in `*`. If several of those match,
+	// the longest is used. The result is not looked up among the aliases again.
 	Aliases []Alias `json:"alias,omitempty"`
 
-	// The request header that holds the user's email. Default: `X-User-Email`.
+	// The request header that contains the user's email. Default: `X-User-Email`.
 	EmailHeader string `json:"email_header,omitempty"`
 
-	// The largest request body that is taken, such as `20MB`. Default: `20MB`.
+	// The maximum size of a request body after decompression. Default: `20MB`.
 	MaxBodySize Value `json:"max_body_size,omitempty"`
 
-	// How many sign-ins of one client address may fail before it has to wait.
+	// How many sign-ins from one client address may fail before it must wait.
 	FailedAttempts FailedAttempts `json:"failed_attempts,omitzero"`
 
-	// Further request headers that clients may send upstream, beside Accept, Content-Type and
-	// User-Agent. Credentials, cookies and forwarding headers are never sent, even if they are
-	// listed here; of Cloudflare's own (cf-*), only cf-aig-cache-ttl, cf-aig-skip-cache and
-	// cf-aig-cache-key may be.
+	// Additional request headers that clients may send upstream, besides Accept, Content-Type and User-Agent.
+	// Credentials, cookies and forwarding headers are never sent, even if they are in this list. Of
+	// Cloudflare's own headers (cf-*), only cf-aig-cache-ttl, cf-aig-skip-cache and cf-aig-cache-key are
+	// allowed.
 	ClientHeaders []string `json:"client_headers,omitempty"`
 
-	// Whether to ask upstream for the token counts of streams whose clients did not, and to take them
-	// out again, so that the metrics and the access log have them. Old API versions of Azure OpenAI
-	// refuse that. Default: false.
+	// Whether to ask upstream for the token counts of streams even if the client does not. The counts are
+	// used for the metrics and the access log and are removed from the client's answer. Old API versions of
+	// Azure OpenAI refuse such requests. Default: false.
 	AskUsage bool `json:"ask_usage,omitempty"`
 
 	logger    *zap.Logger
@@ -96,7 +96,7 @@ type Handler struct {
 	attempts  *failedAttempts
 	cache     *cache.Cache
 	providers *provider.Providers
-	cacheKey  string // set only once a reference to the cache is held
+	cacheKey  string // set only while a reference to the cache is held
 	snapshots *snapshots
 }
 
@@ -108,8 +108,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision resolves the settings and opens the keystore, or takes over the cache of a
-// configuration before this one.
+// Provision reads the settings, and opens the keystore or takes over the cache of an earlier configuration.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
 	if h.settings, err = h.resolve(); err != nil {
@@ -124,13 +123,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	h.attempts = newFailedAttempts(h.settings.failedCount, h.settings.failedWindow)
-	return h.openKeystore(ctx) // last, so that nothing can fail while the reference is held
+	return h.openKeystore(ctx) // last, so that no later error can leave the reference held
 }
 
-// Validate refuses settings that contradict each other.
+// Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup gives the cache back. Caddy calls it after a failed Provision too.
+// Cleanup releases the cache. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
@@ -142,10 +141,11 @@ func (h *Handler) Cleanup() error {
 	return err
 }
 
-// ServeHTTP answers requests for models itself and hands all others on to next.
+// ServeHTTP answers requests about models itself. It checks and changes all other requests and passes them to
+// next.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	rec := newRecord(r)
-	defer rec.end(r.Context()) // also of an answer that breaks off in a panic
+	defer rec.end(r.Context()) // also if an answer is aborted with a panic
 	err := h.serve(w, r, next, rec)
 	var refused *hub.Error
 	if errors.As(err, &refused) {
@@ -155,7 +155,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	var failed caddyhttp.HandlerError
 	if errors.As(err, &failed) && failed.StatusCode == statusClientGone {
-		w.WriteHeader(statusClientGone) // rather than Caddy, whose log of errors has the headers with the key
+		// Caddy must not handle this error, because its error log contains the headers with the key.
+		w.WriteHeader(statusClientGone)
 		return nil
 	}
 	if err == nil && rec.outcome == "" {
@@ -164,7 +165,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// serve is the way of a request. Its errors are *hub.Error where the client is to be told.
+// serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
 	rec.wire, rec.format = to.format, to.name
@@ -203,7 +204,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.proxy(w, r, next, user, request, body, settings, rec)
 }
 
-// writeError answers with e. What a retry cannot mend says so, to spare the upstream and the user.
+// writeError answers with e. If retrying cannot help, the answer says so, which saves work upstream and time
+// for the user.
 func writeError(w http.ResponseWriter, rec *record, e *hub.Error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
@@ -224,11 +226,11 @@ func writeError(w http.ResponseWriter, rec *record, e *hub.Error) {
 	_, _ = w.Write(body) // a client that has gone cannot be told
 }
 
-// clientGone is the error for a client that has hung up: nobody is left to answer, and Caddy's
-// access log says so, with the status that its reverse_proxy uses too.
+// clientGone returns the error for a client that has hung up. There is no one to answer. The access log gets
+// the same status that Caddy's reverse_proxy uses.
 func clientGone(ctx context.Context) error { return caddyhttp.Error(statusClientGone, ctx.Err()) }
 
-// statusClientGone is the status in the access log that nobody gets to see elsewhere.
+// statusClientGone appears only in the access log.
 const statusClientGone = 499
 
 // Interface guards

@@ -46,7 +46,7 @@ func TestARequestPassesTheKeyCheckAndReachesTheGateway(t *testing.T) {
 	}
 }
 
-func TestABodyGoesUpstreamAsJSONWhateverTheClientCallsIt(t *testing.T) {
+func TestABodyIsSentUpstreamAsJSONWhateverTheClientCallsIt(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL})
 	for sent, want := range map[string]string{
@@ -63,7 +63,7 @@ func TestABodyGoesUpstreamAsJSONWhateverTheClientCallsIt(t *testing.T) {
 	}
 }
 
-func TestClientHeadersThatTheOperatorAllows(t *testing.T) {
+func TestOnlyAllowedClientHeadersAreSentUpstream(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "client_headers X-Trace Cookie Cf-Aig-Cache-Ttl Cf-Aig-Metadata X-Forwarded-For Authorization"})
 	header := as(testEmail, testKey)
@@ -82,34 +82,34 @@ func TestClientHeadersThatTheOperatorAllows(t *testing.T) {
 	p.log.waitFor(t, "header in client_headers is never sent upstream")
 }
 
-func TestAllFaultsOfCredentialsHaveOneAnswer(t *testing.T) {
+func TestAllInvalidCredentialsGetTheSameAnswer(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "failed_attempts 1000 1m"})
 	first := ""
 	for name, header := range map[string]map[string]string{
-		"no credentials":              {},
-		"no email":                    {"Authorization": "Bearer " + testKey},
-		"no key":                      {"X-User-Email": testEmail},
-		"an empty key":                {"X-User-Email": testEmail, "Authorization": "Bearer"},
-		"another scheme":              {"X-User-Email": testEmail, "Authorization": "Basic " + testKey},
-		"a wrong key":                 as(testEmail, "wrong"),
-		"the hash as the key":         as(testEmail, hashOf(testKey)),
-		"an unknown user":             as("nobody@example.com", testKey),
-		"a name that no store holds":  as("..", testKey),
-		"a disabled user":             as("disabled@example.com", "plain-key"),
-		"an expired user":             as("expired@example.com", "plain-key"),
-		"a broken record":             as("broken@example.com", "plain-key"),
-		"two emails that differ":      as(testEmail, "worker@example.com:plain-key"),
-		"another user's key":          as("worker@example.com", testKey),
-		"a colon but no key":          {"Authorization": "Bearer " + testEmail + ":"},
-		"a colon but no email":        {"Authorization": "Bearer :" + testKey},
-		"a wrong key, in capitals":    as("DEV@example.com", "wrong"),
-		"an unknown user in capitals": as("NOBODY@example.com", testKey),
-		"a wrong key in x-api-key":    {"X-Api-Key": testEmail + ":wrong"},
-		"a key in x-api-key alone":    {"X-Api-Key": testKey},
-		"two keys that differ":        {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "X-Api-Key": "wrong"},
-		"two users, each with a key":  {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Goog-Api-Key": "worker@example.com:plain-key"},
-		"a right key beside Basic":    {"Authorization": "Basic " + testKey, "Api-Key": testEmail + ":" + testKey},
+		"no credentials":                   {},
+		"no email":                         {"Authorization": "Bearer " + testKey},
+		"no key":                           {"X-User-Email": testEmail},
+		"an empty key":                     {"X-User-Email": testEmail, "Authorization": "Bearer"},
+		"another scheme":                   {"X-User-Email": testEmail, "Authorization": "Basic " + testKey},
+		"a wrong key":                      as(testEmail, "wrong"),
+		"the hash as the key":              as(testEmail, hashOf(testKey)),
+		"an unknown user":                  as("nobody@example.com", testKey),
+		"a name that is not valid":         as("..", testKey),
+		"a disabled user":                  as("disabled@example.com", "plain-key"),
+		"an expired user":                  as("expired@example.com", "plain-key"),
+		"a broken record":                  as("broken@example.com", "plain-key"),
+		"two different emails":             as(testEmail, "worker@example.com:plain-key"),
+		"another user's key":               as("worker@example.com", testKey),
+		"a colon but no key":               {"Authorization": "Bearer " + testEmail + ":"},
+		"a colon but no email":             {"Authorization": "Bearer :" + testKey},
+		"a wrong key, email in upper case": as("DEV@example.com", "wrong"),
+		"an unknown user in upper case":    as("NOBODY@example.com", testKey),
+		"a wrong key in x-api-key":         {"X-Api-Key": testEmail + ":wrong"},
+		"a key in x-api-key alone":         {"X-Api-Key": testKey},
+		"two different keys":               {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "X-Api-Key": "wrong"},
+		"two users, each with a key":       {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Goog-Api-Key": "worker@example.com:plain-key"},
+		"a right key beside Basic":         {"Authorization": "Basic " + testKey, "Api-Key": testEmail + ":" + testKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := p.do(request{path: "/v1/chat/completions", header: header, body: "{"})
@@ -136,25 +136,25 @@ func TestAllFaultsOfCredentialsHaveOneAnswer(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatOpenTheDoor(t *testing.T) {
+func TestValidCredentialsAreAccepted(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL})
 	for name, header := range map[string]map[string]string{
-		"header and key":                      as(testEmail, testKey),
-		"email and key in one":                {"Authorization": "Bearer " + testEmail + ":" + testKey},
-		"both, and they agree":                as(testEmail, testEmail+":"+testKey),
-		"the scheme in another case":          {"Authorization": "bearer " + testKey, "X-User-Email": testEmail},
-		"a plain key of the Worker":           as("worker@example.com", "plain-key"),
-		"a plain key of the Worker, in one":   {"Authorization": "Bearer worker@example.com:plain-key"},
-		"beside the header a key with colons": as(testEmail, testKey),
-		"x-api-key and the email":             {"X-Api-Key": testKey, "X-User-Email": testEmail},
-		"x-api-key alone":                     {"X-Api-Key": testEmail + ":" + testKey},
-		"api-key alone":                       {"Api-Key": testEmail + ":" + testKey},
-		"x-goog-api-key alone":                {"X-Goog-Api-Key": testEmail + ":" + testKey},
-		"two that are the same":               {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": testEmail + ":" + testKey},
-		"two, one of which has the email":     {"Authorization": "Bearer " + testKey, "X-Api-Key": testEmail + ":" + testKey},
-		"all, as Continue and others do":      {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "Api-Key": testKey, "X-Api-Key": testKey, "X-Goog-Api-Key": testEmail + ":" + testKey},
-		"x-api-key beside an empty bearer":    {"Authorization": "Bearer ", "X-Api-Key": testEmail + ":" + testKey},
-		"a bearer beside an empty x-api-key":  {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": ""},
+		"header and key":                     as(testEmail, testKey),
+		"email and key in one":               {"Authorization": "Bearer " + testEmail + ":" + testKey},
+		"both, and they agree":               as(testEmail, testEmail+":"+testKey),
+		"the scheme in another case":         {"Authorization": "bearer " + testKey, "X-User-Email": testEmail},
+		"a plain key of the Worker":          as("worker@example.com", "plain-key"),
+		"a plain key of the Worker, in one":  {"Authorization": "Bearer worker@example.com:plain-key"},
+		"a key beside the email header":      as(testEmail, testKey),
+		"x-api-key and the email":            {"X-Api-Key": testKey, "X-User-Email": testEmail},
+		"x-api-key alone":                    {"X-Api-Key": testEmail + ":" + testKey},
+		"api-key alone":                      {"Api-Key": testEmail + ":" + testKey},
+		"x-goog-api-key alone":               {"X-Goog-Api-Key": testEmail + ":" + testKey},
+		"two that are the same":              {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": testEmail + ":" + testKey},
+		"two, one of which has the email":    {"Authorization": "Bearer " + testKey, "X-Api-Key": testEmail + ":" + testKey},
+		"all, as Continue and others do":     {"X-User-Email": testEmail, "Authorization": "Bearer " + testKey, "Api-Key": testKey, "X-Api-Key": testKey, "X-Goog-Api-Key": testEmail + ":" + testKey},
+		"x-api-key beside an empty bearer":   {"Authorization": "Bearer ", "X-Api-Key": testEmail + ":" + testKey},
+		"a bearer beside an empty x-api-key": {"Authorization": "Bearer " + testEmail + ":" + testKey, "X-Api-Key": ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if res := p.do(request{path: "/v1/chat/completions", header: header, body: chatBody(llama)}); res.StatusCode != 200 {
@@ -164,7 +164,7 @@ func TestCredentialsThatOpenTheDoor(t *testing.T) {
 	}
 }
 
-func TestAnotherEmailHeader(t *testing.T) {
+func TestTheEmailHeaderCanBeChanged(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "email_header x-who\nclient_headers X-Who"})
 	header := map[string]string{"Authorization": "Bearer " + testKey, "X-Who": testEmail}
@@ -176,7 +176,7 @@ func TestAnotherEmailHeader(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreRefused(t *testing.T) {
+func TestInvalidRequestsAreRefused(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "max_body_size 1KB"})
 	few := as("few@example.com", "plain-key")
@@ -191,37 +191,37 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"the path of a provider":             {request{path: "/v1/fim/completions", body: chatBody(llama)}, 404, "not_found", "", "base URL"},
 		"an empty model's path":              {request{method: "GET", path: "/v1/models/"}, 404, "not_found", "", "base URL"},
 		"a path that only looks like models": {request{method: "GET", path: "/v1xmodels"}, 404, "not_found", "", "base URL"},
-		"models with more to its name":       {request{method: "GET", path: "/v1/modelsx"}, 404, "not_found", "", "base URL"},
+		"a path that begins like models":     {request{method: "GET", path: "/v1/modelsx"}, 404, "not_found", "", "base URL"},
 		"the root":                           {request{method: "GET", path: "/"}, 404, "not_found", "", "base URL"},
 		"POST for the root":                  {request{path: "/"}, 404, "not_found", "", "base URL"},
 		"GET for a chat":                     {request{method: "GET", path: "/v1/chat/completions"}, 405, "method_not_allowed", "", "POST"},
 		"POST for models":                    {request{path: "/models"}, 405, "method_not_allowed", "", "GET"},
-		"no JSON":                            {request{path: "/v1/chat/completions", body: "hello"}, 400, "invalid_request_error", "", "JSON"},
+		"text":                               {request{path: "/v1/chat/completions", body: "hello"}, 400, "invalid_request_error", "", "JSON"},
 		"an empty body":                      {request{path: "/v1/chat/completions"}, 400, "invalid_request_error", "", "JSON"},
 		"two documents":                      {request{path: "/v1/chat/completions", body: chatBody(llama) + "{}"}, 400, "invalid_request_error", "", "JSON"},
 		"an array":                           {request{path: "/v1/chat/completions", body: "[]"}, 400, "invalid_request_error", "", "JSON"},
 		"no model":                           {request{path: "/v1/chat/completions", body: `{"messages":[]}`}, 400, "invalid_request_error", "model", "no `model`"},
 		"two models":                         {request{path: "/v1/chat/completions", body: `{"model":"` + llama + `","model":"groq/x"}`}, 400, "invalid_request_error", "model", "more than one"},
 		"two models, one escaped":            {request{path: "/v1/chat/completions", body: `{"model":"` + llama + `","m\u006fdel":"groq/x"}`}, 400, "invalid_request_error", "model", "more than one"},
-		"a model that is no string":          {request{path: "/v1/chat/completions", body: `{"model":{}}`}, 400, "invalid_request_error", "model", "string"},
+		"a model that is not a string":       {request{path: "/v1/chat/completions", body: `{"model":{}}`}, 400, "invalid_request_error", "model", "string"},
 		"a body too large":                   {request{path: "/v1/chat/completions", body: `{"x":"` + strings.Repeat("a", 2000) + `"}`}, 413, "request_too_large", "", "1.0 kB"},
 		"a model without provider":           {request{path: "/v1/chat/completions", body: chatBody("qwen3-coder")}, 404, "model_not_found", "model", "<provider>/<model>"},
 		"a provider without settings":        {request{path: "/v1/chat/completions", body: chatBody("anthropic/claude")}, 404, "model_not_found", "model", "not served"},
 		"a family without settings":          {request{path: "/v1/chat/completions", body: chatBody("claude-opus-4-5")}, 404, "model_not_found", "model", "not served"},
 		"a family not on the allow-list":     {request{path: "/v1/chat/completions", header: few, body: chatBody("gpt-5")}, 403, "model_not_allowed", "model", ""},
 		"a model of an unknown author":       {request{path: "/v1/chat/completions", body: chatBody("@xx/meta/llama")}, 404, "model_not_found", "model", ""},
-		"a model that leaves its place":      {request{path: "/v1/chat/completions", body: chatBody("workers-ai/@cf/../../x")}, 404, "model_not_found", "model", ""},
+		"a model that would change the path": {request{path: "/v1/chat/completions", body: chatBody("workers-ai/@cf/../../x")}, 404, "model_not_found", "model", ""},
 		"a model with a query":               {request{path: "/v1/chat/completions", body: chatBody("workers-ai/@cf/a?b")}, 404, "model_not_found", "model", ""},
 		"a model not on the allow-list":      {request{path: "/v1/chat/completions", header: few, body: chatBody("workers-ai/@cf/qwen/qwq")}, 403, "model_not_allowed", "model", ""},
 		"an empty allow-list":                {request{path: "/v1/chat/completions", header: as("none@example.com", "plain-key"), body: chatBody(llama)}, 403, "model_not_allowed", "model", ""},
-		"a provider whose settings broke":    {request{path: "/v1/chat/completions", body: chatBody("broken/x")}, 500, "provider_misconfigured", "", "settings"},
+		"a provider with invalid settings":   {request{path: "/v1/chat/completions", body: chatBody("broken/x")}, 500, "provider_misconfigured", "", "settings"},
 		"a response that is to be stored":    {request{path: "/v1/responses", body: `{"model":"google-ai-studio/gemini-2.5-flash","input":"x","previous_response_id":"resp_1"}`}, 400, "invalid_request_error", "previous_response_id", "whole conversation"},
 		"a response to nothing":              {request{path: "/v1/responses", body: `{"model":"groq/llama"}`}, 400, "invalid_request_error", "input", "`input`"},
 		"one model not on the allow-list":    {request{method: "GET", path: "/v1/models/openai%2Fgpt-4o-mini", header: few}, 403, "model_not_allowed", "model", ""},
 		"one model that is not listed":       {request{method: "GET", path: "/v1/models/openai/gpt-9"}, 404, "model_not_found", "model", ""},
 		"one model of an unknown provider":   {request{method: "GET", path: "/v1/models/nobody/x"}, 404, "model_not_found", "model", ""},
-		"stream that is no boolean":          {request{path: "/v1/chat/completions", body: `{"model":"` + llama + `","stream":"yes"}`}, 400, "invalid_request_error", "stream", ""},
-		"a prompt of two":                    {request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":["a","b"]}`}, 400, "invalid_request_error", "prompt", ""},
+		"stream that is not a boolean":       {request{path: "/v1/chat/completions", body: `{"model":"` + llama + `","stream":"yes"}`}, 400, "invalid_request_error", "stream", ""},
+		"two prompts":                        {request{path: "/v1/completions", body: `{"model":"` + llama + `","prompt":["a","b"]}`}, 400, "invalid_request_error", "prompt", ""},
 		"an Azure model without deployment":  {request{path: "/v1/chat/completions", body: chatBody("azure-openai/myinstance")}, 404, "model_not_found", "model", "<instance>/<deployment>"},
 		"a Workers AI model of another kind": {request{path: "/v1/chat/completions", body: chatBody("workers-ai/llama")}, 404, "model_not_found", "model", "@cf/"},
 	} {
@@ -244,7 +244,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestModels(t *testing.T) {
+func TestTheListHasTheModelsThatTheUserMayUse(t *testing.T) {
 	p := start(t, setup{upstream: "127.0.0.1:1"})
 	const all = `{"object":"list","data":[` +
 		`{"id":"azure-openai/myinstance/gpt-4o","object":"model","created":0,"owned_by":"azure-openai"},` +
@@ -258,8 +258,8 @@ func TestModels(t *testing.T) {
 		"without /v1":                      {testEmail, testKey, "/models", all},
 		"those on the allow-list":          {"few@example.com", "plain-key", "/v1/models", `{"object":"list","data":[` + one + `]}`},
 		"none":                             {"none@example.com", "plain-key", "/v1/models", `{"object":"list","data":[]}`},
-		"one, as it is":                    {testEmail, testKey, "/v1/models/workers-ai/@cf/meta/llama-3.1-8b-instruct", one},
-		"one, escaped as the SDK does it":  {testEmail, testKey, "/v1/models/workers-ai%2F@cf%2Fmeta%2Fllama-3.1-8b-instruct", one},
+		"one, not escaped":                 {testEmail, testKey, "/v1/models/workers-ai/@cf/meta/llama-3.1-8b-instruct", one},
+		"one, escaped as by the SDK":       {testEmail, testKey, "/v1/models/workers-ai%2F@cf%2Fmeta%2Fllama-3.1-8b-instruct", one},
 		"one, all escaped":                 {testEmail, testKey, "/models/workers-ai%2F%40cf%2Fmeta%2Fllama-3.1-8b-instruct", one},
 		"one of a provider without a list": {testEmail, testKey, "/v1/models/groq/llama", `{"id":"groq/llama","object":"model","created":0,"owned_by":"groq"}`},
 	} {

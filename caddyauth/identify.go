@@ -14,20 +14,20 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// user is who a request is from.
+// user is the user who sent a request.
 type user struct {
 	email string
 	*keystore.APIKey
 }
 
-// invalidKey is the one answer to all faults of credentials, so that nobody learns from it who
-// has an account. Continue's IDE adds a hint on API keys where it reads "Invalid API key".
+// invalidKey is the only answer to invalid credentials of any kind. So nobody can find out who has an
+// account. Continue's IDE adds a hint about API keys if the message contains "Invalid API key".
 var invalidKey = &hub.Error{
 	Status: http.StatusUnauthorized, Code: "invalid_api_key", Final: true,
 	Message: "Invalid API key. Check the API key and the email in your client's configuration, or ask whoever gave you the key.",
 }
 
-// identify finds the user whose key the request presents. It does not touch the body.
+// identify finds the user whose key the request contains. It does not read the body.
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	email, key, ok := credentials(r.Header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
@@ -56,7 +56,7 @@ func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
 	return user{v.name, v.record}, nil
 }
 
-// refusal is the answer to a sign-in that has failed, and may have to wait.
+// refusal returns the error for a failed sign-in that must wait that long.
 func refusal(wait time.Duration) error {
 	if wait > 0 {
 		return tooManyFailedAttempts(wait)
@@ -64,29 +64,29 @@ func refusal(wait time.Duration) error {
 	return invalidKey
 }
 
-// claim is a request's to be a user's: a sign-in that names somebody.
+// claim is a sign-in with a name that is valid.
 type claim struct {
 	h       *Handler
 	r       *http.Request
-	email   string // as it was given
+	email   string // as the client sent it
 	attempt attempt
 
-	// hasAddress says that attempt has its address.
+	// hasAddress says that attempt.address is set.
 	hasAddress bool
 }
 
-// verdict is what has become of a sign-in that the keystore, or what is in memory of it, has answered.
+// verdict is the result of a sign-in for which a record was found or is known to be absent.
 type verdict struct {
 	record *keystore.APIKey
-	name   string // of the record
+	name   string // the name of the record
 	from   cache.Source
-	right  bool          // the key is
-	wait   time.Duration // longer than 0: too many sign-ins have failed
+	right  bool          // whether the key is right
+	wait   time.Duration // more than 0 if too many sign-ins have failed
 }
 
-// wait returns how long the sign-in has to wait, whatever the keystore says; 0 if it may go on. Of an
-// address that has failed too often, it goes by what is in memory: a wrong key has the same answer, after
-// the same work, whether there is such a user or not.
+// wait returns how long the sign-in must wait, whatever the keystore would answer, or 0 if it may go on. For
+// an address that has failed too often, only the records in memory count. So a wrong key gets the same
+// answer, after the same work, whether the user exists or not.
 func (c *claim) wait() time.Duration {
 	if !c.h.attempts.reached.Load() {
 		return 0
@@ -98,7 +98,8 @@ func (c *claim) wait() time.Duration {
 	return c.h.attempts.judge(c.located(), false)
 }
 
-// located is the attempt with its address, which only those need that fail.
+// located returns the attempt with its address. The address is found only when it is needed, since most
+// sign-ins succeed.
 func (c *claim) located() attempt {
 	if !c.hasAddress {
 		c.attempt.address, c.hasAddress = clientAddress(c.r), true
@@ -106,12 +107,12 @@ func (c *claim) located() attempt {
 	return c.attempt
 }
 
-// vouched reports whether the key is right for what is in memory, however old that is.
+// vouched reports whether the key is right according to the record in memory, of any age.
 func (c *claim) vouched() bool {
 	return c.h.cache.APIKeys.Known(c.email, c.attempt.name).Check(c.attempt.key, time.Now())
 }
 
-// look looks the user up, and has the keystore asked where it may be.
+// look looks up the user, and asks the keystore if that is allowed.
 func (c *claim) look() (verdict, error) {
 	v, err := c.either(c.r.Context(), cache.Nobody)
 	if err != cache.ErrMayNotAsk {
@@ -126,7 +127,7 @@ func (c *claim) look() (verdict, error) {
 	return c.ask()
 }
 
-// errCrowded says that too many sign-ins of one address wait already.
+// errCrowded means that too many sign-ins of one address wait already.
 var errCrowded = errors.New("too many sign-ins of that address wait for the keystore")
 
 func (c *claim) either(ctx context.Context, by cache.Asker) (v verdict, err error) {
@@ -134,7 +135,7 @@ func (c *claim) either(ctx context.Context, by cache.Asker) (v verdict, err erro
 	return v, err
 }
 
-// judge checks the key, and has a wrong one counted.
+// judge checks the key and counts a wrong one.
 func (c *claim) judge(v verdict, err error) (verdict, error) {
 	if !answered(err) {
 		return v, err
@@ -146,9 +147,9 @@ func (c *claim) judge(v verdict, err error) (verdict, error) {
 	return v, nil
 }
 
-// ask has the keystore asked for a user who is not in memory, by a sign-in that h.attempts has begun.
-// It ends with the keystore's answer, not with its client: who hangs up has asked all the same, and a
-// key that is right is held against nobody. Nor is a keystore that cannot answer.
+// ask asks the keystore for a user who is not in memory. h.attempts.begin must have been called. The sign-in
+// ends with the keystore's answer, even if the client hangs up before: a wrong key then still counts as an
+// attempt. A right key and a keystore that cannot answer do not count.
 func (c claim) ask() (verdict, error) {
 	ctx := c.r.Context()
 	done := make(chan struct{})
@@ -167,7 +168,7 @@ func (c claim) ask() (verdict, error) {
 	}
 }
 
-// answered reports whether a look-up that ended with err has said what there is of the user.
+// answered reports whether a look-up that returned err has found out whether the user exists.
 func answered(err error) bool {
 	return err == nil || err == cache.ErrAbsent || errors.As(err, new(*cache.BrokenRecordError))
 }
@@ -180,8 +181,8 @@ func tooManyFailedAttempts(wait time.Duration) *hub.Error {
 	}
 }
 
-// keystoreUnavailable is for when nothing is known and the keystore cannot be asked. The reason is
-// in the log, where the cache has put it.
+// keystoreUnavailable returns the error for a record that is not in memory while the keystore cannot answer.
+// The cache has logged the reason.
 func keystoreUnavailable(err error) error {
 	e := &hub.Error{
 		Status: http.StatusServiceUnavailable, Code: "keystore_unavailable", RetryAfter: "5",

@@ -18,44 +18,44 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
-// Keystore is what a module in the namespace `continue_auth.keystores` must be.
+// Keystore must be implemented by modules in the namespace `continue_auth.keystores`.
 type Keystore interface {
 	caddy.Module
 
-	// Identity holds everything that shapes what the store reads, secrets included. Handlers
-	// whose keystores have the same identity share one cache, over reloads too.
+	// Identity returns everything that determines what the store reads, secrets included. Handlers whose
+	// keystores have the same identity share one cache, also across reloads.
 	Identity() string
 
-	// Open opens the store. If it is an io.Closer, it is closed when no configuration uses it any
-	// more, which may be long after the module's own Cleanup.
+	// Open opens the store. If the store is an io.Closer, it is closed when no configuration uses it any
+	// more. That may be long after the module's Cleanup.
 	Open() (keystore.Store, error)
 }
 
-// caches holds the caches in use, so that a reload does not make every user ask the keystore again.
-// What is in it outlives the configuration that made it, and knows nothing of it.
+// caches holds the caches in use, so that users stay in memory after a reload. Its values live longer than
+// the configuration that made them and have no reference to it.
 var caches = caddy.NewUsagePool()
 
-// pooled is a cache as a caddy.UsagePool holds it, and what the providers remember of the users
-// that are in it.
+// pooled is a value of a caddy.UsagePool: a cache, and what the providers remember of its users.
 type pooled struct {
 	*cache.Cache
 	providers *provider.Providers
 	bound     *bound
-	module    string // the keystore's
+	module    string // the ID of the keystore's module
 }
 
 // Destruct closes the cache's store.
 func (p pooled) Destruct() error { return p.Close() }
 
-// bound is how many entries a cache may have: as many as one of its handlers wants, at most. During a
-// reload those of both configurations are there, so that one that fails to load drops nothing.
+// bound is the maximum number of entries of a cache: the largest number that one of its handlers wants.
+// During a reload the handlers of both configurations count, so that a configuration that fails to load
+// removes nothing.
 type bound struct {
 	mu     sync.Mutex
 	wanted map[*Handler]int
 	set    func(maxEntries int)
 }
 
-// raise makes room for what h wants, until ctx ends.
+// raise adds the number that h wants, until ctx ends.
 func (b *bound) raise(ctx context.Context, h *Handler) {
 	b.change(func() { b.wanted[h] = h.settings.maxEntries })
 	context.AfterFunc(ctx, func() { b.change(func() { delete(b.wanted, h) }) })
@@ -65,24 +65,24 @@ func (b *bound) change(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change()
-	if len(b.wanted) > 0 { // else nobody uses the cache any more
+	if len(b.wanted) > 0 { // otherwise the cache is not used any more
 		b.set(slices.Max(slices.Collect(maps.Values(b.wanted))))
 	}
 }
 
-// accountIDKey is the key of the handler's account id in the context that a keystore is provisioned
-// with, for keystores of the same Cloudflare account.
+// accountIDKey is the context key of the handler's account ID, which keystores of the same Cloudflare account
+// use when they are provisioned.
 type accountIDKey struct{}
 
-// LoadKeystore provisions the keystore of a handler that is not provisioned itself, for a command that
-// works on the keystore. The other settings of the handler need not be complete.
+// LoadKeystore provisions the keystore of a handler that is not provisioned itself. It is for commands that
+// work on the keystore. The handler's other settings may be incomplete.
 //
 // The keystore is cleaned up when ctx is cancelled.
 func (h *Handler) LoadKeystore(ctx caddy.Context) (Keystore, error) {
 	return h.loadKeystore(ctx, caddy.NewReplacer().ReplaceKnown(h.AccountID, ""))
 }
 
-// loadKeystore provisions the handler's keystore, for the Cloudflare account of that id.
+// loadKeystore provisions the handler's keystore. accountID is the keystore's default Cloudflare account.
 func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, error) {
 	if len(h.KeystoreRaw) == 0 {
 		return nil, errors.New("keystore: is missing; set it to cloudflare_kv or file")
@@ -97,7 +97,7 @@ func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, e
 	}
 	source, ok := module.(Keystore)
 	if !ok {
-		return nil, fmt.Errorf("keystore: %T is no keystore", module)
+		return nil, fmt.Errorf("keystore: %T is not a keystore", module)
 	}
 	return source, nil
 }
@@ -108,7 +108,8 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 		return err
 	}
 	identity := fmt.Sprintf("%T %s", source, source.Identity())
-	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity))) // a pool's keys can be listed; secrets must not be
+	// The keys of a pool can be listed, so they must not contain secrets.
+	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity)))
 	value, loaded, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
 		if err != nil {
@@ -141,5 +142,5 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	return nil
 }
 
-// keystoreLog is the logger of the configuration that is running now.
+// keystoreLog returns the logger of the current configuration.
 func keystoreLog() *zap.Logger { return caddy.Log().Named("continue_auth.keystore") }

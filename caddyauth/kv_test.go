@@ -11,7 +11,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// Time-outs of a KV that is to answer, however busy the machine is, and of one that is to hang.
+// Timeouts for a KV that must answer, even on a busy machine, and for one that hangs.
 const (
 	answersIn = "1m"
 	hangsFor  = "2s"
@@ -27,7 +27,7 @@ func startOnKV(t *testing.T, cache, timeout string) (*proxy, *kvtest.Server) {
 	for name, value := range defaultProviders() {
 		kv.Put(kvtest.ProviderSettings, name, value)
 	}
-	t.Setenv("TEST_KV_TOKEN", kvtest.ReadOnlyToken+"-"+rand.Text()) // with a budget of its own
+	t.Setenv("TEST_KV_TOKEN", kvtest.ReadOnlyToken+"-"+rand.Text()) // each test has a budget of its own
 	p := start(t, setup{
 		upstream: newUpstream(t, answerChat).URL,
 		options:  cache,
@@ -42,7 +42,7 @@ func (p *proxy) chat(email, key string) *http.Response {
 	return p.do(request{path: "/v1/chat/completions", header: as(email, key), body: chatBody(llama)})
 }
 
-func TestTheWholeWayOnCloudflareKV(t *testing.T) {
+func TestRequestsWorkWithCloudflareKV(t *testing.T) {
 	p, kv := startOnKV(t, "", answersIn)
 	for range 5 {
 		if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
@@ -71,7 +71,7 @@ func TestTheWholeWayOnCloudflareKV(t *testing.T) {
 	}
 }
 
-func TestKVThatCannotAnswer(t *testing.T) {
+func TestAKVThatCannotAnswerGives503(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault      kvtest.Fault
 		retryAfter string
@@ -101,11 +101,11 @@ func TestKVThatCannotAnswer(t *testing.T) {
 			for deadline := time.Now().Add(10 * time.Second); res.StatusCode == 503 && test.retryAfter == "1" && time.Now().Before(deadline); {
 				calls := kv.Requests(kvtest.BulkRead)
 				if res = p.chat(testEmail, testKey); res.StatusCode == 503 && kv.Requests(kvtest.BulkRead) != calls {
-					t.Error("KV was asked although it wanted to be left alone")
+					t.Error("KV was asked although it had sent a Retry-After")
 				}
 			}
 			if res.StatusCode != 200 {
-				t.Fatalf("once KV is back: status %d: %s", res.StatusCode, read(t, res))
+				t.Fatalf("after KV is back: status %d: %s", res.StatusCode, read(t, res))
 			}
 			kv.FailAll(test.fault)
 			if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
@@ -115,14 +115,14 @@ func TestKVThatCannotAnswer(t *testing.T) {
 			wantError(t, p.chat("worker@example.com", "plain-key"), 503, "keystore_unavailable")
 			for _, secret := range []string{kvtest.ReadOnlyToken, testKey} {
 				if strings.Contains(p.log.String(), `"`+secret) {
-					t.Errorf("the log has %q", secret)
+					t.Errorf("the log contains %q", secret)
 				}
 			}
 		})
 	}
 }
 
-func TestWithoutStaleUseAKnownUserWaitsForKVToo(t *testing.T) {
+func TestWithoutStaleIfErrorAKnownUserWaitsForKVToo(t *testing.T) {
 	p, kv := startOnKV(t, "cache {\nmax_age 0s\nstale_if_error 0\n}", answersIn)
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Fatalf("status %d: %s", res.StatusCode, read(t, res))

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// leavingBody is a body on its way upstream, with whatever handlers between have put around it.
+// leavingBody is a body on its way upstream. Other handlers may have wrapped the body.
 //
-// It keeps Read and Close apart, which HTTP/2 calls on goroutines of their own: what reverse_proxy wraps
-// bodies in (bodyNopCloserIfNotRead) counts what is read, without a lock.
+// It never runs Read and Close at the same time. HTTP/2 calls them on different goroutines, but the wrapper
+// that reverse_proxy puts around bodies (bodyNopCloserIfNotRead) counts what is read without a lock.
 type leavingBody struct {
 	mu     sync.Mutex
 	body   io.ReadCloser
-	reader *bodyReader // what body reads from in the end, as far as can be told; or nil
+	reader *bodyReader // the innermost reader of body, if known, or nil
 }
 
 func (b *leavingBody) Read(p []byte) (int, error) {
@@ -28,8 +28,8 @@ func (b *leavingBody) Close() error {
 	return b.body.Close()
 }
 
-// A body leaves in pieces: a first one, which the upstream reads while the next is made, and then what is
-// left of a conversation with an agent, mostly, at once.
+// A long body is sent in two steps. The upstream can read the first piece while the next one is prepared. The
+// rest of a conversation with an agent is then mostly sent in one write.
 const (
 	firstPiece = 64 << 10
 	bodyPiece  = 256 << 10
@@ -39,7 +39,7 @@ var bodyPieces = sync.Pool{New: func() any { return new([bodyPiece]byte) }}
 
 var errOutOfStep = errors.New("a handler between continue_auth and reverse_proxy adds to the request's body without changing its length")
 
-// writeTo sends the body, of which there are length bytes, in few writes.
+// writeTo sends the body, which has length bytes, in few writes.
 func (b *leavingBody) writeTo(w io.Writer, length int64) (int64, error) {
 	sent, err := copyPieces(w, io.LimitReader(b, min(length, firstPiece)), firstPiece)
 	if err != nil || sent < firstPiece {
@@ -55,9 +55,10 @@ func (b *leavingBody) writeTo(w io.Writer, length int64) (int64, error) {
 	return sent + more, err
 }
 
-// writeRest sends the rest of the body, behind what has been sent, from the memory that it is in: it is read
-// into that same memory, for which its reader copies nothing. Handlers between see all of it pass, and may
-// change it there. What one of them adds would lie where bytes are that nobody has read: that is an error.
+// writeRest sends the rest of the body directly from its memory, after the first sent bytes. It reads the
+// body into that same memory, so b.reader copies nothing. Handlers in between see all bytes and may change
+// them in place. If a handler adds bytes, they would overwrite bytes that have not been read yet, so that is
+// an error.
 func (b *leavingBody) writeRest(w io.Writer, sent int64, rest []byte) (int64, error) {
 	for len(rest) > 0 {
 		n, err := b.Read(rest)
@@ -78,7 +79,7 @@ func (b *leavingBody) writeRest(w io.Writer, sent int64, rest []byte) (int64, er
 	return sent, nil
 }
 
-// copyPieces is io.Copy in pieces of that size, from memory that serves one body after the other.
+// copyPieces is io.Copy in pieces of that size. It reuses its memory.
 func copyPieces(w io.Writer, body io.Reader, size int) (int64, error) {
 	piece := bodyPieces.Get().(*[bodyPiece]byte)
 	defer bodyPieces.Put(piece)

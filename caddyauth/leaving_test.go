@@ -16,13 +16,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// readerOf reads otherwise than what it closes.
+// readerOf reads from one body and closes another.
 type readerOf struct {
 	io.Reader
 	io.Closer
 }
 
-// upper changes what has been read where it is.
+// upper changes what has been read, in place.
 type upper struct{ io.Reader }
 
 func (u upper) Read(p []byte) (int, error) {
@@ -31,7 +31,7 @@ func (u upper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inserting gives what is inserted once so much has been read.
+// inserting inserts a text after a certain number of bytes.
 type inserting struct {
 	io.Reader
 	behind int
@@ -50,10 +50,10 @@ func (i *inserting) Read(p []byte) (int, error) {
 	return given + n, err
 }
 
-// A body of this length leaves in more than one piece.
+// A body of this length is sent in more than one piece.
 const longLength = 600 << 10
 
-// lettersAndNumbers is a text in which no part is like another.
+// lettersAndNumbers returns a text in which no part is like another.
 func lettersAndNumbers() string {
 	var b strings.Builder
 	for n := 0; b.Len() < longLength; n++ {
@@ -62,7 +62,7 @@ func lettersAndNumbers() string {
 	return b.String()[:longLength]
 }
 
-func TestWhatHandlersBetweenMakeOfALongBodyIsSent(t *testing.T) {
+func TestALongBodyIsSentAsOtherHandlersChangeIt(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	transport, _ := transportOf(t)
 	body := lettersAndNumbers()
@@ -71,13 +71,13 @@ func TestWhatHandlersBetweenMakeOfALongBodyIsSent(t *testing.T) {
 		between func(io.Reader) io.Reader
 		want    string
 	}{
-		"nothing":                  {func(r io.Reader) io.Reader { return r }, body},
-		"a log of it":              {func(r io.Reader) io.Reader { return io.TeeReader(r, &log) }, body},
-		"half of what is asked":    {iotest.HalfReader, body},
-		"its end with its last":    {iotest.DataErrReader, body},
-		"read ahead":               {func(r io.Reader) io.Reader { return bufio.NewReaderSize(r, 10<<10) }, body},
-		"changed where it is read": {func(r io.Reader) io.Reader { return upper{r} }, strings.ToUpper(body)},
-		"another of its length":    {func(io.Reader) io.Reader { return strings.NewReader(strings.ToUpper(body)) }, strings.ToUpper(body)},
+		"nothing":                              {func(r io.Reader) io.Reader { return r }, body},
+		"a log of it":                          {func(r io.Reader) io.Reader { return io.TeeReader(r, &log) }, body},
+		"half of what is asked":                {iotest.HalfReader, body},
+		"the end together with the last bytes": {iotest.DataErrReader, body},
+		"read ahead":                           {func(r io.Reader) io.Reader { return bufio.NewReaderSize(r, 10<<10) }, body},
+		"changed in place":                     {func(r io.Reader) io.Reader { return upper{r} }, strings.ToUpper(body)},
+		"another body of the same length":      {func(io.Reader) io.Reader { return strings.NewReader(strings.ToUpper(body)) }, strings.ToUpper(body)},
 		"its beginning changed": {func(r io.Reader) io.Reader {
 			return io.MultiReader(strings.NewReader("ten bytes!"), io.LimitReader(r, longLength-10))
 		}, "ten bytes!" + body[:longLength-10]},
@@ -101,14 +101,14 @@ func TestWhatHandlersBetweenMakeOfALongBodyIsSent(t *testing.T) {
 	}
 }
 
-// What a handler adds in the middle would lie where the next bytes are, which nobody has read.
-func TestABodyThatSomebodyAddsToInItsMiddleIsRefused(t *testing.T) {
+// Bytes that a handler adds in the middle would overwrite the next bytes, which have not been read.
+func TestABodyWithBytesAddedInTheMiddleIsRefused(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	transport, _ := transportOf(t)
 	body := lettersAndNumbers()
 	for name, between := range map[string]func(io.Reader) io.Reader{
 		"inserted": func(r io.Reader) io.Reader { return &inserting{r, firstPiece + 100, "inserted"} },
-		"another from there on": func(r io.Reader) io.Reader {
+		"another body from there on": func(r io.Reader) io.Reader {
 			return io.MultiReader(io.LimitReader(r, firstPiece+100), strings.NewReader(strings.Repeat("another", longLength)))
 		},
 	} {
@@ -119,28 +119,28 @@ func TestABodyThatSomebodyAddsToInItsMiddleIsRefused(t *testing.T) {
 			t.Errorf("%s: error %v, answer %v", name, err, res)
 		}
 		if _, seen := u.seen(); strings.Contains(seen, name) {
-			t.Errorf("%s: the upstream got it", name)
+			t.Errorf("%s: the upstream got the request", name)
 		}
 	}
 }
 
-// writing is a connection that does something at each write.
+// writing is a connection that calls a function for each write.
 type writing func(p []byte) (int, error)
 
 func (w writing) Write(p []byte) (int, error) { return w(p) }
 
-func TestMemoryServesNoOtherRequestWhileABodyLeavesFromIt(t *testing.T) {
+func TestMemoryIsNotReusedWhileABodyIsSentFromIt(t *testing.T) {
 	body := lettersAndNumbers()
 	carried := new(handoff)
 	leaving := &leavingBody{body: carried.holding(body)}
 	leaving.reader = carried.reader
 	var got bytes.Buffer
 	sent, err := leaving.writeTo(writing(func(p []byte) (int, error) {
-		if got.Len() >= firstPiece { // the transport gives up, and the handler too
+		if got.Len() >= firstPiece { // the transport and the handler give up
 			_ = leaving.Close()
 			carried.release()
 			if carried.body.content == nil {
-				t.Error("the memory is free while it is written from")
+				t.Error("the memory is free while it is sent")
 			}
 		}
 		return got.Write(p)
@@ -149,11 +149,11 @@ func TestMemoryServesNoOtherRequestWhileABodyLeavesFromIt(t *testing.T) {
 		t.Errorf("%d bytes sent, error %v", sent, err)
 	}
 	if carried.body.content != nil || carried.body.readers != 0 {
-		t.Error("the memory is held although nobody uses it")
+		t.Error("the memory is held although it is not used")
 	}
 }
 
-func TestABodyThatIsClosedLeavesNoFurther(t *testing.T) {
+func TestAClosedBodyIsNotSentAnyFurther(t *testing.T) {
 	broken := errors.New("broken")
 	for name, test := range map[string]struct {
 		write func(leaving *leavingBody, p []byte) (int, error)
@@ -179,16 +179,16 @@ func TestABodyThatIsClosedLeavesNoFurther(t *testing.T) {
 	}
 }
 
-func TestMemoryIsFreeAgainWhereNoUpstreamAnswers(t *testing.T) {
+func TestMemoryIsFreeAgainIfNoUpstreamAnswers(t *testing.T) {
 	h, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(t)+`}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, answer := range map[string]func(*http.Request) error{
-		"none can be reached": func(*http.Request) error {
+		"no upstream can be reached": func(*http.Request) error {
 			return caddyhttp.Error(http.StatusBadGateway, reverseproxy.DialError{})
 		},
-		"one breaks off as it reads": func(r *http.Request) error {
+		"an upstream fails while it reads": func(r *http.Request) error {
 			_, _ = r.Body.Read(make([]byte, 10))
 			return caddyhttp.Error(http.StatusBadGateway, io.ErrUnexpectedEOF)
 		},

@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
-// provision loads a handler from JSON as Caddy does, validation included.
+// provision loads a handler from JSON like Caddy, including validation.
 func provision(t testing.TB, config string) (*Handler, error) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
@@ -30,7 +30,7 @@ func provision(t testing.TB, config string) (*Handler, error) {
 	return module.(*Handler), nil
 }
 
-// files writes a file keystore and returns its JSON.
+// files writes the files of a file keystore and returns the keystore's JSON.
 func files(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -40,7 +40,7 @@ func files(t testing.TB) string {
 	return fmt.Sprintf(`{"module":"file","api_keys":%q,"provider_settings":%q}`, keys, settings)
 }
 
-func TestSettingsThatFailTheLoad(t *testing.T) {
+func TestInvalidSettingsFailToLoad(t *testing.T) {
 	t.Setenv("EMPTY_SETTING", "")
 	t.Setenv("NUMBER_SETTING", "10")
 	t.Setenv("SECRET_SETTING", "a secret\nwith a line feed inside")
@@ -50,53 +50,53 @@ func TestSettingsThatFailTheLoad(t *testing.T) {
 		return `{"module":"cloudflare_kv","api_token":"t","api_keys":"a","provider_settings":"b"` + changes + `}`
 	}
 	for name, test := range map[string]struct{ setting, value, want string }{
-		"no account_id":                        {"account_id", `""`, "account_id: is missing; set it to the id of your Cloudflare account"},
-		"no gateway":                           {"gateway", `""`, "gateway: is missing"},
-		"no gateway_token":                     {"gateway_token", `""`, "gateway_token: is missing"},
-		"no keystore":                          {"keystore", `null`, "keystore: is missing; set it to cloudflare_kv or file"},
-		"an unknown keystore":                  {"keystore", `{"module":"redis"}`, "keystore:"},
-		"a variable that is not set":           {"gateway_token", `"{env.NOT_SET_ANYWHERE}"`, "gateway_token: "},
-		"a variable that is empty":             {"gateway_token", `"{env.EMPTY_SETTING}"`, "gateway_token: "},
-		"a placeholder that nobody knows":      {"gateway_token", `"{nonsense}"`, "gateway_token: "},
-		"a token no header can hold":           {"gateway_token", `"{env.SECRET_SETTING}"`, "gateway_token: has white space or control characters"},
-		"an account id that leaves its place":  {"account_id", `"a/../b"`, "account_id: must consist of letters, digits, - and _"},
-		"a gateway that leaves its place":      {"gateway", `"gw?x"`, "gateway: must consist of letters, digits, - and _"},
-		"an email header that is none":         {"email_header", `"X Email"`, "email_header: must be the name of a header"},
-		"an email header that is too long":     {"email_header", `"` + strings.Repeat("x", maxHeaderName+1) + `"`, "email_header: must be the name of a header"},
-		"an email header that has another key": {"email_header", `"x-goog-api-key"`, "email_header: must not be X-Goog-Api-Key"},
-		"an email header that has the key":     {"email_header", `"authorization"`, "email_header: must not be Authorization"},
-		"an alias without a name":              {"alias", `[{"model":"groq/llama"}]`, "alias: the name is empty"},
-		"an alias without a model":             {"alias", `[{"name":"fast"}]`, `alias: "fast" has no model`},
-		"an alias twice":                       {"alias", `[{"name":"fast","model":"groq/a"},{"name":"fast","model":"groq/b"}]`, `alias: "fast" stands here twice`},
-		"a pattern twice":                      {"alias", `[{"name":"a*","model":"groq/a"},{"name":"a*","model":"groq/*"}]`, `alias: "a*" stands here twice`},
-		"an alias twice, once by a variable":   {"alias", `[{"name":"10","model":"groq/a"},{"name":"{env.NUMBER_SETTING}","model":"groq/b"}]`, `alias: "10" stands here twice`},
-		"an alias by a variable that is empty": {"alias", `[{"name":"{env.EMPTY_SETTING}","model":"groq/a"}]`, "alias: "},
-		"an alias to a variable, not a model":  {"alias", `[{"name":"fast","model":"{env.NUMBER_SETTING}"}]`, `alias: "10" is no model`},
-		"aliases that are no list":             {"alias", `{"fast":"groq/a"}`, "cannot unmarshal"},
-		"a client header that is none":         {"client_headers", `["X Trace"]`, "client_headers: must be the name of a header"},
-		"a size that is none":                  {"max_body_size", `"big"`, "max_body_size: must be a size"},
-		"a number where an object belongs":     {"cache", `3`, "cannot unmarshal"},
-		"a list where a duration belongs":      {"cache", `{"max_age":[]}`, "must be a string or a number"},
-		"a duration that is none":              {"cache", `{"max_age":"soon"}`, "cache.max_age: must be a duration"},
-		"a negative duration":                  {"cache", `{"max_age":-5}`, "cache.max_age: must be a duration"},
-		"refresh_after longer than max_age":    {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: 2m0s is longer than max_age, which is 1m0s"},
-		"refresh_after longer than a max_age":  {"cache", `{"refresh_after":"6s","max_age":"5s"}`, "cache.refresh_after: 6s is longer than max_age, which is 5s"},
-		"a duration without a unit":            {"cache", `{"stale_if_error":"60"}`, "cache.stale_if_error: must be a duration with its unit, such as 30s"},
-		"a variable without a unit":            {"cache", `{"absent":"{env.NUMBER_SETTING}"}`, "cache.absent: must be a duration with its unit, such as 30s"},
-		"a number that is no duration":         {"cache", `{"absent":1e3}`, "cache.absent: must be a duration"},
-		"no entries at all":                    {"cache", `{"max_entries":0}`, "cache.max_entries: must be a whole number larger than 0"},
-		"a count of attempts that is none":     {"failed_attempts", `{"count":"x"}`, "failed_attempts: must be a whole number"},
-		"a window without length":              {"failed_attempts", `{"window":0}`, "failed_attempts: the duration must be longer than 0"},
-		"an unknown setting":                   {"gatway", `"gw"`, "gatway"},
-		"KV without a token":                   {"keystore", `{"module":"cloudflare_kv","api_keys":"a","provider_settings":"b"}`, "api_token: is missing"},
-		"KV without the users' namespace":      {"keystore", `{"module":"cloudflare_kv","api_token":"t","provider_settings":"b"}`, "api_keys: is missing"},
-		"KV without the providers' namespace":  {"keystore", `{"module":"cloudflare_kv","api_token":"t","api_keys":"a"}`, "provider_settings: is missing"},
-		"a namespace that leaves its place":    {"keystore", kv(`,"api_keys":"a/b"`), "api_keys: must consist of"},
-		"an endpoint that is no URL":           {"keystore", kv(`,"endpoint":"kv.example.com"`), "endpoint"},
-		"a time-out that is none":              {"keystore", kv(`,"timeout":"soon"`), "timeout: must be a duration"},
-		"files that are not there":             {"keystore", `{"module":"file","api_keys":"/nowhere/keys.json"}`, "api_keys"},
-		"a path with an unknown placeholder":   {"keystore", `{"module":"file","api_keys":"{env.NOT_SET_ANYWHERE}"}`, "api_keys: "},
-		"providers' settings that are missing": {"keystore", strings.Replace(keystore, "providers.json", "nothing.json", 1), "provider_settings"},
+		"no account_id":                              {"account_id", `""`, "account_id: is missing; set it to the id of your Cloudflare account"},
+		"no gateway":                                 {"gateway", `""`, "gateway: is missing"},
+		"no gateway_token":                           {"gateway_token", `""`, "gateway_token: is missing"},
+		"no keystore":                                {"keystore", `null`, "keystore: is missing; set it to cloudflare_kv or file"},
+		"an unknown keystore":                        {"keystore", `{"module":"redis"}`, "keystore:"},
+		"a variable that is not set":                 {"gateway_token", `"{env.NOT_SET_ANYWHERE}"`, "gateway_token: "},
+		"a variable that is empty":                   {"gateway_token", `"{env.EMPTY_SETTING}"`, "gateway_token: "},
+		"an unknown placeholder":                     {"gateway_token", `"{nonsense}"`, "gateway_token: "},
+		"a token that no header can contain":         {"gateway_token", `"{env.SECRET_SETTING}"`, "gateway_token: has white space or control characters"},
+		"an account ID that would change the path":   {"account_id", `"a/../b"`, "account_id: must consist of letters, digits, - and _"},
+		"a gateway that would change the path":       {"gateway", `"gw?x"`, "gateway: must consist of letters, digits, - and _"},
+		"an invalid email header":                    {"email_header", `"X Email"`, "email_header: must be the name of a header"},
+		"an email header that is too long":           {"email_header", `"` + strings.Repeat("x", maxHeaderName+1) + `"`, "email_header: must be the name of a header"},
+		"an email header that is another key header": {"email_header", `"x-goog-api-key"`, "email_header: must not be X-Goog-Api-Key"},
+		"an email header that is the key header":     {"email_header", `"authorization"`, "email_header: must not be Authorization"},
+		"an alias without a name":                    {"alias", `[{"model":"groq/llama"}]`, "alias: the name is empty"},
+		"an alias without a model":                   {"alias", `[{"name":"fast"}]`, `alias: "fast" has no model`},
+		"an alias twice":                             {"alias", `[{"name":"fast","model":"groq/a"},{"name":"fast","model":"groq/b"}]`, `alias: "fast" stands here twice`},
+		"a pattern twice":                            {"alias", `[{"name":"a*","model":"groq/a"},{"name":"a*","model":"groq/*"}]`, `alias: "a*" stands here twice`},
+		"an alias twice, once in a variable":         {"alias", `[{"name":"10","model":"groq/a"},{"name":"{env.NUMBER_SETTING}","model":"groq/b"}]`, `alias: "10" stands here twice`},
+		"an alias in an empty variable":              {"alias", `[{"name":"{env.EMPTY_SETTING}","model":"groq/a"}]`, "alias: "},
+		"an alias to a variable that is no model":    {"alias", `[{"name":"fast","model":"{env.NUMBER_SETTING}"}]`, `alias: "10" is no model`},
+		"aliases that are not a list":                {"alias", `{"fast":"groq/a"}`, "cannot unmarshal"},
+		"an invalid client header":                   {"client_headers", `["X Trace"]`, "client_headers: must be the name of a header"},
+		"an invalid size":                            {"max_body_size", `"big"`, "max_body_size: must be a size"},
+		"a number where an object belongs":           {"cache", `3`, "cannot unmarshal"},
+		"a list where a duration belongs":            {"cache", `{"max_age":[]}`, "must be a string or a number"},
+		"an invalid duration":                        {"cache", `{"max_age":"soon"}`, "cache.max_age: must be a duration"},
+		"a negative duration":                        {"cache", `{"max_age":-5}`, "cache.max_age: must be a duration"},
+		"refresh_after longer than max_age":          {"cache", `{"refresh_after":"2m"}`, "cache.refresh_after: 2m0s is longer than max_age, which is 1m0s"},
+		"refresh_after longer than a set max_age":    {"cache", `{"refresh_after":"6s","max_age":"5s"}`, "cache.refresh_after: 6s is longer than max_age, which is 5s"},
+		"a duration without a unit":                  {"cache", `{"stale_if_error":"60"}`, "cache.stale_if_error: must be a duration with its unit, such as 30s"},
+		"a variable without a unit":                  {"cache", `{"absent":"{env.NUMBER_SETTING}"}`, "cache.absent: must be a duration with its unit, such as 30s"},
+		"a number that is not a duration":            {"cache", `{"absent":1e3}`, "cache.absent: must be a duration"},
+		"zero entries":                               {"cache", `{"max_entries":0}`, "cache.max_entries: must be a whole number larger than 0"},
+		"an invalid count of attempts":               {"failed_attempts", `{"count":"x"}`, "failed_attempts: must be a whole number"},
+		"a window without length":                    {"failed_attempts", `{"window":0}`, "failed_attempts: the duration must be longer than 0"},
+		"an unknown setting":                         {"gatway", `"gw"`, "gatway"},
+		"KV without a token":                         {"keystore", `{"module":"cloudflare_kv","api_keys":"a","provider_settings":"b"}`, "api_token: is missing"},
+		"KV without the users' namespace":            {"keystore", `{"module":"cloudflare_kv","api_token":"t","provider_settings":"b"}`, "api_keys: is missing"},
+		"KV without the providers' namespace":        {"keystore", `{"module":"cloudflare_kv","api_token":"t","api_keys":"a"}`, "provider_settings: is missing"},
+		"a namespace that would change the path":     {"keystore", kv(`,"api_keys":"a/b"`), "api_keys: must consist of"},
+		"an endpoint that is not a URL":              {"keystore", kv(`,"endpoint":"kv.example.com"`), "endpoint"},
+		"an invalid timeout":                         {"keystore", kv(`,"timeout":"soon"`), "timeout: must be a duration"},
+		"files that do not exist":                    {"keystore", `{"module":"file","api_keys":"/nowhere/keys.json"}`, "api_keys"},
+		"a path with an unknown placeholder":         {"keystore", `{"module":"file","api_keys":"{env.NOT_SET_ANYWHERE}"}`, "api_keys: "},
+		"providers' settings that are missing":       {"keystore", strings.Replace(keystore, "providers.json", "nothing.json", 1), "provider_settings"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := map[string]any{}
@@ -123,7 +123,7 @@ func TestSettingsThatFailTheLoad(t *testing.T) {
 	}
 }
 
-func TestDefaultsAndPlaceholders(t *testing.T) {
+func TestDefaultsAndPlaceholdersAreApplied(t *testing.T) {
 	t.Setenv("TEST_MAX_AGE", "45s")
 	secret := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(secret, []byte("from-a-file\n"), 0o600); err != nil {
@@ -142,14 +142,14 @@ func TestDefaultsAndPlaceholders(t *testing.T) {
 		t.Errorf("a size of 20MB is %d, and not the default (%v)", written, err)
 	}
 	if says := tooLarge(s.maxBodySize).Message; !strings.Contains(says, "20 MB") {
-		t.Errorf("who sends more reads %q", says)
+		t.Errorf("a client that sends more gets %q", says)
 	}
 	if want := (cache.Ages{RefreshAfter: 22500 * time.Millisecond, MaxAge: 45 * time.Second, StaleIfError: time.Hour, Absent: 3 * time.Second}); s.ages != want {
 		t.Errorf("ages %+v, want %+v", s.ages, want)
 	}
 }
 
-func TestAgesThatAreLeftOutFitThoseThatAreSet(t *testing.T) {
+func TestDefaultAgesFitTheAgesThatAreSet(t *testing.T) {
 	second, minute, hour := time.Second, time.Minute, time.Hour
 	for name, test := range map[string]struct {
 		cache string
@@ -183,7 +183,7 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	if got := ask(); got != 200 {
 		t.Fatalf("status %d", got)
 	}
-	writeEntries(t, p.keys, map[string]string{}) // from now on only the cache knows the user
+	writeEntries(t, p.keys, map[string]string{}) // now only the cache knows the user
 
 	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other\ncache {\nmax_age 50s\nmax_entries 500\n}", 1)); err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 		t.Errorf("after failed loads: status %d, want 200 from the cache", got)
 	}
 
-	// The same files under another name are another keystore.
+	// The same files under another path count as another keystore.
 	link := filepath.Join(t.TempDir(), "keys.json")
 	if err := os.Symlink(p.keys, link); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestAReloadKeepsTheCacheIfTheKeystoresSettingsAreUnchanged(t *testing.T) {
 	}
 }
 
-func TestASharedCacheIsAsLargeAsOneOfItsHandlersWants(t *testing.T) {
+func TestASharedCacheHasTheLargestSizeThatAHandlerWants(t *testing.T) {
 	keystore := files(t)
 	handler := func(maxEntries int) (h *Handler, unload func()) {
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
@@ -285,7 +285,7 @@ func TestTwoHandlersShareACacheAndTheLastOneClosesIt(t *testing.T) {
 	first.cacheKey, second.cacheKey = "", "" // their contexts clean up again
 }
 
-// closingKeystore is a keystore module that counts.
+// closingKeystore is a keystore module that counts how often its store is opened and closed.
 type closingKeystore struct{ opened, closed int }
 
 var closingKeystores *closingKeystore
@@ -308,7 +308,7 @@ func (*closingKeystore) Get(context.Context, keystore.Namespace, []string) (map[
 
 func (*closingKeystore) List(context.Context, keystore.Namespace) ([]string, error) { return nil, nil }
 
-func TestAChangeOfTheFileIsSeenAfterMaxAgeWithoutAReload(t *testing.T) {
+func TestAChangeOfTheFileTakesEffectAfterMaxAgeWithoutAReload(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\n}"})
 	ask := func(email string) int {
 		return p.do(request{path: "/v1/chat/completions", header: as(email, "plain-key"), body: chatBody(llama)}).StatusCode
@@ -334,7 +334,7 @@ func TestAChangeOfTheFileIsSeenAfterMaxAgeWithoutAReload(t *testing.T) {
 	}
 }
 
-func TestFailedAttemptsOfOneAddress(t *testing.T) {
+func TestFailedAttemptsOfOneAddressAreLimited(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: "failed_attempts 3 1h", global: "servers {\ntrusted_proxies static 127.0.0.1\n}"})
 	from := func(ip, email, key string) *http.Response {
 		header := as(email, key)
@@ -350,14 +350,14 @@ func TestFailedAttemptsOfOneAddress(t *testing.T) {
 		}
 	}
 	res := from("192.0.2.1", "guess@example.com", "x")
-	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || wait > 3600 || wait < 3000 { // what is left of the hour
+	if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || wait > 3600 || wait < 3000 { // the rest of the hour
 		t.Errorf("Retry-After is %q", res.Header.Get("Retry-After"))
 	}
 	wantError(t, res, 429, "too_many_failed_attempts")
 	if res := from("192.0.2.1", testEmail, testKey); res.StatusCode != 200 {
 		t.Errorf("a known user from that address: status %d, want 200", res.StatusCode)
 	}
-	wantError(t, from("192.0.2.1", testEmail, "wrong"), 429, "too_many_failed_attempts") // as a made-up name's
+	wantError(t, from("192.0.2.1", testEmail, "wrong"), 429, "too_many_failed_attempts") // the same as for a made-up name
 	if res := from("192.0.2.2", "worker@example.com", "plain-key"); res.StatusCode != 200 {
 		t.Errorf("another address: status %d, want 200", res.StatusCode)
 	}

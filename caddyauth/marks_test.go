@@ -11,7 +11,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// rewriteFile makes a file what change makes of its content.
+// rewriteFile replaces the content of a file with the result of change.
 func rewriteFile(t *testing.T, path string, change func(string) string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -23,12 +23,12 @@ func rewriteFile(t *testing.T, path string, change func(string) string) {
 	}
 }
 
-// asWindows is a file as an editor of Windows saves it.
+// asWindows returns content as a Windows editor saves it.
 func asWindows(content string) string {
 	return "\ufeff" + strings.ReplaceAll(content, "},{", "},\r\n{") + "\r\n"
 }
 
-func TestFilesOfAnEditorOfWindows(t *testing.T) {
+func TestFilesFromAWindowsEditorAreRead(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "cache {\nrefresh_after 0s\nmax_age 0s\nabsent 0s\n}"})
 	ask := func() int {
@@ -54,7 +54,7 @@ func TestFilesOfAnEditorOfWindows(t *testing.T) {
 	p.log.waitFor(t, "the text is UTF-16; save it as UTF-8")
 }
 
-func TestValuesInKVBehindAByteOrderMark(t *testing.T) {
+func TestKVValuesWithAByteOrderMarkAreRead(t *testing.T) {
 	p, kv := startOnKV(t, "", answersIn)
 	kv.Put(kvtest.APIKeys, "marked@example.com", "\ufeff"+`{"apiKey":"k","status":"Enabled"}`+"\r\n")
 	kv.Put(kvtest.ProviderSettings, "mistral", "\ufeff{}\r\n")
@@ -64,7 +64,7 @@ func TestValuesInKVBehindAByteOrderMark(t *testing.T) {
 	}
 }
 
-func TestAProvidersKeyThatWasPastedWithItsLineBreak(t *testing.T) {
+func TestALineBreakAfterAProvidersKeyIsRemoved(t *testing.T) {
 	const key = "pasted-key-canary"
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
@@ -86,11 +86,11 @@ func TestAProvidersKeyThatWasPastedWithItsLineBreak(t *testing.T) {
 		t.Errorf("the provider gets the key %q", seen.Header.Get("X-Api-Key"))
 	}
 	if body := read(t, res); !strings.Contains(body, "bad key [redacted]") {
-		t.Errorf("a provider that quotes the key: %s", body)
+		t.Errorf("the answer of a provider that quotes the key: %s", body)
 	}
 	wantError(t, p.do(request{path: "/v1/chat/completions", body: chatBody("cohere/small")}), 500, "provider_misconfigured")
 	p.log.waitFor(t, "headers.x-api-key: not valid in HTTP")
 	if log := p.log.String(); strings.Contains(log, "pasted-key") {
-		t.Error("the log has the key")
+		t.Error("the log contains the key")
 	}
 }

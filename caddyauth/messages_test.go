@@ -10,14 +10,15 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// messagesProviders are the usual ones and Anthropic, whose key is that of the OpenAI-compatible route.
+// messagesProviders returns the usual providers and Anthropic. Anthropic's key is set for the
+// OpenAI-compatible route.
 func messagesProviders() map[string]string {
 	providers := defaultProviders()
 	providers["anthropic"] = `{"headers":{"Authorization":"Bearer sk-ant-canary"},"models":["claude-sonnet-4-5"]}`
 	return providers
 }
 
-// claude is how Claude Code signs in.
+// claude returns the headers that Claude Code sends, and more.
 func claude(more map[string]string) map[string]string {
 	header := map[string]string{"X-Api-Key": testEmail + ":" + testKey, "Anthropic-Version": "2023-06-01"}
 	maps.Copy(header, more)
@@ -28,7 +29,7 @@ const messagesBody = `{"model":"claude-sonnet-4-5", "max_tokens":16,"messages":[
 
 const messagesAnswer = `{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"an \"error\""}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"output_tokens":4}}`
 
-// messagesStream has an event and a member that nobody knows.
+// messagesStream contains an event and a member that are not documented.
 const messagesStream = `event: message_start
 data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"m","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"output_tokens":1}}}
 
@@ -63,7 +64,7 @@ func answerWith(contentType, body string) http.HandlerFunc {
 	}
 }
 
-func TestMessagesPassToAnthropicAndBack(t *testing.T) {
+func TestMessagesPassToAnthropicAndBackUnchanged(t *testing.T) {
 	for name, test := range map[string]struct {
 		path, body, contentType, answer string
 		wantPath                        string
@@ -102,11 +103,11 @@ func TestMessagesPassToAnthropicAndBack(t *testing.T) {
 	}
 }
 
-func TestAnthropicsKeyGoesWhereTheRouteWantsIt(t *testing.T) {
+func TestAnthropicsKeyIsSentInTheHeaderOfTheRoute(t *testing.T) {
 	for name, test := range map[string]struct{ settings, key, authorization string }{
-		"no key, which the gateway has": {`{}`, "", ""},
-		"a key of its own":              {`{"headers":{"x-api-key":"sk-ant-own","Authorization":"Bearer sk-ant-canary"}}`, "sk-ant-own", "Bearer sk-ant-canary"},
-		"another kind of token":         {`{"headers":{"Authorization":"Bearer oauth-canary"}}`, "", "Bearer oauth-canary"},
+		"no key, because the gateway has it": {`{}`, "", ""},
+		"a key of its own":                   {`{"headers":{"x-api-key":"sk-ant-own","Authorization":"Bearer sk-ant-canary"}}`, "sk-ant-own", "Bearer sk-ant-canary"},
+		"another kind of token":              {`{"headers":{"Authorization":"Bearer oauth-canary"}}`, "", "Bearer oauth-canary"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, answerWith("application/json", messagesAnswer))
@@ -117,13 +118,13 @@ func TestAnthropicsKeyGoesWhereTheRouteWantsIt(t *testing.T) {
 				t.Errorf("status %d, headers %v", res.StatusCode, sent.Header)
 			}
 			if got := sent.Header.Get("Anthropic-Version"); got != "2023-06-01" {
-				t.Errorf("version %q where the client sends none", got)
+				t.Errorf("version %q if the client sends none", got)
 			}
 		})
 	}
 }
 
-// wantAnthropicError checks that an answer is an error of Anthropic's.
+// wantAnthropicError checks that an answer is an error in Anthropic's format.
 func wantAnthropicError(t *testing.T, res *http.Response, status int, kind, says string) {
 	t.Helper()
 	body := read(t, res)
@@ -146,23 +147,23 @@ func TestErrorsOfMessagesHaveAnthropicsShape(t *testing.T) {
 		kind    string
 		says    string
 	}{
-		"a wrong key":                {request{path: "/v1/messages", header: wrong, body: messagesBody}, 401, "authentication_error", "Invalid API key"},
-		"a wrong key, no body":       {request{path: "/v1/messages/count_tokens", header: wrong}, 401, "authentication_error", "Invalid API key"},
-		"no JSON":                    {request{path: "/v1/messages", header: claude(nil), body: "{"}, 400, "invalid_request_error", "JSON"},
-		"too large":                  {request{path: "/v1/messages", header: claude(nil), body: strings.Repeat(" ", 2000)}, 413, "request_too_large", "1.0 kB"},
-		"an unknown encoding":        {request{path: "/v1/messages", header: claude(map[string]string{"Content-Encoding": "br"}), body: "x"}, 415, "invalid_request_error", "gzip"},
-		"a model that is not theirs": {request{path: "/v1/messages", header: few, body: messagesBody}, 403, "permission_error", ""},
-		"an unknown model":           {request{path: "/v1/messages", header: claude(nil), body: `{"model":"nobody"}`}, 404, "not_found_error", ""},
-		"a wrong method":             {request{method: "GET", path: "/v1/messages", header: claude(nil)}, 405, "invalid_request_error", "POST"},
-		"a path below":               {request{path: "/v1/messages/batches", header: claude(nil)}, 404, "not_found_error", "base URL"},
-		"no upstream":                {request{path: "/v1/messages", header: claude(nil), body: messagesBody}, 502, "api_error", "cannot be reached"},
-		"a list, with a wrong key":   {request{method: "GET", path: "/v1/models", header: wrong}, 401, "authentication_error", "Invalid API key"},
+		"a wrong key":                 {request{path: "/v1/messages", header: wrong, body: messagesBody}, 401, "authentication_error", "Invalid API key"},
+		"a wrong key, no body":        {request{path: "/v1/messages/count_tokens", header: wrong}, 401, "authentication_error", "Invalid API key"},
+		"half an object":              {request{path: "/v1/messages", header: claude(nil), body: "{"}, 400, "invalid_request_error", "JSON"},
+		"too large":                   {request{path: "/v1/messages", header: claude(nil), body: strings.Repeat(" ", 2000)}, 413, "request_too_large", "1.0 kB"},
+		"an unknown encoding":         {request{path: "/v1/messages", header: claude(map[string]string{"Content-Encoding": "br"}), body: "x"}, 415, "invalid_request_error", "gzip"},
+		"a model that is not allowed": {request{path: "/v1/messages", header: few, body: messagesBody}, 403, "permission_error", ""},
+		"an unknown model":            {request{path: "/v1/messages", header: claude(nil), body: `{"model":"nobody"}`}, 404, "not_found_error", ""},
+		"a wrong method":              {request{method: "GET", path: "/v1/messages", header: claude(nil)}, 405, "invalid_request_error", "POST"},
+		"a path below messages":       {request{path: "/v1/messages/batches", header: claude(nil)}, 404, "not_found_error", "base URL"},
+		"no upstream":                 {request{path: "/v1/messages", header: claude(nil), body: messagesBody}, 502, "api_error", "cannot be reached"},
+		"a list, with a wrong key":    {request{method: "GET", path: "/v1/models", header: wrong}, 401, "authentication_error", "Invalid API key"},
 	} {
 		t.Run(name, func(t *testing.T) { wantAnthropicError(t, p.do(test.request), test.status, test.kind, test.says) })
 	}
 }
 
-func TestErrorsOfAnthropicsOwnPass(t *testing.T) {
+func TestAnthropicsOwnErrorsPass(t *testing.T) {
 	const own = `{ "type":"error","error":{"type":"invalid_request_error","message":"thinking.signature: sk-ant-canary is 0123456789abcdef0123456789abcdef"},"request_id":"req_1" }`
 	masked := strings.Replace(own, "sk-ant-canary", "*************", 1)
 	for name, test := range map[string]struct {
@@ -176,7 +177,7 @@ func TestErrorsOfAnthropicsOwnPass(t *testing.T) {
 		"overloaded":                   {529, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, 529, "", ""},
 		"the operator's key refused":   {401, `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}`, "", 502, "api_error", "own credentials"},
 		"the gateway's token refused":  {401, `{"success":false,"errors":[{"code":2009,"message":"Unauthorized"}]}`, "", 502, "api_error", "own credentials"},
-		"a policy of the gateway's":    {403, `{"success":false,"error":{"message":"Access denied by policy"}}`, "", 403, "permission_error", "Choose another model"},
+		"a policy of the gateway":      {403, `{"success":false,"error":{"message":"Access denied by policy"}}`, "", 403, "permission_error", "Choose another model"},
 		"HTML":                         {503, "<html>", "", 503, "overloaded_error", "status 503"},
 		"status 200 with an error":     {200, `{"type":"error","error":{"type":"api_error","message":"broken"}}`, "", 502, "api_error", "broken"},
 		"status 200 with nothing else": {200, ``, "", 502, "api_error", "empty"},
@@ -205,18 +206,18 @@ func TestErrorsOfAnthropicsOwnPass(t *testing.T) {
 	}
 }
 
-func TestAStreamOfMessagesThatFailsSaysSo(t *testing.T) {
+func TestAFailedStreamOfMessagesEndsWithAnError(t *testing.T) {
 	begun, _, _ := strings.Cut(messagesStream, "event: message_delta")
 	const ownError = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
 	for name, test := range map[string]struct{ sent, want string }{
-		"an error of Anthropic's":     {begun + ownError, begun + ownError},
-		"no end":                      {begun, begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"Try again: the provider's answer ended before it was complete.\"}}\n\n"},
-		"an error of the gateway's":   {begun + "data: {\"success\":false,\"errors\":[{\"code\":2003,\"message\":\"slow\"}]}\n\n", begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}\n\n"},
-		"an error that stands alone":  {begun + "{\"error\":{\"message\":\"gone\"}}\n", begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"gone\"}}\n\n"},
-		"a stream that is whole":      {messagesStream, messagesStream},
-		"something behind its end":    {messagesStream + ": bye\n\n", messagesStream + ": bye\n\n"},
-		"an event of several lines":   {strings.Replace(messagesStream, "\"type\": \"ping\"", "\ndata: \"type\": \"ping\"", 1), strings.Replace(messagesStream, "\"type\": \"ping\"", "\ndata: \"type\": \"ping\"", 1)},
-		"a whole stream, lines of CR": {strings.ReplaceAll(messagesStream, "\n", "\r\n"), strings.ReplaceAll(messagesStream, "\n", "\r\n")},
+		"an error of Anthropic":        {begun + ownError, begun + ownError},
+		"no end":                       {begun, begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"Try again: the provider's answer ended before it was complete.\"}}\n\n"},
+		"an error of the gateway":      {begun + "data: {\"success\":false,\"errors\":[{\"code\":2003,\"message\":\"slow\"}]}\n\n", begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}\n\n"},
+		"an error outside of an event": {begun + "{\"error\":{\"message\":\"gone\"}}\n", begun + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"gone\"}}\n\n"},
+		"a complete stream":            {messagesStream, messagesStream},
+		"a comment after the end":      {messagesStream + ": bye\n\n", messagesStream + ": bye\n\n"},
+		"an event of several lines":    {strings.Replace(messagesStream, "\"type\": \"ping\"", "\ndata: \"type\": \"ping\"", 1), strings.Replace(messagesStream, "\"type\": \"ping\"", "\ndata: \"type\": \"ping\"", 1)},
+		"a complete stream with CRLF":  {strings.ReplaceAll(messagesStream, "\n", "\r\n"), strings.ReplaceAll(messagesStream, "\n", "\r\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, answerWith("text/event-stream", test.sent))
@@ -233,7 +234,7 @@ func TestAStreamOfMessagesThatFailsSaysSo(t *testing.T) {
 	}
 }
 
-func TestChatsOfAnthropicGoTheCompatibleRoute(t *testing.T) {
+func TestChatsForAnthropicUseTheCompatibleRoute(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, providers: messagesProviders()})
 	res := p.do(request{path: "/v1/chat/completions", body: chatBody("claude-sonnet-4-5")})

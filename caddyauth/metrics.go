@@ -10,18 +10,18 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 )
 
-// The metrics of all handlers. They outlive a configuration, which gives each of its own a new
-// registry: a reload takes nothing back, and what it interrupts is counted still. No label holds
-// what a client could make up.
+// The metrics of all handlers. Each configuration has a new registry, but the metrics live as long as the
+// process: a reload keeps their values, and requests that it interrupts are still counted. No label can have
+// a value that a client made up.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "requests_total",
-		Help: "Requests by provider and outcome: ok, canceled, the code of an error of ours, or upstream_ and what went wrong there. The provider is none before it is known to be served.",
+		Help: "Requests by provider and outcome: ok, canceled, an error code of this server, or upstream_ and the kind of upstream error. The provider is none until it is known that this server offers it.",
 	}, []string{"provider", "outcome"})
 
 	keyLookupsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "key_lookups_total",
-		Help: "Look-ups of users: fresh from memory, refreshed in the background, loaded from the keystore, stale because it cannot answer, absent, or an error.",
+		Help: "Look-ups of users by result: fresh (from memory), refreshed (from memory, renewed in the background), loaded (from the keystore), stale (from memory, because the keystore cannot answer), absent, or error.",
 	}, []string{"result"})
 
 	keystoreRequestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -42,21 +42,21 @@ var (
 
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "tokens_total",
-		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other where the provider's settings do not list it.",
+		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other if the provider's settings do not list it.",
 	}, []string{"provider", "model", "kind"})
 
 	timeToFirstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "time_to_first_byte_seconds",
 		Help:    "Time from a request to the first byte of its answer.",
-		Buckets: []float64{.05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60, 120}, // models think before they speak
+		Buckets: []float64{.05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60, 120}, // models think before they answer
 	}, []string{"provider"})
 )
 
-// keyLookups are the counters of keyLookupsTotal.
+// keyLookups are the counters of keyLookupsTotal by result.
 var keyLookups = make(map[cache.Source]prometheus.Counter)
 
-// What can be counted from the beginning is there from the beginning: a rate does not see the step from
-// nothing to 1.
+// Counters that can be created in advance start at zero, because rate() does not see the step from a missing
+// counter to 1.
 func init() {
 	for _, result := range []cache.Source{cache.Fresh, cache.Refreshed, cache.Loaded, cache.Stale, cache.Absent, cache.Failed} {
 		keyLookups[result] = keyLookupsTotal.WithLabelValues(string(result))
@@ -70,8 +70,7 @@ func init() {
 	}
 }
 
-// keystoreOutcomes are the outcomes of requests to keystores. An error counts as the first that it
-// matches.
+// keystoreOutcomes are the outcomes of requests to keystores. For an error, the first match counts.
 var keystoreOutcomes = []struct {
 	err  error
 	name string
@@ -84,8 +83,8 @@ var keystoreOutcomes = []struct {
 	{keystore.ErrUnavailable, "unavailable"},
 }
 
-// registerMetrics puts the metrics on the registry of a configuration, where another handler of it
-// may have put them already.
+// registerMetrics registers the metrics in the registry of a configuration. Another handler of the same
+// configuration may have done so already.
 func registerMetrics(registry *prometheus.Registry) error {
 	for _, metric := range []prometheus.Collector{
 		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
@@ -97,7 +96,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	return nil
 }
 
-// count counts the request.
+// count adds the request to the metrics.
 func (rec *record) count() {
 	provider := rec.provider
 	if provider == "" {

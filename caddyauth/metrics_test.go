@@ -19,7 +19,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
 
-// metrics are the values that the running configuration exposes, by name and labels.
+// metrics are the values that the current configuration exposes, by name and labels.
 type metrics map[string]float64
 
 func scrape(t *testing.T) metrics {
@@ -49,7 +49,7 @@ func scrape(t *testing.T) metrics {
 	return all
 }
 
-// since returns what has changed, but for histograms' buckets and sums.
+// since returns what has changed, except for the buckets and sums of histograms.
 func (m metrics) since(before metrics) map[string]float64 {
 	changed := map[string]float64{}
 	for name, value := range m {
@@ -60,8 +60,8 @@ func (m metrics) since(before metrics) map[string]float64 {
 	return changed
 }
 
-// eventually compares what has changed of the metrics with these prefixes with want: a request is
-// counted when all of it has ended, which its client can be faster than.
+// eventually waits until the metrics with these prefixes have changed as in want. A request is counted when
+// it has ended completely, and its client may return before that.
 func eventually(t *testing.T, before metrics, want map[string]float64, prefixes ...string) {
 	t.Helper()
 	var got map[string]float64
@@ -85,7 +85,7 @@ func lines(m map[string]float64) (all string) {
 	return all
 }
 
-// answerEverything answers as each provider does, with the same counts in the shape of each.
+// answerEverything answers like each provider, with the same counts in the provider's format.
 func answerEverything(w http.ResponseWriter, r *http.Request) {
 	const usage = `"usage":{"prompt_tokens":50,"completion_tokens":7,"total_tokens":57,"prompt_tokens_details":{"cached_tokens":3}}`
 	const gemini = `"usageMetadata":{"promptTokenCount":50,"candidatesTokenCount":5,"thoughtsTokenCount":2,"cachedContentTokenCount":3,"totalTokenCount":57}`
@@ -121,7 +121,7 @@ func answerEverything(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestTokensOfEveryProviderAndShapeAreCounted(t *testing.T) {
+func TestTokensOfEveryProviderAndFormatAreCounted(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerEverything).URL})
 	const prompt = `{"prompt":"a","model":"`
 	for name, test := range map[string]struct {
@@ -130,18 +130,18 @@ func TestTokensOfEveryProviderAndShapeAreCounted(t *testing.T) {
 		provider, model string
 		completion      float64
 	}{
-		"a chat on Azure":                {"chat/completions", chatBody("azure-openai/myinstance/gpt-4o"), false, "azure-openai", "myinstance/gpt-4o", 7},
-		"a stream on Azure":              {"chat/completions", streamBody("azure-openai/myinstance/gpt-4o"), true, "azure-openai", "myinstance/gpt-4o", 7},
-		"a completion on Azure":          {"completions", prompt + `azure-openai/myinstance/gpt-4o"}`, false, "azure-openai", "myinstance/gpt-4o", 7},
-		"a response":                     {"responses", `{"input":"a","model":"openai/gpt-4o-mini"}`, false, "openai", "gpt-4o-mini", 7},
-		"a stream of a response":         {"responses", `{"input":"a","stream":true,"model":"openai/gpt-4o-mini"}`, true, "openai", "gpt-4o-mini", 7},
-		"embeddings":                     {"embeddings", `{"input":"a","model":"openai/gpt-4o-mini"}`, false, "openai", "gpt-4o-mini", 0},
-		"a chat on Gemini":               {"chat/completions", chatBody("google-ai-studio/gemini-2.5-flash"), false, "google-ai-studio", "gemini-2.5-flash", 7},
-		"a stream on Gemini":             {"chat/completions", streamBody("google-ai-studio/gemini-2.5-flash"), true, "google-ai-studio", "gemini-2.5-flash", 7},
-		"a completion on Gemini":         {"completions", prompt + `google-ai-studio/gemini-2.5-flash"}`, false, "google-ai-studio", "gemini-2.5-flash", 7},
-		"a stream on Workers AI":         {"chat/completions", streamBody(llama), true, "workers-ai", "@cf/meta/llama-3.1-8b-instruct", 7},
-		"a completion on Workers AI":     {"completions", prompt + llama + `"}`, false, "workers-ai", "@cf/meta/llama-3.1-8b-instruct", 7},
-		"a model that nobody has listed": {"chat/completions", chatBody("groq/a-name-that-the-client-chose"), false, "groq", "other", 7},
+		"a chat on Azure":            {"chat/completions", chatBody("azure-openai/myinstance/gpt-4o"), false, "azure-openai", "myinstance/gpt-4o", 7},
+		"a stream on Azure":          {"chat/completions", streamBody("azure-openai/myinstance/gpt-4o"), true, "azure-openai", "myinstance/gpt-4o", 7},
+		"a completion on Azure":      {"completions", prompt + `azure-openai/myinstance/gpt-4o"}`, false, "azure-openai", "myinstance/gpt-4o", 7},
+		"a response":                 {"responses", `{"input":"a","model":"openai/gpt-4o-mini"}`, false, "openai", "gpt-4o-mini", 7},
+		"a stream of a response":     {"responses", `{"input":"a","stream":true,"model":"openai/gpt-4o-mini"}`, true, "openai", "gpt-4o-mini", 7},
+		"embeddings":                 {"embeddings", `{"input":"a","model":"openai/gpt-4o-mini"}`, false, "openai", "gpt-4o-mini", 0},
+		"a chat on Gemini":           {"chat/completions", chatBody("google-ai-studio/gemini-2.5-flash"), false, "google-ai-studio", "gemini-2.5-flash", 7},
+		"a stream on Gemini":         {"chat/completions", streamBody("google-ai-studio/gemini-2.5-flash"), true, "google-ai-studio", "gemini-2.5-flash", 7},
+		"a completion on Gemini":     {"completions", prompt + `google-ai-studio/gemini-2.5-flash"}`, false, "google-ai-studio", "gemini-2.5-flash", 7},
+		"a stream on Workers AI":     {"chat/completions", streamBody(llama), true, "workers-ai", "@cf/meta/llama-3.1-8b-instruct", 7},
+		"a completion on Workers AI": {"completions", prompt + llama + `"}`, false, "workers-ai", "@cf/meta/llama-3.1-8b-instruct", 7},
+		"a model that is not listed": {"chat/completions", chatBody("groq/a-name-that-the-client-chose"), false, "groq", "other", 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := as(testEmail, testKey)
@@ -176,19 +176,19 @@ func TestRequestsAreCountedByOutcome(t *testing.T) {
 		answerChat(w, r)
 	})
 	p := start(t, setup{upstream: u.URL, options: "failed_attempts 1000 1m"})
-	read(t, p.do(request{path: "/v1/chat/completions", body: chatBody("groq/x")})) // from now on the key and the provider are known
+	read(t, p.do(request{path: "/v1/chat/completions", body: chatBody("groq/x")})) // now the key and the provider are in memory
 	for name, test := range map[string]struct {
 		key, body, accept string
 		want              string
 	}{
-		"one that is answered":          {testKey, chatBody("groq/x"), "", `outcome="ok",provider="groq"`},
-		"a wrong key":                   {"wrong", chatBody("groq/x"), "", `outcome="invalid_api_key",provider="none"`},
-		"a provider that is not served": {testKey, chatBody("made-up-by-a-client/x"), "", `outcome="model_not_found",provider="none"`},
-		"a body without sense":          {testKey, `[`, "", `outcome="invalid_request_error",provider="none"`},
-		"upstream is busy":              {testKey, chatBody("groq/x"), "429", `outcome="upstream_rate_limited",provider="groq"`},
-		"upstream refuses the request":  {testKey, chatBody("groq/x"), "422", `outcome="upstream_client_error",provider="groq"`},
-		"upstream refuses our key":      {testKey, chatBody("groq/x"), "401", `outcome="upstream_auth_failed",provider="groq"`},
-		"upstream fails":                {testKey, chatBody("groq/x"), "500", `outcome="upstream_server_error",provider="groq"`},
+		"a request that is answered":        {testKey, chatBody("groq/x"), "", `outcome="ok",provider="groq"`},
+		"a wrong key":                       {"wrong", chatBody("groq/x"), "", `outcome="invalid_api_key",provider="none"`},
+		"a provider that is not served":     {testKey, chatBody("made-up-by-a-client/x"), "", `outcome="model_not_found",provider="none"`},
+		"an invalid body":                   {testKey, `[`, "", `outcome="invalid_request_error",provider="none"`},
+		"upstream is busy":                  {testKey, chatBody("groq/x"), "429", `outcome="upstream_rate_limited",provider="groq"`},
+		"upstream refuses the request":      {testKey, chatBody("groq/x"), "422", `outcome="upstream_client_error",provider="groq"`},
+		"upstream refuses the server's key": {testKey, chatBody("groq/x"), "401", `outcome="upstream_auth_failed",provider="groq"`},
+		"upstream fails":                    {testKey, chatBody("groq/x"), "500", `outcome="upstream_server_error",provider="groq"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := as(testEmail, test.key)
@@ -211,7 +211,7 @@ func TestRequestsAreCountedByOutcome(t *testing.T) {
 	}
 }
 
-func TestMetricsGoOnOverAReloadAndCountAllHandlers(t *testing.T) {
+func TestMetricsSurviveAReloadAndCountAllHandlers(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL})
 	before := scrape(t)
 	ask := func() { read(t, p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})) }
@@ -264,7 +264,7 @@ func TestRequestsToTheKeystoreAreCounted(t *testing.T) {
 			t.Errorf("%s: changed\n%v", name, lines(got))
 		}
 	}
-	kv.FailAll(kvtest.Reply(429, "x", "Retry-After", "1")) // after which it is left alone
+	kv.FailAll(kvtest.Reply(429, "x", "Retry-After", "1")) // it is not asked again for a second
 	before = scrape(t)
 	read(t, p.chat(testEmail, testKey))
 	if got := scrape(t).since(before); got[`keystore_requests_total{operation="read",outcome="rate_limited"}`] == 0 {
@@ -272,7 +272,7 @@ func TestRequestsToTheKeystoreAreCounted(t *testing.T) {
 	}
 }
 
-func TestWhatWasSeenOfTheTokensCountsWhenAClientHangsUp(t *testing.T) {
+func TestTokensSoFarAreCountedIfTheClientHangsUp(t *testing.T) {
 	for name, test := range map[string]struct{ model, event, labels string }{
 		"Workers AI": {llama, `{"response":"a","usage":{"prompt_tokens":50,"completion_tokens":7}}`, `model="@cf/meta/llama-3.1-8b-instruct",provider="workers-ai"}`},
 		"Gemini":     {"google-ai-studio/gemini-2.5-flash", `{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":50,"candidatesTokenCount":7}}`, `model="gemini-2.5-flash",provider="google-ai-studio"}`},
@@ -306,7 +306,7 @@ func TestWhatWasSeenOfTheTokensCountsWhenAClientHangsUp(t *testing.T) {
 	}
 }
 
-func TestAskUsage(t *testing.T) {
+func TestAskUsageGetsTokenCountsThatTheClientDoesNotSee(t *testing.T) {
 	for _, asks := range []bool{false, true} {
 		u := newUpstream(t, answerEverything)
 		options := ""

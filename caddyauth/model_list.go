@@ -3,13 +3,12 @@ package caddyauth
 import (
 	"net/http"
 
-	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// model is a model as lists have it: the name that clients use, and the provider that serves it.
-type model struct{ name, provider string }
-
-// listFormat is the form of a list of models.
+// listFormat is the format of a list of models.
 type listFormat int
 
 const (
@@ -18,8 +17,8 @@ const (
 	codexList
 )
 
-// listFormatOf tells the form that a client expects: Codex sends its version in the query, and Anthropic's
-// clients that of their API in a header.
+// listFormatOf returns the format that a client expects. Codex sends its version in the query. Anthropic's
+// clients send the version of their API in a header.
 func listFormatOf(r *http.Request) listFormat {
 	switch {
 	case r.URL.RawQuery != "" && r.URL.Query().Has("client_version"):
@@ -30,46 +29,21 @@ func listFormatOf(r *http.Request) listFormat {
 	return openaiList
 }
 
-// codexETag is of Codex's list, which is always the same.
-const codexETag = `"empty"`
-
-// appendList appends the answer to GET /models. Codex's models have some thirty fields each, down to its
-// prompts. From an empty list it takes nothing, and uses those that it has built in.
-func (f listFormat) appendList(b []byte, models []model) []byte {
+// appendList appends the answer to GET /models.
+func (f listFormat) appendList(b []byte, models []hub.Model) []byte {
 	switch f {
 	case codexList:
-		return append(b, `{"models":[]}`...)
+		return append(b, openai.CodexModels...)
 	case anthropicList:
-		b = append(b, `{"data":[`...)
-	default:
-		b = append(b, `{"object":"list","data":[`...)
+		return anthropic.AppendModels(b, models)
 	}
-	for i, model := range models {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = f.appendModel(b, model)
-	}
-	if f == openaiList {
-		return append(b, "]}"...)
-	}
-	if len(models) == 0 {
-		return append(b, `],"has_more":false,"first_id":null,"last_id":null}`...)
-	}
-	b = jsontext.AppendString(append(b, `],"has_more":false,"first_id":`...), models[0].name)
-	b = jsontext.AppendString(append(b, `,"last_id":`...), models[len(models)-1].name)
-	return append(b, '}')
+	return openai.AppendModels(b, models)
 }
 
-// appendModel appends one model. When it was made is not known: OpenAI's clients take 0 for that, and
-// Anthropic's the first second of 1970 (https://platform.claude.com/docs/en/api/models/list).
-func (f listFormat) appendModel(b []byte, m model) []byte {
+// appendModel appends one model.
+func (f listFormat) appendModel(b []byte, m hub.Model) []byte {
 	if f == anthropicList {
-		b = jsontext.AppendString(append(b, `{"type":"model","id":`...), m.name)
-		b = jsontext.AppendString(append(b, `,"display_name":`...), m.name)
-		return append(b, `,"created_at":"1970-01-01T00:00:00Z"}`...)
+		return anthropic.AppendModel(b, m)
 	}
-	b = jsontext.AppendString(append(b, `{"id":`...), m.name)
-	b = jsontext.AppendString(append(b, `,"object":"model","created":0,"owned_by":`...), m.provider)
-	return append(b, '}')
+	return openai.AppendModel(b, m)
 }

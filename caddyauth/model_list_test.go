@@ -8,8 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// TestAnthropicsModels are read by Anthropic's own library.
-func TestAnthropicsModels(t *testing.T) {
+// The list is read with Anthropic's own library.
+func TestAnthropicsClientsReadTheListOfModels(t *testing.T) {
 	providers := defaultProviders()
 	providers["anthropic"] = `{"models":["claude-sonnet-4-5"]}`
 	p := start(t, setup{upstream: "127.0.0.1:1", providers: providers, options: `alias claude-fast groq/llama

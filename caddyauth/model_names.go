@@ -10,18 +10,18 @@ import (
 // modelNames are the operator's aliases.
 type modelNames struct {
 	exact    map[string]string
-	listed   []string      // the names of exact, as the operator has ordered them
+	listed   []string      // the names in exact, in the operator's order
 	patterns []namePattern // the longest first
 }
 
-// namePattern leads all names that begin with start to model. If moves, model is a beginning too, and gets what is
-// left of the name.
+// namePattern is an alias that ends in `*`. It replaces all names that begin with start by model. If moves is
+// true, the rest of the name is appended to model.
 type namePattern struct {
 	start, model string
 	moves        bool
 }
 
-// add adds an alias, which is in order. It reports whether there was none of that name.
+// add adds a valid alias. It reports false if there is one of that name already.
 func (n *modelNames) add(name, model string) bool {
 	start, pattern := strings.CutSuffix(name, "*")
 	if !pattern {
@@ -40,9 +40,9 @@ func (n *modelNames) add(name, model string) bool {
 	return true
 }
 
-// full returns the name, "<provider>/<model>", of the model that a client means by a name: that of an
-// alias, of the longest pattern among those that match, of a family, or the name as it is. It does this
-// once: what an alias leads to is a model, not a further alias.
+// full returns the full name, "<provider>/<model>", for a name that a client uses. It tries, in this order,
+// the exact aliases, the longest pattern that matches, and the families. Other names are returned unchanged.
+// The result is not looked up among the aliases again.
 func (n *modelNames) full(name string) string {
 	if model, ok := n.exact[name]; ok {
 		return model

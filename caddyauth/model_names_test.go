@@ -8,7 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// namesOf makes the names of aliases, `<name> <model>` each.
+// namesOf returns the names for aliases of the form `<name> <model>`.
 func namesOf(t *testing.T, aliases ...string) *modelNames {
 	t.Helper()
 	h := &Handler{AccountID: "acc", Gateway: "gw", GatewayToken: "token"}
@@ -23,16 +23,16 @@ func namesOf(t *testing.T, aliases ...string) *modelNames {
 	return &s.names
 }
 
-func TestAFullNameIsFoundOnce(t *testing.T) {
+func TestANameIsLookedUpOnce(t *testing.T) {
 	names := namesOf(t, "fast groq/llama", "quick groq/fast", "gpt-* azure-openai/inst/gpt-*", "gpt-4* openai/gpt-4*", "gpt-4o openai/gpt-4o-mini",
 		"sonnet* anthropic/claude-sonnet-4-5", "openai/gpt-5 azure-openai/inst/dep", "mistral/* groq/*", "groq/x fast/y", "@cf/old workers-ai/@cf/new", "deepseek* openrouter/deepseek/deepseek*")
 	for name, want := range map[string]string{
 		"fast":              "groq/llama",
 		"quick":             "groq/fast",               // not groq/llama
-		"gpt-5":             "azure-openai/inst/gpt-5", // by a pattern, before the family
-		"gpt-4.1":           "openai/gpt-4.1",          // by the longer pattern
-		"gpt-4o":            "openai/gpt-4o-mini",      // by the exact name
-		"gpt-4":             "openai/gpt-4",            // * stands for nothing
+		"gpt-5":             "azure-openai/inst/gpt-5", // the pattern is tried before the family
+		"gpt-4.1":           "openai/gpt-4.1",          // the longer pattern
+		"gpt-4o":            "openai/gpt-4o-mini",      // the exact name
+		"gpt-4":             "openai/gpt-4",            // * matches nothing here
 		"gpt-":              "azure-openai/inst/gpt-",
 		"sonnet":            "anthropic/claude-sonnet-4-5",
 		"sonnet-latest":     "anthropic/claude-sonnet-4-5",
@@ -56,7 +56,7 @@ func TestAFullNameIsFoundOnce(t *testing.T) {
 		}
 	}
 	if got := namesOf(t, "* openai/gpt-5").full("groq/llama"); got != "openai/gpt-5" {
-		t.Errorf("a name that * matches is %q", got)
+		t.Errorf("a name that only * matches is %q", got)
 	}
 }
 
@@ -84,19 +84,19 @@ alias "of \"quotes\"" openai/gpt-4o-mini
 alias nowhere mistral/large
 alias broken broken/x`
 
-func TestARequestGoesWhereItsNameLeads(t *testing.T) {
+func TestARequestIsSentToTheModelThatItsNameMeans(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: theAliases})
 	completion := func(model string) string { return `{"prompt":"x","model":"` + model + `"}` }
 	for name, test := range map[string]struct {
 		path, body string
-		sentTo     string // below the gateway
-		model      string // that is sent, none where the path has it
-		answered   string // as the answer names the model
+		sentTo     string // the path below the gateway
+		model      string // the model in the body; empty if it is in the path
+		answered   string // the model in the answer
 		logged     string
 	}{
 		"an alias":                           {"/v1/chat/completions", chatBody("fast"), "compat/chat/completions", "groq/llama-3.3", "m", "groq/llama-3.3"},
-		"an alias that is longer":            {"/v1/chat/completions", chatBody("openai/o3"), "compat/chat/completions", "openai/o4-mini-of-another-name", "m", "openai/o4-mini-of-another-name"},
+		"an alias for a longer name":         {"/v1/chat/completions", chatBody("openai/o3"), "compat/chat/completions", "openai/o4-mini-of-another-name", "m", "openai/o4-mini-of-another-name"},
 		"an alias with quotes":               {"/v1/chat/completions", chatBody(`of \"quotes\"`), "compat/chat/completions", "openai/gpt-4o-mini", "m", "openai/gpt-4o-mini"},
 		"an alias of embeddings":             {"/v1/embeddings", `{"input":"x","model":"fast"}`, "compat/embeddings", "groq/llama-3.3", "m", "groq/llama-3.3"},
 		"an alias of a text completion":      {"/v1/completions", completion("fast"), "compat/chat/completions", "groq/llama-3.3", "fast", "groq/llama-3.3"},
@@ -120,7 +120,7 @@ func TestARequestGoesWhereItsNameLeads(t *testing.T) {
 				t.Errorf("it goes to %s, want %s", got, test.sentTo)
 			}
 			if got := gjson.Get(sent, "model").Str; got != test.model {
-				t.Errorf("the model %q is sent, want %q, in %s", got, test.model, sent)
+				t.Errorf("the model %q was sent, want %q, in %s", got, test.model, sent)
 			}
 			if got := gjson.Get(answer, "model").Str; got != test.answered {
 				t.Errorf("the answer names %q, want %q: %s", got, test.answered, answer)
@@ -133,7 +133,7 @@ func TestARequestGoesWhereItsNameLeads(t *testing.T) {
 	}
 }
 
-func TestAllowListsSeeTheFullName(t *testing.T) {
+func TestAllowListsApplyToTheFullName(t *testing.T) {
 	users := map[string]string{}
 	for i, list := range []string{`["groq/*"]`, `["fast"]`, `["gpt-*","openai/gpt-*"]`, `["azure-openai/*"]`} {
 		users[fmt.Sprintf("user%d@example.com", i)] = `{"apiKey":"plain-key","status":"Enabled","models":` + list + `}`
@@ -154,24 +154,24 @@ func TestAllowListsSeeTheFullName(t *testing.T) {
 	}
 }
 
-func TestMetricsHaveTheFullName(t *testing.T) {
+func TestMetricsContainTheFullName(t *testing.T) {
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: theAliases, before: "metrics /metrics"})
 	read(t, p.do(request{path: "/v1/chat/completions", body: chatBody("lightning")}))
 	metrics := read(t, p.do(request{method: "GET", path: "/metrics"}))
 	if want := `tokens_total{kind="prompt",model="@cf/meta/llama-3.1-8b-instruct",provider="workers-ai"}`; !strings.Contains(metrics, want) {
-		t.Errorf("the metrics lack %s", want)
+		t.Errorf("the metrics do not contain %s", want)
 	}
 	if strings.Contains(metrics, "lightning") {
-		t.Error("the metrics have an alias")
+		t.Error("the metrics contain an alias")
 	}
 }
 
-func TestModelsListsTheAliasesThatTheUserMayUse(t *testing.T) {
+func TestTheListHasTheAliasesThatTheUserMayUse(t *testing.T) {
 	users := defaultUsers()
 	users["groq@example.com"] = `{"apiKey":"plain-key","status":"Enabled","models":["groq/*"]}`
 	users["azure@example.com"] = `{"apiKey":"plain-key","status":"Enabled","models":["azure-openai/*"]}`
 	providers := defaultProviders()
-	providers["openai"] = `{"models":["gpt-4o-mini","gpt-4o","o3"]}` // of which all lead elsewhere
+	providers["openai"] = `{"models":["gpt-4o-mini","gpt-4o","o3"]}` // all of these are redirected
 	options := theAliases + "\nalias openai/gpt-4o* azure-openai/myinstance/gpt-4o*"
 	p := start(t, setup{upstream: "127.0.0.1:1", options: options, users: users, providers: providers})
 	for email, want := range map[string]string{
@@ -193,7 +193,7 @@ func TestModelsListsTheAliasesThatTheUserMayUse(t *testing.T) {
 		for _, model := range gjson.Get(list, "data").Array() {
 			one := read(t, p.do(request{method: "GET", path: "/v1/models/" + strings.ReplaceAll(model.Get("id").Str, `"`, "%22"), header: as(email, key)}))
 			if one != model.Raw {
-				t.Errorf("%s: the list has %s, and alone it is %s", email, model.Raw, one)
+				t.Errorf("%s: the list has %s, and the single model is %s", email, model.Raw, one)
 			}
 		}
 	}

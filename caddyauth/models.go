@@ -14,11 +14,12 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// serveModels answers GET and HEAD of /models with the models that the user may use, of those that the operator
-// lists and the aliases, and of /models/{model} with one of them. The length is in the header so that
-// HEAD tells it too.
+// serveModels answers GET and HEAD requests for /models and /models/{model}. The list has the aliases and the
+// models that the operator lists, as far as the user may use them. The answer has a Content-Length, so that
+// HEAD gets it too.
 func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, name string) error {
 	format := listFormatOf(r)
 	var body []byte
@@ -30,7 +31,7 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 		}
 		body = format.appendModel(nil, model)
 	case format == codexList:
-		w.Header().Set("Etag", codexETag)
+		w.Header().Set("Etag", openai.CodexETag)
 		body = format.appendList(nil, nil)
 	default:
 		models, err := h.models(r.Context(), u)
@@ -40,15 +41,15 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, u user, na
 		body = format.appendList(nil, models)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store") // the next user of a shared cache may have other models
+	w.Header().Set("Cache-Control", "no-store") // another user of a shared cache may have other models
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, err := w.Write(body)
 	return err
 }
 
-// models lists the aliases and the models that the operator lists, as far as the user may use them. A
-// provider whose settings are broken has none; that it is broken is in the log.
-func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
+// models returns the aliases and the models that the operator lists, as far as the user may use them. A
+// provider with invalid settings is left out and logged.
+func (h *Handler) models(ctx context.Context, u user) ([]hub.Model, error) {
 	providers, err := h.cache.Providers.Get(ctx, cache.AllProviders, h.settings.ages, true)
 	switch {
 	case ctx.Err() != nil:
@@ -74,7 +75,7 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 		}
 		served[provider] = settings
 		if strings.Contains(provider, "/") {
-			continue // no name leads to it
+			continue // no name of a model leads to it
 		}
 		for _, model := range settings.Models {
 			names = append(names, provider+"/"+model)
@@ -83,10 +84,10 @@ func (h *Handler) models(ctx context.Context, u user) ([]model, error) {
 	return h.usable(u, names, served), nil
 }
 
-// usable are those of the names that a request of the user would be let in with, each once. served are the
-// settings of the providers that have any.
-func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []model {
-	var models []model
+// usable returns the names that the user may use, without repetitions. served are the settings of the
+// providers that have settings.
+func (h *Handler) usable(u user, names []string, served map[string]*keystore.Settings) []hub.Model {
+	var models []hub.Model
 	seen := make(map[string]bool)
 	for _, name := range names {
 		if seen[name] {
@@ -96,26 +97,27 @@ func (h *Handler) usable(u user, names []string, served map[string]*keystore.Set
 		provider, ofProvider, err := permit(u.APIKey, h.providers, h.settings.names.full(name))
 		settings := served[provider]
 		if err == nil && settings != nil && h.lists(name, settings, ofProvider) {
-			models = append(models, model{name, provider})
+			models = append(models, hub.Model{Name: name, Provider: provider})
 		}
 	}
 	return models
 }
 
-// lists reports whether the operator lists a model: by an alias of that name, or in the settings of the
-// provider that the name leads to. Where those have no list, every model counts as listed.
+// lists reports whether the operator lists a model: as an alias of that name, or in the settings of the
+// model's provider. If the settings have no list, every model counts as listed.
 func (h *Handler) lists(name string, settings *keystore.Settings, model string) bool {
 	_, alias := h.settings.names.exact[name]
 	return alias || settings.Models == nil || slices.Contains(settings.Models, model)
 }
 
-// found is the settings of a provider, or why there are none.
+// found is the settings of a provider, or the error of the look-up.
 type found struct {
 	settings *keystore.Settings
 	err      error
 }
 
-// allSettings looks up the settings of all these providers at once, so that they travel together.
+// allSettings looks up the settings of all these providers at once, so that the keystore can read them
+// together.
 func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 	all := make([]found, len(providers))
 	var lookups sync.WaitGroup
@@ -128,16 +130,16 @@ func (h *Handler) allSettings(ctx context.Context, providers []string) []found {
 	return all
 }
 
-// findModel decides about one model as inference would. Where the operator lists a provider's models, others
-// are not found, unless they are aliases.
-func (h *Handler) findModel(ctx context.Context, u user, name string) (model, error) {
+// findModel finds one model, with the same checks as a request for it. If the operator lists a provider's
+// models, its other models are not found unless they are aliases.
+func (h *Handler) findModel(ctx context.Context, u user, name string) (hub.Model, error) {
 	request := &hub.Request{Name: name}
 	settings, err := h.authorize(ctx, u, request)
 	if err != nil {
-		return model{}, err
+		return hub.Model{}, err
 	}
 	if !h.lists(name, settings, request.Model) {
-		return model{}, hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
+		return hub.Model{}, hub.ModelNotFound("Choose another model: this one is not listed here. GET /v1/models lists those that are.")
 	}
-	return model{name, request.Provider}, nil
+	return hub.Model{Name: name, Provider: request.Provider}, nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
-// market is a keystore of 50 providers, with a model each, that takes a tenth of a second for a call.
+// market is a keystore of 50 providers with one model each. Each call takes a tenth of a second.
 type market struct{ calls atomic.Int64 }
 
 func (m *market) Get(_ context.Context, _ keystore.Namespace, names []string) (map[string][]byte, error) {
@@ -41,7 +41,7 @@ func (m *market) List(context.Context, keystore.Namespace) (names []string, err 
 func (m *market) Budget() *rate.Limiter { return rate.NewLimiter(3, 60) }
 
 func TestTheProvidersOfAListOfModelsAreLookedUpTogether(t *testing.T) {
-	providers := provider.New() // what it remembers ends with the process, not with the test
+	providers := provider.New() // made here, because its memory lives longer than the test
 	synctest.Test(t, func(t *testing.T) {
 		m := new(market)
 		h := &Handler{cache: cache.New(m, cache.Options{MaxEntries: 100}), providers: providers}
@@ -49,7 +49,7 @@ func TestTheProvidersOfAListOfModelsAreLookedUpTogether(t *testing.T) {
 		models, err := h.models(t.Context(), user{"dev@example.com", new(keystore.APIKey)})
 		var names []string
 		for _, model := range models {
-			names = append(names, model.name)
+			names = append(names, model.Name)
 		}
 		if err != nil || len(names) != 50 || !slices.IsSorted(names) {
 			t.Errorf("%d models, %v: %v", len(names), err, names)

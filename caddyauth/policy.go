@@ -13,9 +13,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// permit decides whether a user may use the model of that name, "<provider>/<model>", and splits the
-// name. It is the one policy: inference, the list of models and the configurations that are handed
-// out all ask it. The allow-list comes first: what a user may not use, the user learns nothing of.
+// permit splits the full name of a model, "<provider>/<model>", and checks whether the user may use it.
+// Requests, the list of models and generated client configurations all use this check. The allow-list is
+// checked first, so that users learn nothing about models that they may not use.
 func permit(u *keystore.APIKey, providers *provider.Providers, name string) (providerName, model string, err error) {
 	if providerName, model, err = provider.Split(name); err != nil {
 		return "", "", err
@@ -29,8 +29,8 @@ func permit(u *keystore.APIKey, providers *provider.Providers, name string) (pro
 	return providerName, model, providers.For(providerName).Accepts(model)
 }
 
-// Permitted returns the names, "<provider>/<model>", of the models that a provider's settings list
-// and that the user may use. It decides by the policy that requests are decided by.
+// Permitted returns the full names, "<provider>/<model>", of the models that a provider's settings list and
+// that the user may use. It uses the same check as requests.
 func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName string, settings *keystore.Settings) []string {
 	var names []string
 	for _, model := range settings.Models {
@@ -42,8 +42,8 @@ func Permitted(u *keystore.APIKey, providers *provider.Providers, providerName s
 	return names
 }
 
-// authorize decides whether the user may use the model that request means by its name, which may be an
-// alias. It splits the model's full name, and returns the settings of its provider.
+// authorize checks whether the user may use the model that request.Name means, which may be an alias. It sets
+// request.Provider and request.Model, and returns the provider's settings.
 func (h *Handler) authorize(ctx context.Context, u user, request *hub.Request) (*keystore.Settings, error) {
 	full := h.settings.names.full(request.Name)
 	var err error
@@ -51,12 +51,12 @@ func (h *Handler) authorize(ctx context.Context, u user, request *hub.Request) (
 		return nil, err
 	}
 	if full != request.Name && request.Body != nil {
-		request.SetModel(full) // the answer names the model as the client did: request.Name stays
+		request.SetModel(full) // request.Name is not changed, because the answer names the model as the client did
 	}
 	return h.providerSettings(ctx, request.Provider)
 }
 
-// providerSettings returns the settings of a provider. One without settings is not served.
+// providerSettings returns the settings of a provider. A provider without settings is not served.
 func (h *Handler) providerSettings(ctx context.Context, name string) (*keystore.Settings, error) {
 	settings, err := h.cache.Settings.Get(ctx, name, h.settings.ages, true)
 	switch {

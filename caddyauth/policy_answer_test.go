@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestThePoliciesOfTheGateway: what they refuse is refused for good, whatever the answer comes as, and the log
-// and the metrics do not blame the provider.
-func TestThePoliciesOfTheGateway(t *testing.T) {
+// What these policies refuse must be final, whatever the form of the answer. The log and the metrics must not
+// blame the provider.
+func TestARefusalByAPolicyOfTheGatewayIsFinal(t *testing.T) {
 	const (
 		denied   = `{"success":false,"error":{"message":"Access denied by policy"}}`
 		spending = `{"success":false,"error":{"message":"Spending limit exceeded","bucket":"bucket-canary","spent":1000.42,"limit":1000}}`
@@ -39,7 +39,7 @@ func TestThePoliciesOfTheGateway(t *testing.T) {
 		"a spending limit in an event":       {azure, "text/event-stream", 429, "event: error\r\ndata: " + spending + "\r\n\r\n", 429, "spending_limit_reached", "rate_limit_error", "1000.42 of 1000 spent"},
 		"a spending limit with status 200":   {llama, "application/json", 200, spending, 429, "spending_limit_reached", "rate_limit_error", "1000.42 of 1000 spent"},
 		"a policy with status 200, Gemini":   {gemini, "application/json", 200, denied, 403, "policy_denied", "permission_error", "Access denied by policy"},
-		"a policy under a wrong name":        {azure, "text/plain", 403, denied, 403, "policy_denied", "permission_error", "Access denied by policy"},
+		"a policy with a wrong Content-Type": {azure, "text/plain", 403, denied, 403, "policy_denied", "permission_error", "Access denied by policy"},
 		"a spending limit beside a redirect": {azure, "application/json", 302, spending, 429, "spending_limit_reached", "rate_limit_error", "1000.42 of 1000 spent"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestThePoliciesOfTheGateway(t *testing.T) {
 				t.Errorf("%s has not gone up by 1", name)
 			}
 			if strings.Contains(p.log.String(), "bucket-canary") {
-				t.Error("the bucket is in the log")
+				t.Error("the log contains the bucket")
 			}
 		})
 	}

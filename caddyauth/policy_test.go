@@ -15,9 +15,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
 
-// TestOnePolicy: what GET /models lists, what inference serves and what client-config hands out are
-// the same, whatever is allowed and listed.
-func TestOnePolicy(t *testing.T) {
+// GET /models, requests and client-config must agree on which models a user may use, whatever is allowed and
+// listed.
+func TestAllPartsAgreeOnWhichModelsAUserMayUse(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))

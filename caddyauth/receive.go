@@ -10,19 +10,20 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// The memory of a body grows with what has come of it. A client may promise 20 MB, send one byte and wait.
+// The memory of a body grows with the bytes that have arrived, because a client may announce 20 MB, send one
+// byte and wait.
 //
-// Most bodies are at most smallBody long and get their memory at once. A longer one pays with a copy of its
-// firstPart, up to 2 MB: each step further costs a copy of what has come.
+// Most bodies are no longer than smallBody and get their memory at once. For a longer one, up to 2 MB, its
+// firstPart is copied once. Each further step costs another copy.
 const (
 	smallBody   = 256 << 10
 	firstPart   = 128 << 10
-	growth      = 16       // how many times as much memory as has come a body of known length may have
-	blindPart   = 64 << 10 // the first part of a body whose length nobody has said
+	growth      = 16       // the memory for a body of known length may be that many times what has arrived
+	blindPart   = 64 << 10 // the first part of a body of unknown length
 	blindGrowth = 4
 )
 
-// readBody reads the whole request body and decompresses it. The caller has to release it.
+// readBody reads the whole request body and decompresses it. The caller must release it.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody, error) {
 	limit := h.settings.maxBodySize
 	encoding, err := contentEncoding(w, r)
@@ -34,7 +35,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody
 	}
 	from := io.Reader(r.Body)
 	if r.ContentLength < 0 {
-		from = http.MaxBytesReader(w, r.Body, limit) // which closes the connection beyond the limit
+		from = http.MaxBytesReader(w, r.Body, limit) // beyond the limit, it closes the connection
 	}
 	body, err := receive(from, r.ContentLength, limit)
 	broken := "Send the request again: its body could not be read to the end."
@@ -55,14 +56,14 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*requestBody
 	return nil, hub.BadRequest("", broken)
 }
 
-// receive reads a body of that length, or to its end if length is negative. A body that is longer than limit
-// is a *http.MaxBytesError. The caller has to release the body.
+// receive reads a body of that length. If length is negative, it reads to the end. If the body is longer than
+// limit, the error is a *http.MaxBytesError. The caller must release the body.
 func receive(from io.Reader, length, limit int64) (*requestBody, error) {
 	known := length >= 0
 	size, room, factor := length, int64(firstPart), int64(growth)
 	switch {
 	case !known:
-		size, room, factor = limit+1, blindPart, blindGrowth // one byte more shows that the body is too long
+		size, room, factor = limit+1, blindPart, blindGrowth // one more byte shows that the body is too long
 	case size <= smallBody:
 		room = size
 	}
@@ -92,7 +93,7 @@ func receive(from io.Reader, length, limit int64) (*requestBody, error) {
 	return nil, err
 }
 
-// grown returns a body of that size that begins with the content of b, which it releases.
+// grown returns a body of that size that begins with the content of b. It releases b.
 func (b *requestBody) grown(size int) *requestBody {
 	larger := newRequestBody(size)
 	copy(larger.content, b.content)

@@ -14,8 +14,8 @@ import (
 	"testing/iotest"
 )
 
-// TestABodyHoldsLittleMoreThanHasCome has clients promise 19 MB and send one byte.
-func TestABodyHoldsLittleMoreThanHasCome(t *testing.T) {
+// The clients announce 19 MB and send one byte.
+func TestABodyTakesLittleMoreMemoryThanHasArrived(t *testing.T) {
 	p := start(t, setup{upstream: "127.0.0.1:1"})
 	const clients = 100
 	for name, length := range map[string]string{"a length": "Content-Length: 19000000", "chunks": "Transfer-Encoding: chunked"} {
@@ -37,7 +37,7 @@ func TestABodyHoldsLittleMoreThanHasCome(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				// The server says that it waits for the body, and so that it has the memory.
+				// The server says that it waits for the body. By then it has the memory.
 				if line, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); !strings.Contains(line, "100 Continue") {
 					t.Errorf("%q, error %v", line, err)
 				}
@@ -82,7 +82,7 @@ func (p *parts) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func TestMemoryGrowsWithABody(t *testing.T) {
+func TestMemoryGrowsWithTheBody(t *testing.T) {
 	const limit = 20 << 20
 	for _, length := range []int{0, 1, blindPart, firstPart, smallBody, smallBody + 1, 1 << 20, 3 << 20, limit} {
 		content := bytes.Repeat([]byte("0123456"), length/7+1)[:length]
@@ -90,7 +90,7 @@ func TestMemoryGrowsWithABody(t *testing.T) {
 			largest, reads := 0, 0
 			from := &parts{Reader: bytes.NewReader(content), ready: func(room, came int) {
 				if room+came > max(smallBody, growth*came) {
-					t.Errorf("of %d bytes, %d have come, and there is room for %d", length, came, room+came)
+					t.Errorf("of %d bytes, %d have arrived, and there is room for %d", length, came, room+came)
 				}
 				largest, reads = max(largest, room+came), reads+1
 			}}
@@ -103,10 +103,10 @@ func TestMemoryGrowsWithABody(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(body.content, content) {
-				t.Errorf("of %d bytes, known %t, %d have come, or others", length, known, len(body.content))
+				t.Errorf("of %d bytes, known %t, %d have arrived, or different ones", length, known, len(body.content))
 			}
 			if known && largest > length {
-				t.Errorf("room for %d bytes where %d are promised", largest, length)
+				t.Errorf("room for %d bytes, but %d are announced", largest, length)
 			}
 			if known && length > 0 && length <= smallBody && reads != 1 {
 				t.Errorf("%d bytes that are there took %d reads", length, reads)
@@ -116,14 +116,14 @@ func TestMemoryGrowsWithABody(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNotReceived(t *testing.T) {
+func TestIncompleteBodiesAreErrors(t *testing.T) {
 	broken := errors.New("broken")
 	for name, test := range map[string]struct {
 		from   io.Reader
 		length int64
 		want   error
 	}{
-		"shorter than promised":     {strings.NewReader("abc"), 4, io.ErrUnexpectedEOF},
+		"shorter than announced":    {strings.NewReader("abc"), 4, io.ErrUnexpectedEOF},
 		"broken":                    {io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 4, broken},
 		"broken, of unknown length": {io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), -1, broken},
 		"cut, of unknown length":    {io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)), -1, io.ErrUnexpectedEOF},
@@ -135,15 +135,15 @@ func TestBodiesThatAreNotReceived(t *testing.T) {
 	for length, ok := range map[int]bool{9: true, 10: true, 11: false, 100: false} {
 		body, err := receive(iotest.OneByteReader(strings.NewReader(strings.Repeat("x", length))), -1, 10)
 		if ok != (err == nil) || !ok && !errors.As(err, new(*http.MaxBytesError)) {
-			t.Errorf("%d bytes where 10 may come: error %v", length, err)
+			t.Errorf("%d bytes, but 10 are allowed: error %v", length, err)
 		}
 		if ok && len(body.content) != length {
-			t.Errorf("%d bytes are %d", length, len(body.content))
+			t.Errorf("%d bytes became %d", length, len(body.content))
 		}
 	}
 }
 
-func TestBodiesOfUnknownLength(t *testing.T) {
+func TestBodiesOfUnknownLengthAreReceived(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "max_body_size 1MB"})
 	for _, test := range []struct{ size, status int }{{10, 200}, {blindPart, 200}, {600 << 10, 200}, {1 << 20, 413}} {

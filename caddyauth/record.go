@@ -18,70 +18,69 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// record is what becomes known of a request. It ends up in the access log, the metrics and the trace;
-// nothing in it is secret.
+// record collects what becomes known about a request, for the access log, the metrics and the trace. It
+// contains no secrets.
 type record struct {
 	began time.Time
-	id    [1]string // of the request, as a header's values
+	id    [1]string // the request's ID as a header's values
 
-	email    string           // whose the request claims to be
-	named    bool             // in the header for it, and not in what may be a part of a key
-	key      *keystore.APIKey // of that user, if there is one
-	keyID    keystore.KeyID   // of the key that was presented, once it has been found right
+	email    string           // the email in the request
+	named    bool             // whether email comes from its own header; otherwise it may be a part of a key
+	key      *keystore.APIKey // the record of that user, if there is one
+	keyID    keystore.KeyID   // the ID of the client's key, if the key is right
 	signedIn bool
 	lookup   cache.Source
 
 	client  string // the program, by its User-Agent
-	format  string // of the request; "" where it is not for a model
+	format  string // of the request; "" if it is not for a model
 	wire    hub.Format
 	session string // a hash of the user and the client's session
 
 	endpoint hub.Endpoint
-	provider string // once it is known to be served here
+	provider string // set when it is known to be served here
 	model    string // without the provider's name
 	listed   bool   // the model is in the provider's settings
 
-	counter    counter   // of the answer's tokens; nil: there is no answer
-	usage      hub.Usage // what has been counted, once the answer has ended
+	counter    counter   // counts the answer's tokens; nil if there is no answer
+	usage      hub.Usage // the token counts, set when the answer has ended
 	firstByte  time.Duration
-	logID      string // the AI Gateway's
-	upstreamID string // the provider's id of the request
+	logID      string // the AI Gateway's ID of its log entry
+	upstreamID string // the provider's ID of the request
 
 	refused *hub.Error
 	outcome string
 }
 
-// counter knows how many tokens an answer has taken so far; ok is false where the provider has not said.
+// counter returns an answer's token counts so far. ok is false if the provider has not given any.
 type counter interface {
 	Usage() (u hub.Usage, ok bool)
 }
 
-// Outcomes of requests beside the codes of our own errors.
+// The outcomes of requests, in addition to the codes of this server's own errors.
 const (
 	outcomeOK          = "ok"
 	outcomeCanceled    = "canceled"     // by the client
-	outcomeCut         = "upstream_cut" // an answer that broke off
+	outcomeCut         = "upstream_cut" // the answer was cut off
 	outcomeRateLimited = "upstream_rate_limited"
 	outcomeClientError = "upstream_client_error"
 	outcomeServerError = "upstream_server_error"
 )
 
-// newRecord begins the record of a request, where Caddy's placeholders find it.
+// newRecord begins the record of a request and adds its placeholders.
 func newRecord(r *http.Request) *record {
 	rec := &record{began: time.Now(), id: [1]string{requestID(r)}, client: clientOf(r.UserAgent())}
-	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can name it
+	r.Header["X-Request-Id"] = rec.id[:] // so that client_headers can contain it
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(rec.placeholder)
 	}
 	return rec
 }
 
-// maxRequestID bounds an id that is taken over.
+// maxRequestID limits the length of a client's request ID.
 const maxRequestID = 128
 
-// requestID is the id that the client, or a handler before this one, has given the request, or a new
-// one. An id that could do harm where it is written is not taken over. Nothing hangs on a new one's being
-// hard to guess, but that no other is the same.
+// requestID returns the ID that the client or an earlier handler gave the request. If there is none, or if it
+// could do harm in a log, it returns a new ID. A new ID must be unique, but it need not be hard to guess.
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	harmful := func(c rune) bool {
@@ -100,15 +99,15 @@ func newRequestID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// wrote notes that a part of the answer goes to the client now.
+// wrote notes that a part of the answer is sent to the client now.
 func (rec *record) wrote() {
 	if rec.firstByte == 0 {
 		rec.firstByte = time.Since(rec.began)
 	}
 }
 
-// upstream notes what the header of the upstream's answer says of the request, and puts our id into
-// the place of the provider's: it is ours that leads to the access log.
+// upstream notes the IDs in the header of the upstream's answer. It replaces the provider's request ID with
+// this server's, because that one leads to the access log.
 func (rec *record) upstream(header http.Header) {
 	rec.logID = header.Get("Cf-Aig-Log-Id")
 	if ids := header["X-Request-Id"]; len(ids) > 0 {
@@ -117,12 +116,12 @@ func (rec *record) upstream(header http.Header) {
 	header["X-Request-Id"] = rec.id[:]
 }
 
-// refuse notes the error that the client is told.
+// refuse notes the error that the client gets.
 func (rec *record) refuse(e *hub.Error) {
 	rec.refused = e
 	switch {
 	case e.From == hub.Proxy, e.Code == "upstream_auth_failed", e.Code == "upstream_misconfigured", decided(e):
-		rec.outcome = e.Code // one of ours, of which there are few
+		rec.outcome = e.Code // these codes are this server's own; there are only a few
 	case e.Status == http.StatusTooManyRequests:
 		rec.outcome = outcomeRateLimited
 	case e.Status < 500:
@@ -132,14 +131,14 @@ func (rec *record) refuse(e *hub.Error) {
 	}
 }
 
-// decided reports whether a rule of the operator's at the gateway refuses the request. Nothing upstream is out of
-// order then, and no alert about a provider has to ring.
+// decided reports whether a rule that the operator set at the gateway refuses the request. Then nothing
+// upstream is broken, and no alert about a provider should fire.
 func decided(e *hub.Error) bool {
 	return e.From == hub.Gateway && (e.Code == "policy_denied" || e.Code == "spending_limit_reached")
 }
 
-// end completes the record, also of a request whose client has gone: nothing that was used is
-// forgotten. Caddy writes its access log after it.
+// end completes the record, also if the client has gone, so that all tokens are counted. Caddy writes its
+// access log after that.
 func (rec *record) end(ctx context.Context) {
 	if rec.outcome == "" {
 		rec.outcome = outcomeCanceled
@@ -154,7 +153,7 @@ func (rec *record) end(ctx context.Context) {
 	}
 }
 
-// partial says that the answer did not come to its end, and so perhaps not to its token counts.
+// partial reports whether the answer ended early, so that token counts may be missing.
 func (rec *record) partial() bool {
 	return rec.provider != "" && (rec.outcome == outcomeCanceled || rec.outcome == outcomeCut)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// relay has next answer the request and makes what comes an answer in the client's format. Errors that the
-// client is to be told of are *hub.Error.
+// relay calls next and turns the upstream's answer into an answer in the client's format. Its errors are
+// *hub.Error if the client must be told.
 func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp.Handler, carried *handoff, call *hub.Call, rec *record) error {
 	answer := &response{
 		ResponseWriter: w, carried: carried, call: call, rec: rec,
@@ -33,7 +33,7 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 	case err != nil && answer.status != 0:
 		return err
 	case errors.As(err, &failed) && !carried.sent && attempted(failed):
-		err = answer.close() // which sees that it was not ours
+		err = answer.close() // it finds out that the request did not go through our transport
 	case errors.As(err, &failed):
 		h.logger.Error("no answer from upstream", zap.String("request_id", rec.id[0]), zap.Int("status", failed.StatusCode), zap.Error(failed.Err))
 		return unreachable(failed.StatusCode)
@@ -52,8 +52,7 @@ func (h *Handler) relay(w http.ResponseWriter, out *http.Request, next caddyhttp
 	return err
 }
 
-// serveNext calls next. cut says that the upstream's answer ended before it was whole, at which
-// reverse_proxy panics.
+// serveNext calls next. cut says that the upstream's answer was incomplete: reverse_proxy panics then.
 func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (cut bool, err error) {
 	defer func() {
 		switch p := recover(); p {
@@ -67,12 +66,12 @@ func serveNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (
 	return false, next.ServeHTTP(w, r)
 }
 
-// attempted reports whether it was a transport that failed, rather than the choice of an upstream.
+// attempted reports whether a transport failed, as opposed to the selection of an upstream.
 func attempted(failed caddyhttp.HandlerError) bool {
 	return errors.As(failed.Err, new(reverseproxy.DialError)) || failed.StatusCode == http.StatusGatewayTimeout
 }
 
-// unreachable is the error for the statuses with which reverse_proxy says that there is no answer.
+// unreachable returns the error for a status with which reverse_proxy reports that there is no answer.
 func unreachable(status int) *hub.Error {
 	if status == http.StatusGatewayTimeout {
 		return &hub.Error{

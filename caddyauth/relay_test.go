@@ -24,7 +24,7 @@ func completionBody(model string) string {
 	return `{"model":"` + model + `","prompt":"def add","max_tokens":16,"stream":true,"stop":["\n\n"]}`
 }
 
-// events starts a stream of events.
+// events begins a stream of events.
 func events(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
@@ -38,7 +38,7 @@ func send(w http.ResponseWriter, text string) {
 
 func TestEachChunkOfAStreamArrivesBeforeTheNextIsSent(t *testing.T) {
 	for name, test := range map[string]struct{ path, body, chunk, want string }{
-		"passed through": {"/v1/chat/completions", streamBody("groq/llama"),
+		"passed": {"/v1/chat/completions", streamBody("groq/llama"),
 			"data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", `"content":"%d"`},
 		"translated": {"/v1/completions", completionBody(llama),
 			"data: {\"response\":\"%d\"}\n\n", `"text":"%d"`},
@@ -93,7 +93,7 @@ func TestAStreamPassesByteForByte(t *testing.T) {
 	}
 }
 
-// cutOff ends an answer in the middle, as a lost connection does.
+// cutOff ends an answer in the middle, like a lost connection.
 func cutOff(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
@@ -102,7 +102,7 @@ func cutOff(w http.ResponseWriter) {
 	}
 }
 
-func TestAStreamThatIsCutOffEndsWithOneErrorAndNeverPretendsToBeComplete(t *testing.T) {
+func TestAStreamThatIsCutOffEndsWithOneErrorAndNotAsComplete(t *testing.T) {
 	for name, test := range map[string]struct{ path, body, sent, want string }{
 		"passed through, between events":      {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\":1}\n\n", "data: {\"a\":1}\n\ndata: {\"error\""},
 		"passed through, between CRLF events": {"/v1/chat/completions", streamBody("groq/llama"), "data: {\"a\":1}\r\n\r\n", "data: {\"a\":1}\r\n\r\ndata: {\"error\""},
@@ -130,7 +130,7 @@ func TestAStreamThatIsCutOffEndsWithOneErrorAndNeverPretendsToBeComplete(t *test
 	}
 }
 
-func TestAStreamThatIsCompleteIsNotCutOff(t *testing.T) {
+func TestACompleteStreamIsNotCutOff(t *testing.T) {
 	for _, path := range []string{"/v1/chat/completions", "/v1/completions"} {
 		for _, end := range []string{"\n\n", "\r\n\r\n"} {
 			u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -150,7 +150,7 @@ func TestAStreamThatIsCompleteIsNotCutOff(t *testing.T) {
 	}
 }
 
-func TestAStreamThatEndsBeforeTheAnswerIsCompleteSaysSo(t *testing.T) {
+func TestAStreamOfAnIncompleteAnswerEndsWithAnError(t *testing.T) {
 	const chat, response = `data: {"error":{"message":"`, `event: error
 data: {"type":"error","code":"upstream_invalid_response","message":"`
 	for name, test := range map[string]struct{ path, body, sent, frame string }{
@@ -173,7 +173,7 @@ data: {"type":"error","code":"upstream_invalid_response","message":"`
 	}
 }
 
-func TestAnErrorWithinAStreamThatPassesIsOneThatClientsDoNotRepeat(t *testing.T) {
+func TestClientsDoNotRetryAnErrorInAStreamThatPasses(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		events(w)
 		send(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n")
@@ -193,7 +193,7 @@ func TestAnErrorWithinAStreamThatPassesIsOneThatClientsDoNotRepeat(t *testing.T)
 	}
 }
 
-func TestAnObjectThatIsCutOff(t *testing.T) {
+func TestAnObjectThatIsCutOffBecomesAnError(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", "1000")
@@ -211,7 +211,7 @@ func TestAnObjectThatIsCutOff(t *testing.T) {
 	})
 }
 
-func TestALongObjectThatIsCutOffBreaksOffForTheClientToo(t *testing.T) {
+func TestALongObjectThatIsCutOffIsCutOffForTheClientToo(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", "1000000")
@@ -225,7 +225,7 @@ func TestALongObjectThatIsCutOffBreaksOffForTheClientToo(t *testing.T) {
 	}
 }
 
-func TestACompressedAnswerThatNobodyAskedFor(t *testing.T) {
+func TestAnUnwantedCompressionOfAnAnswerIsRemoved(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		encoding := "gzip"
@@ -249,7 +249,7 @@ func TestACompressedAnswerThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-func TestLengthAfterATranslation(t *testing.T) {
+func TestATranslatedAnswerHasItsOwnLength(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Etag", `"1"`)
@@ -264,15 +264,15 @@ func TestLengthAfterATranslation(t *testing.T) {
 
 func TestAClientThatHangsUpCancelsTheUpstream(t *testing.T) {
 	for name, test := range map[string]struct {
-		begun bool // the answer
+		begun bool // whether the answer has begun
 		proxy string
 		path  string
 		body  string
 	}{
 		"before the answer":                      {false, "transport continue_auth", "/v1/chat/completions", streamBody(llama)},
-		"during a stream that passes":            {true, "transport continue_auth", "/v1/chat/completions", streamBody(llama)},
-		"during a stream that is translated":     {true, "transport continue_auth", "/v1/completions", completionBody(llama)},
-		"where every write is flushed at once":   {true, "transport continue_auth\nflush_interval -1", "/v1/chat/completions", streamBody(llama)},
+		"while a stream passes":                  {true, "transport continue_auth", "/v1/chat/completions", streamBody(llama)},
+		"while a stream is translated":           {true, "transport continue_auth", "/v1/completions", completionBody(llama)},
+		"with every write flushed at once":       {true, "transport continue_auth\nflush_interval -1", "/v1/chat/completions", streamBody(llama)},
 		"before the answer, with flush_interval": {false, "transport continue_auth\nflush_interval -1", "/v1/chat/completions", streamBody(llama)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -333,38 +333,38 @@ func TestAStopWordEndsTheTextAndCancelsTheUpstream(t *testing.T) {
 		t.Error("the upstream was not cancelled")
 	}
 	if strings.Contains(p.log.String(), "incomplete response") {
-		t.Error("Caddy's log takes the end for a fault")
+		t.Error("Caddy's log reports the end as an error")
 	}
 }
 
-func TestAReverseProxyWithoutOurTransportFailsClosed(t *testing.T) {
+func TestAReverseProxyWithoutTheTransportFailsClosed(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Of-Another", "1")
 		_, _ = io.WriteString(w, "an answer that must not get out")
 	})
 	silent := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, test := range map[string]struct{ upstream, lines string }{
-		"with Caddy's own transport":           {u.URL, "transport http"},
-		"with none":                            {u.URL, "flush_interval -1"},
-		"with an upstream that is not there":   {"127.0.0.1:1", "transport http"},
-		"with an upstream that takes too long": {silent.URL, "transport http {\nresponse_header_timeout 10ms\n}"},
+		"with Caddy's own transport":              {u.URL, "transport http"},
+		"without a transport":                     {u.URL, "flush_interval -1"},
+		"with an upstream that cannot be reached": {"127.0.0.1:1", "transport http"},
+		"with an upstream that takes too long":    {silent.URL, "transport http {\nresponse_header_timeout 10ms\n}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, setup{upstream: test.upstream, proxy: test.lines})
 			res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 			if res.Header.Get("X-Of-Another") != "" {
-				t.Error("a header of the answer got out")
+				t.Error("a header of the answer reached the client")
 			}
 			e := wantError(t, res, 500, "misconfigured")
 			if strings.Contains(e.Raw, "must not get out") {
-				t.Errorf("the answer got out: %s", e.Raw)
+				t.Errorf("the answer reached the client: %s", e.Raw)
 			}
 			p.log.waitFor(t, "add `transport continue_auth` to its block")
 		})
 	}
 }
 
-func TestTheTransportRefusesRequestsThatNobodyHasChecked(t *testing.T) {
+func TestTheTransportRefusesRequestsThatWereNotChecked(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL})
 	p.url = fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t))

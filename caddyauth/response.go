@@ -5,33 +5,33 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
-	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// mode is what a response does with what is written to it.
+// mode is what a response does with the upstream's body.
 type mode int
 
 const (
-	undecided     mode = iota // held, until it shows what it is
-	passing                   // to the client as it is
-	translating               // to the translator, which writes to the client
-	failing                   // collected, for the error that it will become
-	misconfigured             // dropped
+	undecided     mode = iota // holds it until its kind is known
+	passing                   // sends it to the client unchanged
+	translating               // gives it to the translator, which writes to the client
+	failing                   // collects it to make an error of it
+	misconfigured             // drops it
 )
 
-// maxErrorBody bounds what is read of an upstream's error.
+// maxErrorBody limits how much of an upstream's error is read.
 const maxErrorBody = 256 << 10
 
-// response is what next writes the upstream's answer to. Whether that is events or an object, its first
-// byte tells: labels may be missing or wrong. A JSON object gets its header only once it is known to be an
-// answer.
+// response is the http.ResponseWriter that next writes the upstream's answer to. The first byte of the body
+// tells whether it is a stream of events or an object, because the Content-Type may be missing or wrong. The
+// header of a JSON object is sent only when it is known to be an answer.
 //
-// It is used by one goroutine at a time.
+// It is for use by one goroutine at a time.
 type response struct {
 	http.ResponseWriter
 
@@ -39,22 +39,22 @@ type response struct {
 	call    *hub.Call
 	rec     *record
 
-	status     int // of the upstream; 0 before its header
+	status     int // the upstream's status; 0 before its header
 	mode       mode
-	begun      bool // the client has the header
+	begun      bool // the header has been sent to the client
 	events     bool // the upstream's answer is a stream of events
-	looked     bool // and its first byte has shown it
+	looked     bool // the first byte of the body has been checked
 	translator hub.Translator
-	scanner    provider.UsageScanner // of an answer that passes
-	body       bytes.Buffer          // of an error, or of what is undecided
-	passage    hub.Passage           // of a stream that passes
-	object     hub.ObjectPassage     // of an object that passes
+	scanner    provider.UsageScanner // counts the tokens of an answer that passes
+	body       bytes.Buffer          // the body of an error or of an undecided answer
+	passage    hub.Passage           // a stream that passes
+	object     hub.ObjectPassage     // an object that passes
 }
 
-// WriteHeader takes the upstream's status; its header is in Header().
+// WriteHeader takes the upstream's status. The upstream's header is in Header().
 func (w *response) WriteHeader(status int) {
 	if w.status != 0 || status < 200 {
-		return // informational answers are about the upstream's own connection
+		return // informational answers concern only the upstream's connection
 	}
 	w.status = status
 	w.carried.release()
@@ -63,21 +63,21 @@ func (w *response) WriteHeader(status int) {
 	switch {
 	case !w.carried.sent:
 		w.mode = misconfigured
-	case status >= 300, header.Get("Content-Encoding") != "": // the transport has taken off what it can read
+	case status >= 300, header.Get("Content-Encoding") != "": // the transport has removed the encodings that it can read
 		w.mode = failing
-	case w.carried.streamed && isEvents(header): // whose header must not wait for them
+	case w.carried.streamed && isEvents(header): // the header must not wait for the first event
 		w.events = true
 		w.pass()
 	}
 }
 
-// isEvents reports whether a header says that its body is a stream of events.
+// isEvents reports whether the Content-Type is that of a stream of events.
 func isEvents(header http.Header) bool {
 	contentType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(contentType), "text/event-stream")
 }
 
-// decide takes more of an answer that is not known to be one.
+// decide takes a part of a body whose kind is not known yet.
 func (w *response) decide(p []byte) error {
 	w.body.Write(p)
 	switch hub.ContentOf(w.body.Bytes()) {
@@ -102,7 +102,7 @@ func (w *response) decide(p []byte) error {
 	return err
 }
 
-// pass begins an answer that is good, as it is or translated.
+// pass begins an answer with status 2xx, translated or unchanged.
 func (w *response) pass() {
 	if w.call.Translate != nil {
 		w.translator = w.call.Translate(client{w}, w.events)
@@ -112,7 +112,7 @@ func (w *response) pass() {
 		return
 	}
 	if w.events && !w.carried.streamed {
-		w.mode = failing // nothing makes an object of them
+		w.mode = failing // there is no translator that makes an object of them
 		return
 	}
 	w.mode = passing
@@ -120,7 +120,7 @@ func (w *response) pass() {
 	header := w.Header()
 	switch {
 	case w.events:
-		header.Del("Content-Length") // an error may end it
+		header.Del("Content-Length") // an error may be appended
 		if !isEvents(header) {
 			header.Set("Content-Type", "text/event-stream")
 		}
@@ -143,7 +143,7 @@ func (w *response) translate() {
 	}
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-cache")
-	if w.events && !w.begun { // of JSON, it shows only later whether it is an answer
+	if w.events && !w.begun { // for JSON, wait until it is known to be an answer
 		w.begin(http.StatusOK)
 	}
 }
@@ -153,12 +153,12 @@ func (w *response) begin(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// client is where a translator writes to: a stream in pieces, an object in one.
+// client is the writer for a translator. A stream is written in pieces, an object in one.
 type client struct{ *response }
 
 func (c client) Write(p []byte) (int, error) {
 	n := len(p)
-	if bytes.Contains(p, errorEvent) || bytes.Contains(p, responseFailed) { // a provider's, that may quote the key it refuses
+	if endsInError(p) { // the provider may quote the key that it refuses
 		p = []byte(c.carried.redact(string(p)))
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
@@ -175,19 +175,18 @@ func (c client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// errorMember is in each message that reports an error in an answer that passes.
-var errorMember = jsontext.NewNeedle(`"e`, `rror`)
+// failures are the beginnings of the events that end streams with an error, of chats, of responses and of
+// Messages. No text can contain them, because its quotes are escaped.
+var failures = [][]byte{[]byte(`data: {"error":`), []byte(`data: {"type":"response.failed"`), []byte(`data: {"type":"error",`)}
 
-// errorEvent and responseFailed are how the events begin that end streams with an error, of chats and of
-// responses. No text can hold them, because its quotes are escaped.
-var (
-	errorEvent     = []byte(`data: {"error":`)
-	responseFailed = []byte(`data: {"type":"response.failed"`)
-)
+// endsInError reports whether a part of a translated stream ends it with an error.
+func endsInError(p []byte) bool {
+	return slices.ContainsFunc(failures, func(event []byte) bool { return bytes.Contains(p, event) })
+}
 
-// Write takes a piece of the upstream's body.
+// Write takes a part of the upstream's body.
 func (w *response) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK) // where the upstream's header has not come
+	w.WriteHeader(http.StatusOK) // if the upstream's header has not been written
 	switch w.mode {
 	case undecided:
 		return len(p), w.decide(p)
@@ -204,7 +203,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// passOn gives the client a piece of an answer that passes.
+// passOn sends the client a part of an answer that passes.
 func (w *response) passOn(p []byte) error {
 	if w.events && !w.looked && w.isObject(p) {
 		_, err := w.translator.Write(p)
@@ -218,8 +217,8 @@ func (w *response) passOn(p []byte) error {
 	return w.send(w.passage.Pass(p))
 }
 
-// isObject looks at the first byte of what has been called events. Where it is JSON, a translator makes
-// events of it.
+// isObject checks the first byte of a body that is labeled as events. If it is JSON, a translator turns it
+// into events.
 func (w *response) isObject(p []byte) bool {
 	content := hub.ContentOf(p)
 	w.looked = content != hub.Unknown
@@ -234,9 +233,9 @@ func (w *response) isObject(p []byte) bool {
 	return true
 }
 
-// send sends the client what passes, and the error that the provider reports behind it.
+// send sends p to the client, and then the error that the provider reports after it, if any.
 func (w *response) send(p []byte, reported *hub.Error) error {
-	if errorMember.In(p) {
+	if hub.ErrorMember.In(p) {
 		p = w.carried.mask(p)
 	}
 	if reported != nil {
@@ -254,7 +253,7 @@ func (w *response) send(p []byte, reported *hub.Error) error {
 	return err
 }
 
-// FlushError flushes what the client may see already. reverse_proxy calls it after each Write.
+// FlushError flushes what the client may have already. reverse_proxy calls it after each Write.
 func (w *response) FlushError() error {
 	if !w.begun {
 		return nil
@@ -265,13 +264,13 @@ func (w *response) FlushError() error {
 // Unwrap returns the client's writer, for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// close ends the answer once the upstream's has ended. What the client has to be told instead of
-// it is returned as *hub.Error.
+// close ends the answer after the upstream's body has ended. If the client must get an error instead of the
+// answer, close returns it as *hub.Error.
 func (w *response) close() error {
-	w.WriteHeader(http.StatusOK) // where nothing has come at all
+	w.WriteHeader(http.StatusOK) // if nothing has been written at all
 	switch w.mode {
 	case undecided:
-		_, e := w.object.Close() // it is empty
+		_, e := w.object.Close() // the body is empty
 		return w.told(e)
 	case passing:
 		if w.events {
@@ -287,17 +286,17 @@ func (w *response) close() error {
 	case failing:
 		return w.fail()
 	case misconfigured:
-		clear(w.Header()) // of an answer that has nothing to do with the request
+		clear(w.Header()) // the answer has nothing to do with the request
 		return &hub.Error{
 			Status: http.StatusInternalServerError, Code: "misconfigured", Final: true,
-			Message: "Tell whoever runs this server: its reverse_proxy lacks a line, which the log names.",
+			Message: "Tell whoever runs this server: a line is missing in its reverse_proxy block. The log names the line.",
 		}
 	}
 	return nil
 }
 
-// fail ends an answer that is an error. One in the client's own format passes, because clients go by its
-// wording, unless it is about the operator's credentials.
+// fail ends an answer that is an error. An error in the client's own format passes, because clients depend on
+// its wording. An error about the operator's credentials never passes.
 func (w *response) fail() error {
 	e := hub.UpstreamError(w.status, w.Header(), w.body.Bytes())
 	if w.call.OwnError == nil || w.status < 400 || e.Code == "upstream_auth_failed" || e.Code == "upstream_misconfigured" {
@@ -315,8 +314,8 @@ func (w *response) fail() error {
 	return err
 }
 
-// abort ends the answer after the upstream's was cut off. A stream says so in its last event; an
-// object that has begun can only break off too.
+// abort ends the answer after the upstream's was cut off. A stream reports that in its last event. An object
+// that has begun can only be cut off too.
 func (w *response) abort() error {
 	cut := hub.UpstreamBroken("Try again: the provider's answer was cut off.")
 	switch {
@@ -334,7 +333,7 @@ func (w *response) abort() error {
 	return w.told(cut)
 }
 
-// endStream ends a stream that has passed, with e or what is wrong with it.
+// endStream ends a stream that has passed. It reports e, or the error that the end of the stream shows.
 func (w *response) endStream(e *hub.Error) error {
 	rest, incomplete := w.passage.Close()
 	if w.passage.Failed() {
@@ -344,7 +343,7 @@ func (w *response) endStream(e *hub.Error) error {
 		w.rec.outcome = cmp.Or(w.rec.outcome, outcomeCut)
 		e = incomplete
 	}
-	if errorMember.In(rest) {
+	if hub.ErrorMember.In(rest) {
 		rest = w.carried.mask(rest)
 	}
 	if e != nil {
@@ -359,11 +358,12 @@ func (w *response) endStream(e *hub.Error) error {
 	return w.FlushError()
 }
 
-// complete reports whether a stream that has passed came to its end, whatever the connection does then.
+// complete reports whether a stream that passes has ended, so that it does not matter how the connection
+// ends.
 func (w *response) complete() bool { return w.mode == passing && w.passage.Complete() }
 
-// told is err as the client is to be told of it: without the secrets that a provider may have put into it,
-// and without the headers that describe the upstream's body. A stream that has begun ends with it.
+// told prepares an error for the client: it removes secrets that a provider may have quoted, and the headers
+// that describe the upstream's body. If the answer has begun, told writes the error as its last event.
 func (w *response) told(err error) error {
 	var e *hub.Error
 	if !errors.As(err, &e) {
@@ -380,13 +380,13 @@ func (w *response) told(err error) error {
 	return w.clean(e)
 }
 
-// describing are the headers of the upstream's answer that an error of ours has none or others of.
+// describing are the headers of the upstream's answer that do not apply to an error of this server.
 var describing = []string{
 	"Content-Encoding", "Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Location",
 	"Retry-After", "Trailer", "Www-Authenticate", "Proxy-Authenticate", "X-Should-Retry",
 }
 
-// clean is e without the secrets that a provider may have put into it.
+// clean returns e without secrets that a provider may have quoted.
 func (w *response) clean(e *hub.Error) *hub.Error {
 	clean := *e
 	clean.Message = w.carried.redact(e.Message)

@@ -1,20 +1,20 @@
 package caddyauth
 
-// rewritten is a body that a provider writes anew, in memory that serves one request after the other as that of a
-// client's body does.
+// rewritten is a body that a provider writes. Its memory is reused for other requests, like the memory of a
+// client's body.
 type rewritten struct{ body *requestBody }
 
-// memory is openai.Request's Memory.
+// memory is the function for hub.Request.Memory.
 func (w *rewritten) memory(size int) []byte {
-	if w.body != nil { // what is written may be read from the memory before
+	if w.body != nil { // the provider may still read from the first memory
 		return make([]byte, size)
 	}
 	w.body = newRequestBody(size)
 	return w.body.content
 }
 
-// instead returns the body that the content is in, and releases the other: the client's, or the one that was to take
-// its place. A content that is in neither goes with the client's.
+// instead returns the body that contains content, and releases the other one: the client's body, or the
+// rewritten one. If neither contains it, instead returns the client's body.
 func (w *rewritten) instead(client *requestBody, content []byte) *requestBody {
 	switch {
 	case w.body == nil:

@@ -10,16 +10,16 @@ import (
 	"testing"
 )
 
-func TestABodyThatIsWrittenAnewTakesThePlaceOfTheClients(t *testing.T) {
+func TestARewrittenBodyReplacesTheClients(t *testing.T) {
 	for name, test := range map[string]struct {
 		content func(w *rewritten) []byte
-		anew    bool // whether the body is the new one
+		anew    bool // whether the rewritten body is used
 	}{
-		"the client's, as it is":     {func(*rewritten) []byte { return []byte("{}") }, false},
-		"a new one":                  {func(w *rewritten) []byte { return append(w.memory(10)[:0], "{}"...) }, true},
-		"a second one, from a first": {func(w *rewritten) []byte { w.memory(10); return append(w.memory(10)[:0], "{}"...) }, false},
-		"one that has outgrown it":   {func(w *rewritten) []byte { w.memory(10); return make([]byte, 10<<10) }, false},
-		"one without content":        {func(w *rewritten) []byte { return w.memory(10)[:0] }, false},
+		"the client's, unchanged":           {func(*rewritten) []byte { return []byte("{}") }, false},
+		"a new one":                         {func(w *rewritten) []byte { return append(w.memory(10)[:0], "{}"...) }, true},
+		"a second one, made from the first": {func(w *rewritten) []byte { w.memory(10); return append(w.memory(10)[:0], "{}"...) }, false},
+		"one that has outgrown its memory":  {func(w *rewritten) []byte { w.memory(10); return make([]byte, 10<<10) }, false},
+		"one without content":               {func(w *rewritten) []byte { return w.memory(10)[:0] }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var anew rewritten
@@ -38,8 +38,8 @@ func TestABodyThatIsWrittenAnewTakesThePlaceOfTheClients(t *testing.T) {
 	}
 }
 
-// TestTranslatedBodiesAreOnesOwn: many requests at once write into memory that serves one after the other.
-func TestTranslatedBodiesAreOnesOwn(t *testing.T) {
+// Many requests at the same time write to memory that is reused.
+func TestTranslatedBodiesAreNeverMixedUp(t *testing.T) {
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		number, rest, _ := strings.Cut(strings.TrimPrefix(string(body), `{"contents":[{"role":"user","parts":[{"text":"`), " ")

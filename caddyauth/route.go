@@ -11,28 +11,28 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// destination is what a request's method and path ask for.
+// destination is what the method and the path of a request ask for.
 type destination struct {
-	// format is that of errors, also where nothing is served.
+	// format is the format of errors. It is set even if nothing is served.
 	format hub.Format
 
-	// name is the format's in the log; empty where the request is not for a model.
+	// name is the format's name in the log. It is empty if the request is not for a model.
 	name     string
 	endpoint hub.Endpoint
 
-	// models says that the request is about models rather than for one. model is the one asked about, or
-	// empty for the list. On Gemini's paths it is the model that the request is for.
+	// models says that the request is about models. model is then the model in the path, or empty for the
+	// list. On Gemini's paths, models is false and model is the model that the request is for.
 	models bool
 	model  string
 
-	// stream says that the path asks for a stream, as Gemini's do.
+	// stream says that the path asks for a stream, as one of Gemini's does.
 	stream bool
 
-	// probe says that the client asks only whether somebody is there.
+	// probe says that the client only checks whether the server answers.
 	probe bool
 }
 
-// posts are the paths that take POST, without /v1.
+// posts are the paths for POST requests, without /v1.
 var posts = map[string]destination{
 	"/chat/completions":      {format: openai.Format{}, name: "chat", endpoint: hub.Chat},
 	"/completions":           {format: openai.Format{}, name: "completions", endpoint: hub.Completions},
@@ -42,9 +42,10 @@ var posts = map[string]destination{
 	"/messages/count_tokens": {format: anthropic.Format{}, name: "messages", endpoint: hub.MessageTokens},
 }
 
-// route finds the destination of a request. Clients differ in whether their base URL ends in /v1.
-// HEAD is served wherever GET is (RFC 9110, section 9.1); the server drops the body.
-// For a wrong method it sets the Allow header that status 405 needs (RFC 9110, section 15.5.6).
+// route returns the destination of a request. The /v1 may be missing, because some clients have it in their
+// base URL and others add it. HEAD is served wherever GET is (RFC 9110, section 9.1), and the server drops
+// the body. For a wrong method, route sets the Allow header that status 405 requires (RFC 9110, section
+// 15.5.6).
 func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/v1beta"); ok && (rest == "" || rest[0] == '/') {
 		to, err := routeGemini(rest)
@@ -62,12 +63,12 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 		}
 		return to, allow(w, r, http.MethodPost)
 	}
-	// r.URL.Path is unescaped: the model's slashes may come as %2F or as they are.
+	// r.URL.Path is unescaped, so it does not matter whether the model's slashes are escaped as %2F.
 	rest, ok := strings.CutPrefix(path, "/models")
 	model, one := strings.CutPrefix(rest, "/")
 	switch {
 	case path == "/" && r.Method == http.MethodHead:
-		// Claude Code sends it before anything else, without credentials.
+		// Claude Code sends this request before all others, without credentials.
 		return destination{format: openai.Format{}, probe: true}, nil
 	case ok && (rest == "" || one && model != ""):
 		to := destination{format: openai.Format{}, models: true, model: model}
@@ -81,7 +82,7 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	return destination{format: openai.Format{}}, notFound
 }
 
-// routeGemini finds the destination of a path behind /v1beta: /models/{model}:{method}.
+// routeGemini returns the destination of a path after /v1beta: /models/{model}:{method}.
 func routeGemini(path string) (destination, error) {
 	to := destination{format: googleaistudio.Format{}, name: "gemini", endpoint: hub.Gemini}
 	rest, ok := strings.CutPrefix(path, "/models/")
@@ -102,7 +103,7 @@ func routeGemini(path string) (destination, error) {
 	return to, nil
 }
 
-// allow refuses other methods than these.
+// allow returns an error if the request's method is not one of methods.
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) error {
 	if slices.Contains(methods, r.Method) {
 		return nil
@@ -125,10 +126,10 @@ func (to *destination) parse(body []byte) (*hub.Request, error) {
 	return openai.ParseRequest(to.endpoint, body)
 }
 
-// noWebSocket is for Codex, which first tries a WebSocket. At status 426 it goes on with POST at once, at any
-// other it tries four times more. It gets it before its key is looked at: a wrong key would be refused
-// there too, and count for one more failed sign-in, which the POST behind it is going to be anyway.
-// RFC 9110, section 15.5.22, has the headers.
+// noWebSocket is the answer to Codex, which tries a WebSocket first. After status 426 it sends a POST at
+// once. After any other status it tries four more times. The key is not checked before this answer: a wrong
+// key would count as a failed sign-in, and then count again with the POST. RFC 9110, section 15.5.22,
+// requires the headers.
 var noWebSocket = &hub.Error{
 	Status: http.StatusUpgradeRequired, Code: "upgrade_required", Final: true,
 	Message: "Send a POST request to this path: WebSockets are not served here.",

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// head sends a HEAD request, and a GET behind it on the same connection. An answer to HEAD that had a body
-// would be taken for the beginning of the answer to GET.
+// head sends a HEAD request, and a GET request after it on the same connection. If the answer to HEAD had a
+// body, it would be read as the beginning of the answer to GET.
 func (p *proxy) head(path string, header http.Header) (head, get *http.Response, body string) {
 	p.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
@@ -44,7 +44,7 @@ func (p *proxy) head(path string, header http.Header) (head, get *http.Response,
 }
 
 func TestHEADHasTheStatusAndTheHeadersOfGET(t *testing.T) {
-	providers := defaultProviders() // with more models than net/http counts the bytes of by itself
+	providers := defaultProviders() // with so many models that net/http does not set the length by itself
 	providers["groq"] = `{"models":["` + strings.Repeat(`model","`, 500) + `model"]}`
 	p := start(t, setup{upstream: "127.0.0.1:1", providers: providers})
 	signedIn := http.Header{"Authorization": {"Bearer " + testEmail + ":" + testKey}, "X-Request-Id": {"the-same"}}
@@ -54,16 +54,16 @@ func TestHEADHasTheStatusAndTheHeadersOfGET(t *testing.T) {
 		header http.Header
 		status int
 	}{
-		"models":                      {"/v1/models", signedIn, 200},
-		"models without /v1":          {"/models", signedIn, 200},
-		"Anthropic's models":          {"/v1/models?limit=1000", anthropic, 200},
-		"Codex's models":              {"/v1/models?client_version=0.171.0", signedIn, 200},
-		"one model":                   {"/v1/models/openai/gpt-4o-mini", signedIn, 200},
-		"one model without /v1":       {"/models/openai%2Fgpt-4o-mini", signedIn, 200},
-		"a model that is not listed":  {"/v1/models/openai/gpt-9", signedIn, 404},
-		"models without credentials":  {"/v1/models", http.Header{"X-Request-Id": {"the-same"}}, 401},
-		"a path that is not there":    {"/v1/nowhere", signedIn, 404},
-		"a path that only POST is of": {"/v1/chat/completions", signedIn, 405},
+		"models":                     {"/v1/models", signedIn, 200},
+		"models without /v1":         {"/models", signedIn, 200},
+		"Anthropic's models":         {"/v1/models?limit=1000", anthropic, 200},
+		"Codex's models":             {"/v1/models?client_version=0.171.0", signedIn, 200},
+		"one model":                  {"/v1/models/openai/gpt-4o-mini", signedIn, 200},
+		"one model without /v1":      {"/models/openai%2Fgpt-4o-mini", signedIn, 200},
+		"a model that is not listed": {"/v1/models/openai/gpt-9", signedIn, 404},
+		"models without credentials": {"/v1/models", http.Header{"X-Request-Id": {"the-same"}}, 401},
+		"a path that does not exist": {"/v1/nowhere", signedIn, 404},
+		"a path for POST only":       {"/v1/chat/completions", signedIn, 405},
 	} {
 		t.Run(name, func(t *testing.T) {
 			head, get, body := p.head(test.path, test.header)
@@ -82,7 +82,7 @@ func TestHEADHasTheStatusAndTheHeadersOfGET(t *testing.T) {
 	}
 }
 
-func TestModelsAreServedToGETAndHEADAlone(t *testing.T) {
+func TestModelsAreServedOnlyToGETAndHEAD(t *testing.T) {
 	p := start(t, setup{upstream: "127.0.0.1:1"})
 	for _, path := range []string{"/models", "/v1/models/openai/gpt-4o-mini"} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
@@ -107,7 +107,7 @@ func TestAProbeOfTheRootNeedsNoCredentials(t *testing.T) {
 	p.log.waitFor(t, `"outcome":"ok"`)
 }
 
-// TestAWebSocketGets426: Codex then goes on with POST at once, whatever its key is.
+// Codex then goes on with POST at once. It gets the answer whatever its key is.
 func TestAWebSocketGets426(t *testing.T) {
 	p := start(t, setup{upstream: "127.0.0.1:1"})
 	for _, path := range []string{"/v1/responses", "/responses"} {

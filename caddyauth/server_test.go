@@ -40,15 +40,15 @@ type proxy struct {
 	log      *logSink
 }
 
-// setup is how a proxy differs from the usual one.
+// setup holds what differs from the usual proxy.
 type setup struct {
 	upstream  string
 	options   string // more lines of continue_auth
 	before    string // more lines of the site
-	matcher   string // of continue_auth: a path
+	matcher   string // of continue_auth, a path
 	proxy     string // the lines of reverse_proxy, if not only the transport
 	global    string // more global options
-	admin     string // address of the admin endpoint; "": none
+	admin     string // address of the admin endpoint; "" for none
 	keystore  string // instead of the file keystore
 	users     map[string]string
 	providers map[string]string
@@ -82,7 +82,7 @@ func defaultProviders() map[string]string {
 	}
 }
 
-// writeEntries writes a file of the file keystore as an operator does: in one rename.
+// writeEntries writes a file of the file keystore and renames it into place, as an operator should.
 func writeEntries(t testing.TB, path string, entries map[string]string) {
 	t.Helper()
 	type entry struct {
@@ -105,8 +105,8 @@ func writeEntries(t testing.TB, path string, entries map[string]string) {
 	}
 }
 
-// start runs Caddy until the test ends. Caddy is one a process: tests that start it run one after
-// the other.
+// start runs Caddy until the test ends. A process can have only one Caddy, so tests that start it cannot run
+// in parallel.
 func start(t *testing.T, s setup) *proxy {
 	t.Helper()
 	folder := t.TempDir()
@@ -134,7 +134,7 @@ func start(t *testing.T, s setup) *proxy {
 		if err == nil || !strings.Contains(err.Error(), "address already in use") {
 			break
 		}
-		err = p.run(s, folder) // somebody else has taken the free port meanwhile
+		err = p.run(s, folder) // another program has taken the free port meanwhile
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func start(t *testing.T, s setup) *proxy {
 		}
 		for _, secret := range []string{testToken, testAzure, testKey, "workers-ai-canary", "google-canary", "openai-canary", "kvtest-"} {
 			if strings.Contains(p.log.String(), secret) {
-				t.Errorf("the log at level DEBUG has %q", secret)
+				t.Errorf("the log at level DEBUG contains %q", secret)
 			}
 		}
 	})
@@ -186,35 +186,20 @@ func (p *proxy) run(s setup, folder string) error {
 	return p.load(p.config)
 }
 
-// documentedFilter is how docs/operating.md keeps users' keys out of an access log.
-func documentedFilter(t *testing.T) string {
-	t.Helper()
-	page, err := os.ReadFile("../docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, snippet, found := strings.Cut(string(page), "(without_keys) {\n")
-	filter, _, closed := strings.Cut(snippet, "\n}\n")
-	if !found || !closed {
-		t.Fatal("docs/operating.md has no snippet without_keys")
-	}
-	return filter
-}
-
-// load makes a Caddyfile the running configuration.
+// load loads a Caddyfile as the new configuration.
 func (p *proxy) load(config string) error {
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		return err
 	}
 	err = caddy.Load(adapted, true)
-	http.DefaultClient.CloseIdleConnections() // which the configuration before closes as it ends
+	http.DefaultClient.CloseIdleConnections() // the previous configuration closes them when it ends
 	p.waitForOneListener()
 	return err
 }
 
-// waitForOneListener waits until the socket of the configuration before has gone, where the system
-// tells: Linux resets what still waits in its queue.
+// waitForOneListener waits until the socket of the previous configuration is closed, if the system shows
+// that. Linux resets connections that still wait in its queue.
 func (p *proxy) waitForOneListener() {
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.url, "http://"))
 	number, _ := strconv.Atoi(port)
@@ -226,10 +211,10 @@ func (p *proxy) waitForOneListener() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	p.t.Error("the configuration before listens still")
+	p.t.Error("the previous configuration still listens")
 }
 
-// logSink takes Caddy's log over TCP, the one output that a test can read as it grows.
+// logSink receives Caddy's log over TCP, the only output that a test can read while it grows.
 type logSink struct {
 	address string
 	mu      sync.Mutex
@@ -274,13 +259,13 @@ func (s *logSink) String() string {
 	return s.text.String()
 }
 
-// waitFor waits until the log has the text.
+// waitFor waits until the log contains the text.
 func (s *logSink) waitFor(t *testing.T, text string) {
 	t.Helper()
 	s.wait(t, strconv.Quote(text), func(log string) bool { return strings.Contains(log, text) })
 }
 
-// wait waits until the log has what is wanted.
+// wait waits until has returns true for the log. what describes that.
 func (s *logSink) wait(t *testing.T, what string, has func(log string) bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -288,12 +273,12 @@ func (s *logSink) wait(t *testing.T, what string, has func(log string) bool) {
 		select {
 		case <-s.changed:
 		case <-deadline:
-			t.Fatalf("the log has no %s:\n%s", what, s)
+			t.Fatalf("the log does not contain %s:\n%s", what, s)
 		}
 	}
 }
 
-// request is what a client sends.
+// request is a request that a client sends.
 type request struct {
 	method string
 	path   string
@@ -337,7 +322,7 @@ func read(t *testing.T, res *http.Response) string {
 	return string(body)
 }
 
-// wantError checks that an answer is an error of OpenAI's with that status and code.
+// wantError checks that an answer is an error in OpenAI's format with that status and code.
 func wantError(t *testing.T, res *http.Response, status int, code string) gjson.Result {
 	t.Helper()
 	body := read(t, res)
@@ -362,7 +347,7 @@ func wantError(t *testing.T, res *http.Response, status int, code string) gjson.
 	return e
 }
 
-// upstream is a plain server behind the proxy that keeps what it was sent.
+// upstream is a server behind the proxy that keeps what it was sent.
 type upstream struct {
 	*httptest.Server
 	mu   sync.Mutex

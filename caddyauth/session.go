@@ -6,19 +6,19 @@ import (
 	"net/http"
 )
 
-// sessionHeaders are the headers in which clients name their session: Claude Code, Codex (newer and
-// older), OpenCode (both) and Copilot CLI. They are looked at in this order.
+// sessionHeaders are the headers with which clients name their session, in the order in which they are
+// checked: Claude Code, Codex (newer and older), OpenCode (both) and Copilot CLI.
 var sessionHeaders = []string{
 	"X-Claude-Code-Session-Id", "Session-Id", "Session_id", "X-Session-Id", "X-Session-Affinity", "X-Client-Session-Id",
 }
 
-// maxSession is how long the name of a session may be. Clients send some 40 characters; one that is
-// longer counts as none.
+// maxSession is the maximum length of a session's name. Clients send about 40 characters. A longer name is
+// ignored.
 const maxSession = 256
 
-// sessionOf returns the id of the session that a request of the user belongs to: 32 hexadecimal digits of
-// the SHA-256 of both. So the gateway can tell sessions apart, nobody enters another's, and no log has what
-// the client calls it. "" where the client names none.
+// sessionOf returns the ID of the session of a request: 32 hexadecimal digits of the SHA-256 of the user and
+// the client's name for the session. So the gateway can tell sessions apart, users cannot join the sessions
+// of others, and no log contains the client's name for it. It returns "" if the client names no session.
 func sessionOf(email string, header http.Header) string {
 	for _, name := range sessionHeaders {
 		values := header[name]
@@ -28,7 +28,7 @@ func sessionOf(email string, header http.Header) string {
 		if len(values[0]) > maxSession {
 			return ""
 		}
-		sum := sha256.Sum256([]byte(email + "\x00" + values[0])) // a header's value holds no \x00
+		sum := sha256.Sum256([]byte(email + "\x00" + values[0])) // a header cannot contain \x00
 		return hex.EncodeToString(sum[:16])
 	}
 	return ""

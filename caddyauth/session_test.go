@@ -9,7 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-func TestASessionIsAHashOfTheUserAndIt(t *testing.T) {
+func TestASessionsIDIsAHashOfTheUserAndItsName(t *testing.T) {
 	const uuid = "00000000-0000-4000-8000-000000000000"
 	id := sessionOf(testEmail, http.Header{"Session-Id": {uuid}})
 	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(id) {
@@ -39,7 +39,7 @@ func TestASessionIsAHashOfTheUserAndIt(t *testing.T) {
 		"the first of two headers":  {http.Header{"Session-Id": {uuid}, "X-Session-Affinity": {"other"}}, id},
 		"the first of two values":   {http.Header{"Session-Id": {uuid, "other"}}, id},
 		"one that is too long":      {http.Header{"Session-Id": {strings.Repeat("x", maxSession+1)}}, ""},
-		"one in no header for it":   {http.Header{"X-Request-Id": {uuid}}, ""},
+		"one in another header":     {http.Header{"X-Request-Id": {uuid}}, ""},
 		"one that the gateway uses": {http.Header{"Cf-Aig-Session-Id": {uuid}}, ""},
 	} {
 		if got := sessionOf(testEmail, test.header); got != test.want {
@@ -47,7 +47,7 @@ func TestASessionIsAHashOfTheUserAndIt(t *testing.T) {
 		}
 	}
 	if sessionOf("a", http.Header{"Session-Id": {strings.Repeat("x", maxSession)}}) == "" {
-		t.Error("a long session has none")
+		t.Error("a session of the maximum length has no ID")
 	}
 }
 
@@ -73,7 +73,7 @@ func TestTheGatewayAndTheLogGetTheSession(t *testing.T) {
 	}
 	wantFields(t, line, map[string]string{"session_id": sent, "its_session": sent})
 	if again, _ := ask("DEV@example.com", "one"); again != sent {
-		t.Errorf("the same user, written in another way, has the session %q, want %q", again, sent)
+		t.Errorf("the same user in another case, has the session %q, want %q", again, sent)
 	}
 	sent, line = ask(testEmail, "")
 	if sent != "" {

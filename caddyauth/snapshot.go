@@ -21,29 +21,29 @@ const (
 	// snapshotInterval is how much a crash may lose.
 	snapshotInterval = time.Minute
 
-	// snapshotTimeout bounds one reading or writing: a storage may be far away.
+	// snapshotTimeout limits one read or write, because a storage may be remote.
 	snapshotTimeout = 10 * time.Second
 )
 
-// snapshots keeps a cache's snapshot in Caddy's storage, for a restart while the keystore cannot be
-// asked. It ends with the configuration: the storage is that one's.
+// snapshots keeps a snapshot of a cache in Caddy's storage, for a restart while the keystore cannot answer.
+// It ends with the configuration, because the storage belongs to the configuration.
 type snapshots struct {
-	ctx    caddy.Context // the storage's
+	ctx    caddy.Context // the context that has the storage
 	logger *zap.Logger
 	cache  *cache.Cache
-	keep   time.Duration // entries that are older are of no use
+	keep   time.Duration // older entries are not saved
 
-	name   string // in the storage
+	name   string // the name in the storage
 	sealed cipher.AEAD
 
-	saved       uint64 // the cache's changes that the last snapshot has
+	saved       uint64 // the cache's number of changes at the last snapshot
 	forgotten   <-chan struct{}
-	unsubscribe func() // from forgotten
+	unsubscribe func() // ends the subscription of forgotten
 	stop, done  chan struct{}
 }
 
-// newSnapshots makes the key of the encryption, and the name, out of the gateway's token and all that
-// makes the keystore, its token included: whoever has those needs no snapshot.
+// newSnapshots derives the encryption key and the name from the gateway's token and the keystore's identity,
+// which includes the keystore's token. Someone who has these does not need the snapshot.
 func newSnapshots(ctx caddy.Context, h *Handler, identity string) (*snapshots, error) {
 	derived, err := hkdf.Key(sha256.New, []byte(h.settings.gatewayToken+"\x00"+identity), nil, "continue_auth snapshot", 32+8)
 	if err != nil {
@@ -66,7 +66,7 @@ func newSnapshots(ctx caddy.Context, h *Handler, identity string) (*snapshots, e
 	}, nil
 }
 
-// restore reads the last snapshot into the cache. One that cannot be read is as good as none.
+// restore reads the last snapshot into the cache. If it cannot be read, the cache stays empty.
 func (s *snapshots) restore() {
 	ctx, cancel := context.WithTimeout(context.Background(), snapshotTimeout)
 	defer cancel()
@@ -87,8 +87,8 @@ func (s *snapshots) restore() {
 	s.logger.Info("snapshot restored", zap.Int("users", s.cache.APIKeys.Stats().Entries))
 }
 
-// run writes a snapshot now and then, and after an invalidation at once: nobody who has been
-// forgotten may come back with a restart.
+// run writes a snapshot every snapshotInterval, and at once after records were removed from memory: these
+// must not come back with a restart.
 func (s *snapshots) run() {
 	defer close(s.done)
 	defer s.unsubscribe()
@@ -106,7 +106,7 @@ func (s *snapshots) run() {
 	}
 }
 
-// save writes a snapshot if there is something new.
+// save writes a snapshot if the cache has changed.
 func (s *snapshots) save() {
 	changes := s.cache.Changes()
 	if changes == s.saved {
@@ -116,7 +116,7 @@ func (s *snapshots) save() {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), snapshotTimeout)
 		defer cancel()
-		content = s.sealed.Seal(nil, nil, content, []byte(s.name)) //nolint:gosec // with a random nonce, as it was made
+		content = s.sealed.Seal(nil, nil, content, []byte(s.name)) //nolint:gosec // the nonce is random, see newSnapshots
 		err = s.ctx.Storage().Store(ctx, s.name, content)
 	}
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *snapshots) save() {
 	s.saved = changes
 }
 
-// close writes the last snapshot.
+// close writes the last snapshot and stops run.
 func (s *snapshots) close() {
 	close(s.stop)
 	<-s.done

@@ -24,7 +24,7 @@ func (p *proxy) snapshotFile() string {
 	return p.snapshotFiles(1)[0]
 }
 
-// snapshotFiles waits for as many.
+// snapshotFiles waits until there are n snapshots.
 func (p *proxy) snapshotFiles(n int) []string {
 	p.t.Helper()
 	for range 1000 {
@@ -61,7 +61,7 @@ func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
 	}
 	for _, word := range []string{testEmail, testKey, "sha256:", "workers-ai", "Authorization", kvtest.ReadOnlyToken} {
 		if bytes.Contains(content, []byte(word)) {
-			t.Errorf("%q can be read in the snapshot", word)
+			t.Errorf("the snapshot contains %q in plain text", word)
 		}
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -84,15 +84,15 @@ func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
 	wantError(t, p.chat(testEmail, testKey), 401, "invalid_api_key")
 }
 
-func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
+func TestAForgottenUserDoesNotComeBackWithARestart(t *testing.T) {
 	p, kv := startOnKV(t, withSnapshot, answersIn)
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
-	if err := forget(httptest.NewRecorder(), testEmail); err != nil { // what the admin API does
+	if err := forget(httptest.NewRecorder(), testEmail); err != nil { // as the admin API does
 		t.Fatal(err)
 	}
-	file := p.snapshotFile() // a minute has not passed, nor has the server stopped
+	file := p.snapshotFile() // before a minute has passed and before the server stops
 	crashed, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestNobodyWhoWasForgottenComesBackWithARestart(t *testing.T) {
 	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
 }
 
-func TestEachSiteOfOneKeystoreForgetsAtOnce(t *testing.T) {
+func TestAllSitesWithOneKeystoreForgetAtOnce(t *testing.T) {
 	p, _ := startOnKV(t, withSnapshot, answersIn)
 	site := strings.Replace(p.config[strings.Index(p.config, p.url):], p.url, fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t)), 1)
 	if err := p.load(p.config + "\n" + strings.Replace(site, "{env.TEST_GATEWAY_TOKEN}", "another-token", 1)); err != nil {
@@ -121,15 +121,15 @@ func TestEachSiteOfOneKeystoreForgetsAtOnce(t *testing.T) {
 		value.(pooled).APIKeys.Invalidate(testEmail)
 		return true
 	})
-	p.snapshotFiles(2) // a minute has not passed
+	p.snapshotFiles(2) // before a minute has passed
 }
 
-func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {
+func TestASnapshotThatCannotBeReadIsIgnored(t *testing.T) {
 	for name, spoil := range map[string]func([]byte) []byte{
-		"a byte is another": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
-		"it is cut off":     func(b []byte) []byte { return b[:len(b)/2] },
-		"it is empty":       func([]byte) []byte { return nil },
-		"it is not of here": func([]byte) []byte { return []byte(`{"api_keys":{"dev@example.com":{}}}`) },
+		"a byte has changed":                  func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"it is cut off":                       func(b []byte) []byte { return b[:len(b)/2] },
+		"it is empty":                         func([]byte) []byte { return nil },
+		"it is not a snapshot of this server": func([]byte) []byte { return []byte(`{"api_keys":{"dev@example.com":{}}}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := startOnKV(t, withSnapshot, answersIn)
@@ -154,7 +154,7 @@ func TestASnapshotThatCannotBeReadIsAsGoodAsNone(t *testing.T) {
 	}
 }
 
-func TestASnapshotThatCannotBeWrittenDisturbsNobody(t *testing.T) {
+func TestRequestsWorkIfASnapshotCannotBeWritten(t *testing.T) {
 	p, _ := startOnKV(t, withSnapshot, answersIn)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(p.keys), "continue_auth"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestASnapshotThatCannotBeWrittenDisturbsNobody(t *testing.T) {
 	}
 }
 
-func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
+func TestASnapshotOfAnotherGatewayTokenCannotBeRead(t *testing.T) {
 	p, kv := startOnKV(t, withSnapshot, answersIn)
 	_ = read(t, p.chat(testEmail, testKey))
 	p.stop()
@@ -184,7 +184,7 @@ func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
 	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
 	p.stop()
 	found, _ := filepath.Glob(filepath.Join(filepath.Dir(before), "*.snapshot"))
-	for _, after := range found { // even in the place of its own
+	for _, after := range found { // even under the new name
 		if after != before {
 			if err := os.Rename(before, after); err != nil {
 				t.Fatal(err)
@@ -198,7 +198,7 @@ func TestASnapshotOfAnotherGatewayTokenStaysClosed(t *testing.T) {
 	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
 }
 
-func TestNoSnapshotUnlessAskedFor(t *testing.T) {
+func TestThereIsNoSnapshotByDefault(t *testing.T) {
 	p, _ := startOnKV(t, "", answersIn)
 	_ = read(t, p.chat(testEmail, testKey))
 	p.stop()

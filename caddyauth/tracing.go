@@ -9,8 +9,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// trace puts what is known on the span that Caddy's `tracing` has begun before us, by the semantic
-// conventions for generative AI (https://opentelemetry.io/docs/specs/semconv/gen-ai/).
+// trace adds attributes to the span of Caddy's `tracing` handler, according to the semantic conventions for
+// generative AI (https://opentelemetry.io/docs/specs/semconv/gen-ai/).
 func (rec *record) trace(ctx context.Context) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() || rec.provider == "" {
@@ -24,7 +24,7 @@ func (rec *record) trace(ctx context.Context) {
 		operation = semconv.GenAIOperationNameEmbeddings
 	}
 	name := semconv.GenAIProviderNameKey.String(rec.provider)
-	switch rec.provider { // which the conventions have other names for
+	switch rec.provider { // these have other names in the conventions
 	case "azure-openai":
 		name = semconv.GenAIProviderNameAzureAIOpenAI
 	case "google-ai-studio":

@@ -13,9 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// TestTheCurrentSpanTellsOfTheModel by the names of the semantic conventions, written out: they are
-// what dashboards ask for.
-func TestTheCurrentSpanTellsOfTheModel(t *testing.T) {
+// The names of the semantic conventions are written out, because dashboards use them.
+func TestTheCurrentSpanHasTheModelAndTheTokens(t *testing.T) {
 	h, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(t)+`}`)
 	if err != nil {
 		t.Fatal(err)

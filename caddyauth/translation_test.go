@@ -16,7 +16,7 @@ const (
 	gemini = "google-ai-studio/gemini-2.5-flash"
 )
 
-// said is the text and the tool calls of a stream's first choice.
+// said returns the text and the tool calls of a stream's first choice.
 func said(stream string) (text, calls string) {
 	for line := range strings.Lines(stream) {
 		delta := gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.delta")
@@ -29,9 +29,8 @@ func said(stream string) (text, calls string) {
 	return text, calls
 }
 
-// TestJSONWhereAStreamWasAskedFor is what guardrails make of a stream: a client of OpenAI's would
-// read nothing, and report no error.
-func TestJSONWhereAStreamWasAskedFor(t *testing.T) {
+// Guardrails turn a stream into JSON. A client with OpenAI's library would read nothing and report no error.
+func TestJSONIsTurnedIntoTheStreamThatTheClientWants(t *testing.T) {
 	openaiBody := `{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"whole","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`
 	for model, body := range map[string]string{
 		azure:        openaiBody,
@@ -59,8 +58,8 @@ func TestJSONWhereAStreamWasAskedFor(t *testing.T) {
 	}
 }
 
-// TestAStreamWhereJSONWasAskedFor: an object is what the client can read.
-func TestAStreamWhereJSONWasAskedFor(t *testing.T) {
+// The client can read only an object.
+func TestAStreamIsTurnedIntoTheJSONThatTheClientWants(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		events(w)
 		send(w, `data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
@@ -72,7 +71,7 @@ func TestAStreamWhereJSONWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestACompressedStreamThatNobodyAskedFor(t *testing.T) {
+func TestAnUnwantedCompressionOfAStreamIsRemoved(t *testing.T) {
 	for model, event := range map[string]string{
 		"groq/llama": `data: {"choices":[{"index":0,"delta":{"content":"%"}}]}` + "\n\n",
 		gemini:       `data: {"candidates":[{"content":{"parts":[{"text":"%"}]}}]}` + "\r\n\r\n",
@@ -107,7 +106,7 @@ func TestACompressedStreamThatNobodyAskedFor(t *testing.T) {
 				for !strings.Contains(got.String(), `"content":"`+text+`"`) {
 					n, err := res.Body.Read(buffer)
 					if err != nil {
-						t.Fatalf("%v behind %q", err, got.String())
+						t.Fatalf("%v after %q", err, got.String())
 					}
 					got.Write(buffer[:n])
 				}
@@ -120,9 +119,9 @@ func TestACompressedStreamThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-// TestWhatPassesIsUntouched byte for byte, however it is cut: streams and objects, of all that we
-// do not translate.
-func TestWhatPassesIsUntouched(t *testing.T) {
+// Streams and objects that need no translation must pass byte for byte, whatever the pieces in which they
+// arrive.
+func TestAnswersThatPassAreNotChanged(t *testing.T) {
 	const stream = ": hello\r\ndata: {\"choices\":[],\"prompt_filter_results\":[]}\r\n\r\ndata:{\"id\":\"\",\"x\":1.50}\ndata: \u00e9\n\nevent: a\n\ndata: {\"choices\":[{\"delta\":{\"content\":null,\"tool_calls\":[]}}],\"usage\":{}}\n\ndata: [DONE]\n\n"
 	const object = " {\"choices\" : [ {\"message\":{\"content\":null}} ],\n\"x\":1.50,\"x\":\"\\u0041\"}\n"
 	var contentType, body string
@@ -155,8 +154,8 @@ func TestWhatPassesIsUntouched(t *testing.T) {
 	}
 }
 
-// TestStopWordsBeyondTheProvidersLimit also end chats, and cancel the upstream.
-func TestStopWordsBeyondTheProvidersLimit(t *testing.T) {
+// These stop words must also end chats and cancel the request upstream.
+func TestStopWordsBeyondTheProvidersLimitAreApplied(t *testing.T) {
 	cancelled := make(chan struct{}, 1)
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		events(w)
@@ -180,9 +179,9 @@ func TestStopWordsBeyondTheProvidersLimit(t *testing.T) {
 	}
 }
 
-// TestThoughtSignaturesAreGivenBack to the user who was sent them, and to no one else, also after
-// a reload: Continue's IDE sends back a call's id alone.
-func TestThoughtSignaturesAreGivenBack(t *testing.T) {
+// Continue's IDE sends back only the ID of a call. The user who was sent a signature must get it back, also
+// after a reload. Other users must not.
+func TestThoughtSignaturesAreRestored(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"candidates":[{"content":{"parts":[{"functionCall":{"id":"c1","name":"f"},"thoughtSignature":"c2lnbmVk"}]}}]}`)
@@ -212,8 +211,8 @@ func TestThoughtSignaturesAreGivenBack(t *testing.T) {
 	}
 }
 
-// TestTheProvidersOwnBody is merged into what generates text, and into nothing else.
-func TestTheProvidersOwnBody(t *testing.T) {
+// It must be merged into requests that generate text, and into no others.
+func TestTheBodyOfTheProvidersSettingsIsMerged(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	providers := defaultProviders()
 	providers["google-ai-studio"] = `{"body":{"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"generationConfig":{"thinkingConfig":{"thinkingBudget":0}}}}`
@@ -224,9 +223,13 @@ func TestTheProvidersOwnBody(t *testing.T) {
 			`{"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":5,"thinkingConfig":{"thinkingBudget":0}},"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}]}`},
 		"a tab completion": {"/v1/completions", `{"model":"` + gemini + `","prompt":"x"}`,
 			`{"contents":[{"role":"user","parts":[{"text":"x"}]}],"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"generationConfig":{"thinkingConfig":{"thinkingBudget":0}}}`},
+		"messages": {"/v1/messages", `{"model":"` + gemini + `","messages":[{"role":"user","content":"x"}],"max_tokens":5}`,
+			`{"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":5,"thinkingConfig":{"thinkingBudget":0}},"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}]}`},
+		"a count of messages": {"/v1/messages/count_tokens", `{"model":"` + gemini + `","messages":[{"role":"user","content":"x"}]}`,
+			`{"generateContentRequest":{"model":"models/gemini-2.5-flash","contents":[{"role":"user","parts":[{"text":"x"}]}]}}`},
 		"an embedding": {"/v1/embeddings", `{"model":"google-ai-studio/gemini-embedding-001","input":"x"}`,
 			`{"content":{"parts":[{"text":"x"}]}}`},
-		"what passes through": {"/v1/chat/completions", `{"user":"forged","model":"groq/llama", "x":1.50}`,
+		"a request that passes": {"/v1/chat/completions", `{"user":"forged","model":"groq/llama", "x":1.50}`,
 			`{"model":"groq/llama","x":1.50,"service_tier":"flex"}`},
 	} {
 		p.do(request{path: test.path, body: test.body})
@@ -236,8 +239,8 @@ func TestTheProvidersOwnBody(t *testing.T) {
 	}
 }
 
-// TestAKeyThatAProviderQuotesInAStream does not reach the client.
-func TestAKeyThatAProviderQuotesInAStream(t *testing.T) {
+// The key must not reach the client.
+func TestAKeyThatAProviderQuotesInAStreamIsRemoved(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "" { // not for a stream
 			w.Header().Set("Content-Type", "application/json")

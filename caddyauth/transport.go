@@ -20,11 +20,11 @@ func init() {
 	caddy.RegisterModule(new(Transport))
 }
 
-// Transport is Caddy's own `http` transport, with all its options, which puts the secrets of
-// `continue_auth` on a request as it leaves: the gateway's token, and the provider's headers and
-// query string. Before that, they are nowhere in the request, where a log could show them.
+// Transport is Caddy's `http` transport with all its options. It adds the secrets of `continue_auth` to a
+// request when the request is sent: the gateway's token, and the headers and the query string from the
+// provider's settings. Until then the request does not contain them, so no log can show them.
 //
-// Default of `write_buffer`: 8 KiB.
+// The default of `write_buffer` is 8 KiB.
 type Transport struct {
 	reverseproxy.HTTPTransport
 }
@@ -37,15 +37,15 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// A short request fits into the write buffer, its header with its body. An editor sends those most
-// often, for the completion of a line with some 4 KB around it.
+// The header and the body of a short request fit into the write buffer together. Editors send short requests
+// most often, to complete a line with about 4 KB of text around it.
 const (
 	writeBuffer  = 8 << 10
 	maxShortBody = 7 << 10
 )
 
-// Provision sets up the transport, with a buffer that a short request fits into, and connections that
-// take long ones in few pieces.
+// Provision sets up the transport. It sets the default of the write buffer, and makes connections that send
+// long bodies in few writes.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	t.WriteBufferSize = cmp.Or(t.WriteBufferSize, writeBuffer)
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
@@ -55,8 +55,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// RoundTrip sends req with the secrets. A client's request that has not come through the handler is
-// refused; what has no client, a health check, passes without secrets.
+// RoundTrip sends req with the secrets. It refuses a client's request that has not passed the handler. A
+// request without a client, such as a health check, is sent without secrets.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	carried, ok := req.Context().Value(handoffKey{}).(*handoff)
 	if !ok {
@@ -66,7 +66,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.HTTPTransport.RoundTrip(req)
 	}
 	carried.sent = true
-	out := new(http.Request) // Caddy logs req once this returns
+	out := new(http.Request) // Caddy logs req after RoundTrip has returned
 	*out = *req
 	out.Header = carried.outgoing(req.Header)
 	if query := carried.query.Encode(); query != "" {
@@ -85,10 +85,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// outgoing is header with the secrets and what is the same for all requests, and without what
-// reverse_proxy has added about the client.
+// outgoing returns header with the secrets and the headers that all requests have, and without the headers
+// that reverse_proxy has added about the client.
 func (c *handoff) outgoing(header http.Header) http.Header {
-	out := make(http.Header) // not of a size: what has eight names at most, as mostly, Go keeps in less memory
+	// Without a size, Go uses less memory for a map of up to eight names, which is the usual case.
+	out := make(http.Header)
 	for name, values := range header {
 		if name != "Via" && name != "Early-Data" && !strings.HasPrefix(name, "X-Forwarded-") {
 			out[name] = values
@@ -105,25 +106,26 @@ func (c *handoff) outgoing(header http.Header) http.Header {
 	return out
 }
 
-// identity is a header's value, which nobody writes to. Without it, Go asks for gzip, and an answer that is
-// compressed cannot be passed on piece by piece.
+// identity is a header's value and must not be changed. Without it, Go asks for gzip, and a compressed answer
+// cannot be passed on piece by piece.
 var identity = []string{"identity"}
 
-// gather sees to how a body leaves, and that it can be had again: Go sends a request once more on a new
-// connection if a kept one turns out dead.
+// gather prepares the body for sending. It also makes it possible to send the body again: Go repeats a
+// request on a new connection if a kept connection turns out to be dead.
 //
-// It puts a short body into memory of its own, in a type that net/http knows. Go sends the header
-// ahead of any other, for the body might be long in coming, and so takes two writes and two packets. It
-// is read here so that what handlers between have made of it counts. A longer one leaves behind its header, and
-// so does that of a stream: what one write saves is little of what a stream takes, and the upstream that has
-// the header wakes while the body is on its way.
+// A short body is copied into memory of its own, with a type that net/http knows to be in memory. For other
+// types, Go sends the header first, because the body might take long, and so needs two writes and two
+// packets. The copy is made here because handlers in between may have changed the body.
+//
+// A longer body, and the body of a request for a stream, follows its header. One write less would save little
+// there, and the upstream can start with the header while the body is on its way.
 func (c *handoff) gather(out *http.Request) error {
 	if out.Body == nil || out.ContentLength == 0 {
 		return nil
 	}
 	if out.ContentLength < 0 || out.ContentLength > maxShortBody || c.streamed {
 		leaving := &leavingBody{body: out.Body}
-		if out.ContentLength == int64(len(c.body.content)) { // else a handler between has put another in its place
+		if out.ContentLength == int64(len(c.body.content)) { // otherwise a handler in between has replaced the body
 			leaving.reader = c.reader
 			out.GetBody = func() (io.ReadCloser, error) {
 				again := c.body.open()
@@ -133,19 +135,18 @@ func (c *handoff) gather(out *http.Request) error {
 		out.Body = leaving
 		return nil
 	}
-	if c.short == nil { // not of an attempt before, which has found no upstream
+	if c.short == nil { // it is set if an earlier attempt has found no upstream
 		short := newRequestBody(int(out.ContentLength) + 1)
 		n, err := io.ReadFull(out.Body, short.content)
 		_ = out.Body.Close()
 		if err != io.ErrUnexpectedEOF || int64(n) != out.ContentLength {
 			short.release()
-			return errors.New("the request's body is not as long as it says")
+			return errors.New("the request's body does not have the length in Content-Length")
 		}
 		short.content = short.content[:n]
 		c.short = short
 	}
-	// reverse_proxy has made the trace for this attempt alone. Without it, the memory is the garbage
-	// collector's in the end.
+	// reverse_proxy makes a trace for each attempt. If there is none, the memory is not reused.
 	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil && trace.WroteRequest == nil {
 		trace.WroteRequest = func(httptrace.WroteRequestInfo) { c.short.giveBack() }
 	}
@@ -154,11 +155,11 @@ func (c *handoff) gather(out *http.Request) error {
 	return nil
 }
 
-// upstreamsOwn are headers of an answer that speak for the upstream's host, not for ours.
+// upstreamsOwn are headers of an answer that are about the upstream's host, not this server.
 var upstreamsOwn = []string{"Set-Cookie", "Alt-Svc", "Nel", "Report-To", "Strict-Transport-Security"}
 
-// incoming takes what is the upstream's own off an answer. It makes the body end where it is not wanted any
-// more, and takes off a compression that nobody has asked for.
+// incoming removes headers that are about the upstream's host. It ends the body when the rest is not needed,
+// and decompresses an answer that is compressed although the request did not allow that.
 func (c *handoff) incoming(res *http.Response) {
 	for _, name := range upstreamsOwn {
 		delete(res.Header, name)
@@ -173,8 +174,8 @@ func (c *handoff) incoming(res *http.Response) {
 	res.Body = body
 }
 
-// wantedBody is an upstream's body that ends as soon as nothing more of it is wanted. Closing it
-// then cancels the upstream.
+// wantedBody is an upstream's body that ends as soon as the rest is not needed. Closing it then cancels the
+// request upstream.
 type wantedBody struct {
 	body    io.ReadCloser
 	reader  io.Reader
@@ -190,8 +191,8 @@ func (b *wantedBody) Read(p []byte) (int, error) {
 
 func (b *wantedBody) Close() error { return b.body.Close() }
 
-// lazyGzip decompresses what it reads. It waits for the first bytes only when it is read, so that
-// headers go out before them.
+// lazyGzip decompresses what it reads. It does not wait for the first bytes before it is read, so that the
+// header can be sent before they arrive.
 type lazyGzip struct {
 	compressed io.Reader
 	reader     *gzip.Reader

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// countedConn counts what is written to a connection.
+// countedConn counts the writes to a connection.
 type countedConn struct {
 	net.Conn
 	writes *atomic.Int64
@@ -23,7 +23,7 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// transportOf provisions the transport, which counts its writes.
+// transportOf provisions the transport and counts its writes.
 func transportOf(t *testing.T) (transport *Transport, writes *atomic.Int64) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
@@ -44,7 +44,7 @@ func transportOf(t *testing.T) (transport *Transport, writes *atomic.Int64) {
 	return transport, writes
 }
 
-// carrying is a request as it comes from the handler, by way of reverse_proxy.
+// carrying returns a request as it comes from the handler through reverse_proxy.
 func carrying(t *testing.T, url, body string) *http.Request {
 	t.Helper()
 	carried := &handoff{authorization: []string{"Bearer " + testToken}, body: newRequestBody(0)}
@@ -57,7 +57,7 @@ func carrying(t *testing.T, url, body string) *http.Request {
 	return r
 }
 
-// holding has the handler hold body, and returns its reader.
+// holding makes the handler hold body, and returns the body's reader.
 func (c *handoff) holding(body string) io.ReadCloser {
 	c.body = newRequestBody(len(body))
 	copy(c.body.content, body)
@@ -65,12 +65,12 @@ func (c *handoff) holding(body string) io.ReadCloser {
 	return c.reader
 }
 
-func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
+func TestARequestIsSentInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	for _, test := range []struct {
 		size     int
-		streamed bool // the header goes ahead
-		ours     bool // nobody has put another body in the place of ours
+		streamed bool // the header is sent first
+		ours     bool // no other handler has replaced the body
 		want     int64
 	}{
 		{size: maxShortBody, ours: true, want: 1},
@@ -105,7 +105,7 @@ func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		if got := writes.Load(); got != test.want {
-			t.Errorf("a request of %d bytes, streamed %t, has left in %d writes, want %d", test.size, test.streamed, got, test.want)
+			t.Errorf("a request of %d bytes, streamed %t, was sent in %d writes, want %d", test.size, test.streamed, got, test.want)
 		}
 		if _, seen := u.seen(); seen != body {
 			t.Errorf("of %d bytes, %d have arrived", test.size, len(seen))
@@ -113,7 +113,7 @@ func TestARequestLeavesInAsFewWritesAsItsSizeAllows(t *testing.T) {
 	}
 }
 
-func TestAShortBodyThatIsNotAsLongAsItSaysIsNotSent(t *testing.T) {
+func TestAShortBodyOfAnotherLengthThanAnnouncedIsNotSent(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	transport, _ := transportOf(t)
 	for _, more := range []int64{-1, 1} {
@@ -128,7 +128,7 @@ func TestAShortBodyThatIsNotAsLongAsItSaysIsNotSent(t *testing.T) {
 	}
 }
 
-func TestWhatAHandlerBetweenMakesOfABodyIsSent(t *testing.T) {
+func TestAShortBodyIsSentAsAnotherHandlerChangesIt(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, global: "order request_body after continue_auth", before: "request_body {\nset `{\"another\":1}`\n}"})
 	if res := p.do(request{path: "/v1/chat/completions", body: chatBody(groq)}); res.StatusCode != 200 {

@@ -19,41 +19,41 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// handoff is what a request carries from the handler to the transport, in its context: neither in
-// its headers nor in its URL, both of which Caddy logs at level DEBUG.
+// handoff is what the handler gives to the transport in the context of a request. It must not be in the
+// headers or in the URL, because Caddy logs these at level DEBUG.
 type handoff struct {
-	// header and query are put on the request as it leaves. They are shared by requests and never
-	// written to.
+	// header and query are added to the request when it is sent. Requests share them, so they must not be
+	// changed.
 	header http.Header
 	query  url.Values
 
-	// authorization is the gateway's token as a header's values, which nobody writes to.
+	// authorization is the gateway's token as a header's values. It must not be changed.
 	authorization []string
 
-	// metadata tells the gateway who the user is. It is no secret, but nobody has to see it before the
-	// transport, and each header costs reverse_proxy more than all that we do with it.
+	// metadata tells the gateway who the user is. It is not secret. It is here because only the transport
+	// needs it, and because each header in the request makes reverse_proxy slower.
 	metadata string
 
-	// session tells the gateway which requests belong together; "" where the client does not say.
+	// session tells the gateway which requests belong together. It is "" if the client names no session.
 	session string
 
-	// body is the request's, which nobody needs any more once upstream has answered.
+	// body is the request's body. It is not needed any more when upstream has answered.
 	body *requestBody
 
-	// reader is the reader of body that next gets, whatever handlers between put around it.
+	// reader is the reader of body that next gets. Handlers in between may wrap it.
 	reader *bodyReader
 
-	// short is a copy of it, if it is short and an attempt to send it has been made.
+	// short is a copy of the body, if the body is short and an attempt to send it has been made.
 	short *requestBody
 
-	// streamed says that the client wants the answer in pieces, the first of them soon.
+	// streamed says that the client wants a stream, whose beginning must arrive soon.
 	streamed bool
 
-	// sent says that the request has come by our transport. An answer without is no answer of the
-	// gateway's to this request.
+	// sent says that the request has gone through our transport. Otherwise the answer is not from the
+	// gateway.
 	sent bool
 
-	// done says that nothing more of the upstream's body is wanted.
+	// done says that the rest of the upstream's body is not needed.
 	done bool
 }
 
@@ -67,8 +67,8 @@ func (c *handoff) release() {
 	}
 }
 
-// end is release, once next has returned. Where no upstream has answered, nobody reads the body any more
-// either: an attempt that found no upstream has left it open.
+// end is release, for when next has returned. If no upstream has answered, end also closes the reader: an
+// attempt that found no upstream leaves it open.
 func (c *handoff) end(answered bool) {
 	c.release()
 	if !answered {
@@ -76,7 +76,7 @@ func (c *handoff) end(answered bool) {
 	}
 }
 
-// redact takes the secrets out of a text from upstream. Providers quote keys they refuse.
+// redact removes the secrets from a text from upstream, because providers quote keys that they refuse.
 func (c *handoff) redact(text string) string {
 	for _, secret := range c.secrets() {
 		text = strings.ReplaceAll(text, secret, "[redacted]")
@@ -84,7 +84,8 @@ func (c *handoff) redact(text string) string {
 	return text
 }
 
-// mask is redact for what passes through, which must not change its length. It writes to a copy.
+// mask is redact for an answer that passes, so it keeps the length. It does not change piece, but makes a
+// copy if necessary.
 func (c *handoff) mask(piece []byte) []byte {
 	for _, secret := range c.secrets() {
 		if bytes.Contains(piece, []byte(secret)) {
@@ -94,7 +95,7 @@ func (c *handoff) mask(piece []byte) []byte {
 	return piece
 }
 
-// secrets are those that go upstream with the request.
+// secrets returns the secrets that go upstream with the request.
 func (c *handoff) secrets() []string {
 	all := []string{strings.TrimPrefix(c.authorization[0], "Bearer ")}
 	for name, values := range c.header {
@@ -112,18 +113,17 @@ func (c *handoff) secrets() []string {
 	return slices.DeleteFunc(all, func(secret string) bool { return len(secret) < minSecret })
 }
 
-// minSecret is the length of the shortest text that is taken for a secret: of shorter ones, nothing is
-// left of what a model says.
+// minSecret is the minimum length of a secret. Removing shorter texts would damage the answers of models.
 const minSecret = 4
 
-// harmless reports whether what a provider's settings have under that name is known to be no secret: it
-// may stand in an answer by chance, and passes then.
+// harmless reports whether a header or parameter of a provider's settings is known not to be secret. Its
+// value may occur in an answer by chance and must not be removed.
 func harmless(name string) bool {
 	name = strings.ToLower(name)
 	return strings.HasSuffix(name, "version") || strings.HasSuffix(name, "-beta") || slices.Contains([]string{"accept", "alt", "content-type", "user-agent"}, name)
 }
 
-// proxy sends the request on to the AI Gateway, by way of next, and translates the answer.
+// proxy sends the request to the AI Gateway through next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *hub.Request, body *requestBody, s *keystore.Settings, rec *record) error {
 	request.User, request.AskUsage, request.Query = u.email, h.AskUsage, clientQuery(r)
 	var anew rewritten
@@ -132,7 +132,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	if s.Body != nil && (request.Endpoint == hub.Chat || request.Endpoint == hub.Completions) {
+	if s.Body != nil && call.Chat {
 		call.Body = jsontext.Merge(call.Body, s.Body)
 	}
 	body = anew.instead(body, call.Body)
@@ -155,12 +155,12 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		streamed:      request.Stream,
 	}
 	body.content = call.Body
-	request.Body, call.Body = nil, nil // what they are in may be another request's before this one ends
+	request.Body, call.Body = nil, nil // their memory may belong to another request before this one ends
 	out := h.upstreamRequest(r, carried, call)
 	return h.relay(w, out, next, carried, call, rec)
 }
 
-// clientQuery is the query of a request, which few have.
+// clientQuery returns the query of a request. Most requests have none.
 func clientQuery(r *http.Request) url.Values {
 	if r.URL.RawQuery == "" {
 		return nil
@@ -168,14 +168,14 @@ func clientQuery(r *http.Request) url.Values {
 	return r.URL.Query()
 }
 
-// upstreamRequest is r as it leaves, but for what carried holds.
+// upstreamRequest returns r in the form in which it goes upstream, without what carried contains.
 func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.Call) *http.Request {
 	out := r.WithContext(context.WithValue(r.Context(), handoffKey{}, carried))
 	out.URL = &url.URL{
 		Path:     "/v1/" + h.settings.accountID + "/" + h.settings.gateway + "/" + call.Path,
 		RawQuery: call.Query,
 	}
-	out.RequestURI = out.URL.Path // reverse_proxy logs it: the client's may have a key in its query
+	out.RequestURI = out.URL.Path // reverse_proxy logs it, and the client's query may contain a key
 	out.Header = h.upstreamHeader(r.Header, call)
 	out.Trailer = nil
 	out.TransferEncoding = nil
@@ -185,7 +185,7 @@ func (h *Handler) upstreamRequest(r *http.Request, carried *handoff, call *hub.C
 	return out
 }
 
-// upstreamHeader is what of the client's headers goes upstream.
+// upstreamHeader returns the headers that go upstream, without the secrets.
 func (h *Handler) upstreamHeader(client http.Header, call *hub.Call) http.Header {
 	header := make(http.Header, 8)
 	for _, name := range passedHeaders {
@@ -211,19 +211,19 @@ func (h *Handler) upstreamHeader(client http.Header, call *hub.Call) http.Header
 		}
 	}
 	if !strings.HasPrefix(client.Get("Content-Type"), jsonType[0]) {
-		header["Content-Type"] = jsonType // the body has been found to be JSON, whatever curl says of it
+		header["Content-Type"] = jsonType // the body is JSON, whatever the client calls it
 	}
 	return header
 }
 
-// jsonType is a header's value, which nobody writes to.
+// jsonType is a header's value and must not be changed.
 var jsonType = []string{"application/json"}
 
 // passedHeaders are the headers that every client may send upstream.
 var passedHeaders = []string{"Accept", "Content-Type", "User-Agent"}
 
-// neverPassed are headers that no client may send upstream: credentials, of which Continue sends
-// the user's key in several, what tells users apart, and those of a single connection.
+// neverPassed are headers that no client may send upstream: credentials, headers that identify a user, and
+// headers of a single connection. Continue sends the user's key in several of them.
 var neverPassed = []string{
 	"Authorization", "Proxy-Authorization", "X-User-Email", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Cookie",
 	"Forwarded", "X-Real-Ip", "True-Client-Ip", "Via",
@@ -231,11 +231,11 @@ var neverPassed = []string{
 	"Host", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 }
 
-// cloudflareHeaders are the gateway's own that an operator may let clients send. All others would
-// let them forge metadata, choose another stored key, or leave no log.
+// cloudflareHeaders are the gateway's headers that an operator may allow. With the others, clients could
+// forge metadata, choose another stored key, or avoid the log.
 var cloudflareHeaders = []string{"Cf-Aig-Cache-Ttl", "Cf-Aig-Skip-Cache", "Cf-Aig-Cache-Key"}
 
-// mayPass reports whether the operator may let clients send a header of that name upstream.
+// mayPass reports whether the operator may allow clients to send a header of that name upstream.
 func mayPass(name, emailHeader string) bool {
 	name = http.CanonicalHeaderKey(name)
 	switch {
@@ -247,8 +247,8 @@ func mayPass(name, emailHeader string) bool {
 	return name != emailHeader && !slices.Contains(neverPassed, name)
 }
 
-// metadata is the value of cf-aig-metadata: the user first, since the gateway takes five entries
-// and ignores those beyond (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
+// metadata returns the value of cf-aig-metadata. The user is first, because the gateway uses only the first
+// five entries (https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/).
 func metadata(u user) string {
 	b := jsontext.AppendString(append(make([]byte, 0, 128), `{"user":`...), u.email)
 	for _, entry := range u.Metadata {
@@ -258,7 +258,7 @@ func metadata(u user) string {
 	return ascii(string(append(b, '}')))
 }
 
-// ascii is JSON with the characters beyond ASCII escaped, as a header needs it.
+// ascii escapes the characters beyond ASCII in JSON, so that a header can contain it.
 func ascii(json string) string {
 	if !strings.ContainsFunc(json, func(c rune) bool { return c >= utf8.RuneSelf }) {
 		return json

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-func TestNoAnswerFromUpstream(t *testing.T) {
+func TestAMissingAnswerFromUpstreamBecomesAnError(t *testing.T) {
 	t.Run("no connection", func(t *testing.T) {
-		p := start(t, setup{upstream: "127.0.0.1:1"}) // a free port could be somebody's by then
+		p := start(t, setup{upstream: "127.0.0.1:1"}) // another program could use a free port by then
 		res := p.do(request{path: "/v1/chat/completions", body: chatBody(llama)})
 		e := wantError(t, res, 502, "upstream_unreachable")
 		if strings.Contains(e.Raw, "127.0.0.1") {
@@ -24,7 +24,7 @@ func TestNoAnswerFromUpstream(t *testing.T) {
 	})
 }
 
-func TestErrorsOfTheUpstream(t *testing.T) {
+func TestErrorsOfTheUpstreamReachTheClientWithoutSecrets(t *testing.T) {
 	var status int
 	var header http.Header
 	var body string
@@ -44,14 +44,14 @@ func TestErrorsOfTheUpstream(t *testing.T) {
 		wantCode   string
 		says       string
 	}{
-		"the provider's own, as it is":     {400, nil, `{"error":{"message":"Too many stop words","type":"invalid_request_error","param":"stop","code":"array_above_max_length"}}`, 400, "array_above_max_length", "Too many stop words"},
-		"a rate limit with its wait":       {429, http.Header{"Retry-After": {"7"}}, `{"error":{"message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, 429, "rate_limit_exceeded", "Slow down"},
-		"a server error":                   {500, nil, `{"error":{"message":"Oops","type":"server_error","param":null,"code":null}}`, 500, "", "Oops"},
-		"a key that the provider refuses":  {401, http.Header{"Www-Authenticate": {"Basic"}}, `{"error":{"message":"Incorrect API key provided: azure-key-canary"}}`, 502, "upstream_auth_failed", "server's own credentials"},
-		"our token, which the gateway":     {401, nil, `{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}],"name":"AiGatewayError","httpCode":401,"internalCode":2009,"message":"Unauthorized"}`, 502, "upstream_auth_failed", ""},
-		"a secret in the provider's words": {400, nil, `{"error":{"message":"bad key azure-key-canary with gateway-token-canary"}}`, 400, "", "bad key [redacted] with [redacted]"},
-		"an HTML page of the edge":         {503, http.Header{"Content-Type": {"text/html"}}, `<html>Error 1101</html>`, 503, "", "status 503"},
-		"a redirect":                       {302, http.Header{"Location": {"https://elsewhere.example.com"}}, ``, 502, "upstream_invalid_response", ""},
+		"the provider's own error":                   {400, nil, `{"error":{"message":"Too many stop words","type":"invalid_request_error","param":"stop","code":"array_above_max_length"}}`, 400, "array_above_max_length", "Too many stop words"},
+		"a rate limit with Retry-After":              {429, http.Header{"Retry-After": {"7"}}, `{"error":{"message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, 429, "rate_limit_exceeded", "Slow down"},
+		"a server error":                             {500, nil, `{"error":{"message":"Oops","type":"server_error","param":null,"code":null}}`, 500, "", "Oops"},
+		"a key that the provider refuses":            {401, http.Header{"Www-Authenticate": {"Basic"}}, `{"error":{"message":"Incorrect API key provided: azure-key-canary"}}`, 502, "upstream_auth_failed", "server's own credentials"},
+		"the server's token, refused by the gateway": {401, nil, `{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}],"name":"AiGatewayError","httpCode":401,"internalCode":2009,"message":"Unauthorized"}`, 502, "upstream_auth_failed", ""},
+		"a secret in the provider's message":         {400, nil, `{"error":{"message":"bad key azure-key-canary with gateway-token-canary"}}`, 400, "", "bad key [redacted] with [redacted]"},
+		"an HTML page of the edge":                   {503, http.Header{"Content-Type": {"text/html"}}, `<html>Error 1101</html>`, 503, "", "status 503"},
+		"a redirect":                                 {302, http.Header{"Location": {"https://elsewhere.example.com"}}, ``, 502, "upstream_invalid_response", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, header, body = test.status, test.header, test.body
@@ -61,7 +61,7 @@ func TestErrorsOfTheUpstream(t *testing.T) {
 			}
 			for _, name := range []string{"Www-Authenticate", "Location"} {
 				if res.Header.Get(name) != "" {
-					t.Errorf("the upstream's %s got out", name)
+					t.Errorf("the upstream's %s reached the client", name)
 				}
 			}
 			e := wantError(t, res, test.wantStatus, test.wantCode)
@@ -72,7 +72,7 @@ func TestErrorsOfTheUpstream(t *testing.T) {
 	}
 }
 
-func TestHeadersThatSpeakForTheUpstreamsHost(t *testing.T) {
+func TestHeadersAboutTheUpstreamsHostAreRemoved(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "__cf_bm=1")
 		w.Header().Set("Alt-Svc", `h3=":443"`)
@@ -86,7 +86,7 @@ func TestHeadersThatSpeakForTheUpstreamsHost(t *testing.T) {
 	}
 }
 
-func TestTheLogAtLevelDebugHoldsNoSecret(t *testing.T) {
+func TestTheLogAtLevelDebugContainsNoSecret(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, providers: map[string]string{
 		"azure-openai": `{"headers":{"api-key":"` + testAzure + `"},"queryString":{"api-version":"1","key":"query-canary-secret"}}`,
@@ -97,7 +97,7 @@ func TestTheLogAtLevelDebugHoldsNoSecret(t *testing.T) {
 	p.log.waitFor(t, `"status":401`)
 	for _, secret := range []string{testToken, testAzure, "query-canary-secret", testKey} {
 		if strings.Contains(p.log.String(), secret) {
-			t.Errorf("the log has %q", secret)
+			t.Errorf("the log contains %q", secret)
 		}
 	}
 }

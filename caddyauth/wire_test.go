@@ -18,7 +18,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// dial opens a connection to the proxy, for what net/http's client would not send.
+// dial opens a connection to the proxy, for requests that net/http's client would not send.
 func (p *proxy) dial() *net.TCPConn {
 	p.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
@@ -42,7 +42,7 @@ func (u unreadable) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestWhoYouAreIsSettledBeforeAByteOfTheBodyIsRead(t *testing.T) {
+func TestTheUserIsIdentifiedBeforeTheBodyIsRead(t *testing.T) {
 	handler := withUs(t)
 	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", unreadable{t})
 	r.Header.Set("Authorization", "Bearer "+testEmail+":wrong")
@@ -53,7 +53,7 @@ func TestWhoYouAreIsSettledBeforeAByteOfTheBodyIsRead(t *testing.T) {
 	}
 }
 
-func TestABodyOfUnknownLength(t *testing.T) {
+func TestABodyOfUnknownLengthIsSentWithItsLength(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL, options: "max_body_size 1KB"})
 	send := func(body string) *http.Response {
@@ -74,7 +74,7 @@ func TestABodyOfUnknownLength(t *testing.T) {
 	wantError(t, send(`{"x":"`+strings.Repeat("a", 2000)+`"}`), 413, "request_too_large")
 }
 
-func TestABodyThatBreaksOff(t *testing.T) {
+func TestAnIncompleteBodyIsRefused(t *testing.T) {
 	u := newUpstream(t, answerChat)
 	p := start(t, setup{upstream: u.URL})
 	conn := p.dial()
@@ -89,7 +89,7 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	}
 }
 
-func TestAClientThatHangsUpWhileTheKeystoreIsAsked(t *testing.T) {
+func TestAClientThatHangsUpDuringALookUpIsNotLoggedAs503(t *testing.T) {
 	p, kv := startOnKV(t, "", answersIn)
 	kv.FailAll(kvtest.Hang)
 	conn := p.dial()
@@ -101,8 +101,8 @@ func TestAClientThatHangsUpWhileTheKeystoreIsAsked(t *testing.T) {
 	}
 }
 
-// HTTP/2 upstreams refuse streams as they shut down, and Go then sends the request again if it can
-// have the body again.
+// HTTP/2 upstreams refuse streams while they shut down. Go then sends the request again if it can get the
+// body again.
 func TestARequestCanBeSentAgain(t *testing.T) {
 	h := &Handler{}
 	carried := &handoff{streamed: true, body: newRequestBody(4)}

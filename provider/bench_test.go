@@ -18,7 +18,7 @@ const (
 	chunkOfGoogle  = `{"candidates": [{"content": {"parts": [{"text": " token"}],"role": "model"},"index": 0}],"usageMetadata": {"promptTokenCount": 2048,"candidatesTokenCount": 17,"totalTokenCount": 2065},"modelVersion": "gemini-2.5-flash","responseId": "q3JjafWzHYqk1PIP2pOaiQ0"}`
 )
 
-// models are one of each package of providers, with chunks of a chat and of a text completion.
+// models are one model for each provider package, with chunks of a chat and of a text completion.
 var models = []struct{ of, name, chat, completion string }{
 	{"compat", "groq/llama-3.3-70b-versatile", chunkOfOpenAI, chunkOfOpenAI},
 	{"workersai", "workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct", chunkOfOpenAI, chunkOfWorkers},
@@ -26,7 +26,7 @@ var models = []struct{ of, name, chat, completion string }{
 	{"googleaistudio", "google-ai-studio/gemini-2.5-flash", chunkOfGoogle, chunkOfGoogle},
 }
 
-// short is the call for a short request whose token counts the operator has asked for.
+// short returns the call for a short request. The operator has asked for its token counts.
 func short(b *testing.B, providers *Providers, endpoint hub.Endpoint, model string, stream bool) *hub.Call {
 	b.Helper()
 	r := read(b, endpoint, fmt.Appendf(nil, `{"model":"%s","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":%t}`, model, stream))
@@ -38,7 +38,7 @@ func short(b *testing.B, providers *Providers, endpoint hub.Endpoint, model stri
 	return call
 }
 
-// read reads a client's request.
+// read parses a client's request.
 func read(b *testing.B, endpoint hub.Endpoint, body []byte) *hub.Request {
 	b.Helper()
 	r, err := openai.ParseRequest(endpoint, body)
@@ -51,7 +51,7 @@ func read(b *testing.B, endpoint hub.Endpoint, body []byte) *hub.Request {
 	return r
 }
 
-// requests are bodies of about a size in which a line is repeated, without braces and model.
+// requests make bodies of about that size from one repeated line, without braces and model.
 var requests = map[hub.Endpoint]func(size int) string{
 	hub.Chat: func(size int) string {
 		return `"messages":[{"role":"user","content":"` + strings.Repeat(line, size/len(line)) + `"}],"stream":true`
@@ -59,7 +59,7 @@ var requests = map[hub.Endpoint]func(size int) string{
 	hub.Completions: func(size int) string {
 		return `"prompt":"` + strings.Repeat(line, size/len(line)) + `","stream":true,"max_tokens":256,"stop":["1","2","3","4","5"]`
 	},
-	hub.Embeddings: func(size int) string { // as many texts as Google takes
+	hub.Embeddings: func(size int) string { // as many texts as Google accepts
 		text := `"` + strings.Repeat(line, max(1, size/maxInputs/len(line))) + `"`
 		return `"input":[` + strings.Repeat(text+",", min(maxInputs, size/len(text))-1) + text + `]`
 	},
@@ -70,8 +70,8 @@ const (
 	maxInputs = 100
 )
 
-// conversation is a chat of about a size as coding agents have it, without braces and model: questions, tool calls
-// with arguments, their results, and answers, with code in all of them.
+// conversation returns a chat of about that size as coding agents have it, without braces and model:
+// questions, tool calls with arguments, their results, and answers, all with code.
 func conversation(size int) string {
 	const code = `func (s *Store) Get(key string) (*Entry, error) {\n\tif e, ok := s.entries[key]; ok {\n\t\treturn e, nil\n\t}\n\treturn nil, fmt.Errorf(\"no entry for %q\", key)\n}\n`
 	rounds := max(1, size/(10*len(code)))
@@ -88,10 +88,11 @@ func conversation(size int) string {
 	return b.String()
 }
 
-// names are the endpoints' in the names of benchmarks.
+// names are the names of the endpoints in the names of benchmarks.
 var names = map[hub.Endpoint]string{hub.Chat: "chat", hub.Completions: "completions", hub.Embeddings: "embeddings"}
 
-// BenchmarkRequest is a chat with one long message, a completion of a long prompt, or many texts to embed.
+// BenchmarkRequest converts a chat with one long message, a completion of a long prompt, or many texts to
+// embed.
 func BenchmarkRequest(b *testing.B) {
 	providers := New()
 	for _, model := range models {
@@ -103,7 +104,7 @@ func BenchmarkRequest(b *testing.B) {
 					b.SetBytes(int64(len(sent)))
 					b.ReportAllocs()
 					for b.Loop() {
-						copy(body, sent) // it is edited in place
+						copy(body, sent) // Call edits it in place
 						r := read(b, endpoint, body)
 						if _, err := providers.For(r.Provider).Call(r); err != nil {
 							b.Fatal(err)
@@ -115,7 +116,7 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkConversation is a chat of many turns with tool calls.
+// BenchmarkConversation converts a chat of many turns with tool calls.
 func BenchmarkConversation(b *testing.B) {
 	providers := New()
 	for _, model := range models {
@@ -126,7 +127,7 @@ func BenchmarkConversation(b *testing.B) {
 				b.SetBytes(int64(len(sent)))
 				b.ReportAllocs()
 				for b.Loop() {
-					copy(body, sent) // it is edited in place
+					copy(body, sent) // Call edits it in place
 					r := read(b, hub.Chat, body)
 					if _, err := providers.For(r.Provider).Call(r); err != nil {
 						b.Fatal(err)
@@ -137,8 +138,8 @@ func BenchmarkConversation(b *testing.B) {
 	}
 }
 
-// BenchmarkStream is a chunk of a stream. The chats that would pass through have the token counts taken
-// out again, which the operator has asked for.
+// BenchmarkStream translates a chunk of a stream. The operator has asked for token counts, which must be left
+// out of the chats that would otherwise pass.
 func BenchmarkStream(b *testing.B) {
 	providers := New()
 	for _, model := range models {
@@ -163,7 +164,7 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
-// answer translates pieces of one answer, and ends it.
+// answer translates the pieces of one answer and ends it.
 func answer(b *testing.B, call *hub.Call, sse bool, pieces ...[]byte) {
 	translator := call.Translate(io.Discard, sse)
 	for _, piece := range pieces {
@@ -176,7 +177,7 @@ func answer(b *testing.B, call *hub.Call, sse bool, pieces ...[]byte) {
 	}
 }
 
-// BenchmarkAnswer is a whole answer of 4 KB of text, or of an embedding of 768 numbers, where it is translated.
+// BenchmarkAnswer translates a whole answer: 4 KB of text, or an embedding of 768 numbers.
 func BenchmarkAnswer(b *testing.B) {
 	text := strings.Repeat(line, 4<<10/len(line))
 	openAI := `{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"` + text + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2048,"completion_tokens":900,"total_tokens":2948}}`
@@ -209,7 +210,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// BenchmarkToolCalls is a short stream of Gemini's in which it calls functions, one or several in a frame.
+// BenchmarkToolCalls translates a short stream of Gemini's with calls of functions, one or several in a
+// frame.
 func BenchmarkToolCalls(b *testing.B) {
 	const function = `{"functionCall": {"name": "read_file","args": {"path": "src/main.go","range": {"first": 1,"last": 200}}},"thoughtSignature": "CiQBjz1rX0wXb2dnbGUgc2lnbmF0dXJl"}`
 	providers := New()

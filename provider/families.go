@@ -2,8 +2,8 @@ package provider
 
 import "strings"
 
-// families are the beginnings of models' names by which their makers can be told. Where several fit, they
-// name the same provider.
+// families maps beginnings of model names to the models' providers. If several fit a name, they have the same
+// provider.
 var families = []struct{ prefix, provider string }{
 	{"claude-", "anthropic"},
 	{"gpt-", "openai"},
@@ -17,8 +17,8 @@ var families = []struct{ prefix, provider string }{
 	{"@hf/", "workers-ai"},
 }
 
-// Family returns the provider of a model that is named without one, such as anthropic for claude-opus-4-5;
-// "" where the name does not tell, and where it begins with a provider.
+// Family returns the provider of a model that is named without one, such as anthropic for claude-opus-4-5. It
+// returns "" if it does not know the name, and if the name begins with a provider.
 func Family(name string) string {
 	if provider, _, ok := strings.Cut(name, "/"); ok && validProvider(provider) {
 		return ""

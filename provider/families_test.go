@@ -2,7 +2,7 @@ package provider
 
 import "testing"
 
-func TestFamilies(t *testing.T) {
+func TestAFamilyIsFoundByTheBeginningOfAName(t *testing.T) {
 	for name, want := range map[string]string{
 		"claude-opus-4-5":             "anthropic",
 		"gpt-5":                       "openai",

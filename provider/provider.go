@@ -1,5 +1,5 @@
-// Package provider knows the AI providers behind Cloudflare AI Gateway: which of them a model
-// belongs to, what a request for it looks like there, and how its answer becomes OpenAI's.
+// Package provider knows the AI providers behind Cloudflare AI Gateway: the provider of each model, the form
+// of a request to it, and the way its answers are translated for the client.
 package provider
 
 import (
@@ -16,23 +16,22 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/workersai"
 )
 
-// Provider turns OpenAI's requests into those of one AI provider.
+// Provider turns clients' requests into requests to one AI provider.
 type Provider interface {
-	// Accepts returns an *hub.Error if the provider has no model of such a name, as far as the
-	// name alone tells.
+	// Accepts returns an *hub.Error if the name cannot be one of the provider's models.
 	Accepts(model string) error
 
-	// Call returns what goes upstream for r, whose Model is accepted. It may edit r.Body in place.
-	// Its errors are *hub.Error.
+	// Call returns the request to the gateway for r. r.Model must have been accepted. Call may edit r.Body in
+	// place. Its errors are *hub.Error.
 	Call(r *hub.Request) (*hub.Call, error)
 }
 
-// Providers are the AI providers, with what they remember of their users.
+// Providers holds the AI providers, together with what they remember of their users.
 type Providers struct {
 	named map[string]Provider
 }
 
-// New makes the providers, which remember nothing yet.
+// New returns the providers. They remember nothing yet.
 func New() *Providers {
 	return &Providers{named: map[string]Provider{
 		"anthropic":        anthropic.Provider{},
@@ -42,42 +41,51 @@ func New() *Providers {
 	}}
 }
 
-// Call returns what goes upstream for r, whose Model its provider accepts. It may edit r.Body in place. A request
-// that goes upstream as a chat gets the Endpoint of one. Its errors are *hub.Error.
+// Call returns the request to the gateway for r. The provider must have accepted r.Model. Call may edit
+// r.Body in place. Its errors are *hub.Error.
 func (p *Providers) Call(r *hub.Request) (*hub.Call, error) {
-	only := ""
-	switch r.Endpoint {
-	case hub.Messages, hub.MessageTokens:
-		only = "anthropic"
-	case hub.Gemini, hub.GeminiTokens:
-		only = "google-ai-studio"
-	case hub.Responses:
-		if r.Provider != "openai" && r.Provider != "azure-openai" {
-			return p.respond(r)
-		}
-		if err := r.Remove(openai.ClientMetadata); err != nil {
-			return nil, err
-		}
-	}
-	if only != "" && r.Provider != only {
-		return nil, hub.ModelNotFound("Choose a model of " + only + ": this path is served for no other provider.")
-	}
-	return p.For(r.Provider).Call(r)
-}
-
-// respond has a provider without a Responses API answer a request to it, by way of a chat.
-func (p *Providers) respond(r *hub.Request) (*hub.Call, error) {
-	chat, err := openai.ToChat(r)
+	asked := r.Endpoint
+	r, err := p.asChat(r)
 	if err != nil {
 		return nil, err
 	}
-	r.Endpoint = chat.Endpoint // so that the operator's settings for chats count
-	call, err := p.For(r.Provider).Call(chat)
-	return call, openai.InResponse(err)
+	call, err := p.For(r.Provider).Call(r)
+	switch {
+	case err != nil && asked == hub.Responses:
+		return nil, openai.InResponse(err)
+	case err != nil:
+		return nil, err
+	}
+	call.Chat = r.Endpoint == hub.Chat || r.Endpoint == hub.Completions
+	return call, nil
 }
 
-// For returns the provider of that name: one that needs more than the gateway's OpenAI-compatible
-// route, or that route, which takes all others.
+// asChat returns r as a chat if r's provider does not serve r's endpoint itself.
+func (p *Providers) asChat(r *hub.Request) (*hub.Request, error) {
+	switch r.Endpoint {
+	case hub.Messages, hub.MessageTokens:
+		switch {
+		case r.Provider == "anthropic":
+			return r, nil
+		case r.Endpoint == hub.MessageTokens && r.Provider != "google-ai-studio":
+			return nil, hub.ModelNotFound("Estimate the tokens: only Anthropic and Google AI Studio count them.")
+		}
+		return anthropic.ToChat(r)
+	case hub.Responses:
+		if r.Provider == "openai" || r.Provider == "azure-openai" {
+			return r, r.Remove(openai.ClientMetadata)
+		}
+		return openai.ToChat(r)
+	case hub.Gemini, hub.GeminiTokens:
+		if r.Provider != "google-ai-studio" {
+			return nil, hub.ModelNotFound("Choose a model of google-ai-studio: this path is served for no other provider.")
+		}
+	}
+	return r, nil
+}
+
+// For returns the provider of that name. Providers without one of their own get the gateway's
+// OpenAI-compatible route.
 func (p *Providers) For(name string) Provider {
 	if named, ok := p.named[name]; ok {
 		return named
@@ -85,10 +93,11 @@ func (p *Providers) For(name string) Provider {
 	return compat.Provider{}
 }
 
-// Split cuts a model's name into provider and model. It refuses, with 404, what could leave its
-// place in a URL: empty parts, `.` and `..`, `?`, `#`, `%`, `\`, white space and control
-// characters, text that is not UTF-8, a provider's name of other than lower-case letters, digits, `-`,
-// `_` and `.`, and names that are longer than any: they are kept by those who look them up.
+// Split splits a model's name into provider and model. A name becomes a part of URLs, so Split refuses with
+// 404 a name that could change the rest of a URL: one with empty parts, `.` or `..`, `?`, `#`, `%`, `\`,
+// white space, control characters, or invalid UTF-8. A provider's name may only have lower-case letters,
+// digits, `-`, `_` and `.`. Split also refuses very long names, because caches keep the names that are looked
+// up.
 func Split(name string) (provider, model string, err error) {
 	provider, model, ok := strings.Cut(name, "/")
 	if !ok {
@@ -100,7 +109,7 @@ func Split(name string) (provider, model string, err error) {
 	return provider, model, nil
 }
 
-// How many bytes the two sides of a name may have.
+// The maximum length of a provider's and a model's name, in bytes.
 const (
 	maxProvider = 64
 	maxModel    = 512
@@ -128,6 +137,6 @@ func validModel(name string) bool {
 		}
 	}
 	return !strings.ContainsFunc(name, func(c rune) bool {
-		return c == ' ' || c == '?' || c == '#' || c == '%' || c == '\\' || !unicode.IsPrint(c) // nor is other white space
+		return c == ' ' || c == '?' || c == '#' || c == '%' || c == '\\' || !unicode.IsPrint(c) // IsPrint refuses other white space
 	})
 }

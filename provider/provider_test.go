@@ -11,17 +11,21 @@ import (
 
 	"github.com/tidwall/sjson"
 
+	"github.com/continue-auth/caddy-continue-auth/provider/anthropic"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// call is what becomes of a request for name.
+// call returns the call for a request for the model name.
 func call(endpoint hub.Endpoint, name, body string) (*hub.Call, error) {
 	content, err := sjson.Set(body, "model", name)
 	if err != nil {
 		return nil, err
 	}
 	r, err := openai.ParseRequest(endpoint, []byte(content))
+	if endpoint == hub.Messages {
+		r, err = anthropic.ParseRequest(endpoint, []byte(content))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -41,14 +45,15 @@ var bodies = map[hub.Endpoint]string{
 	hub.Completions: `{"prompt":"def add","stop":["a"],"stream":true}`,
 	hub.Responses:   `{"input":"hi"}`,
 	hub.Embeddings:  `{"input":["a","b"]}`,
+	hub.Messages:    `{"messages":[{"role":"user","content":"hi"}]}`,
 }
 
-func TestWhereARequestGoes(t *testing.T) {
+func TestEachRequestGoesToItsProvidersPath(t *testing.T) {
 	const llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 	for _, test := range []struct {
 		endpoint   hub.Endpoint
 		name, path string
-		model      string // in the body, if it is the client's
+		model      string // in the body, if it differs from the client's
 	}{
 		{hub.Chat, llama, "workers-ai/v1/chat/completions", "@cf/meta/llama-3.1-8b-instruct"},
 		{hub.Completions, llama, "workers-ai/@cf/meta/llama-3.1-8b-instruct", ""},
@@ -64,6 +69,11 @@ func TestWhereARequestGoes(t *testing.T) {
 		{hub.Embeddings, "azure-openai/inst/emb", "azure-openai/inst/emb/embeddings", "emb"},
 		{hub.Chat, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
 		{hub.Completions, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent", ""},
+		{hub.Messages, "google-ai-studio/gemini-2.5-flash", "google-ai-studio/v1beta/models/gemini-2.5-flash:generateContent", ""},
+		{hub.Messages, "workers-ai/@cf/a/b", "workers-ai/v1/chat/completions", ""},
+		{hub.Messages, "azure-openai/inst/gpt-5", "azure-openai/inst/gpt-5/chat/completions", ""},
+		{hub.Messages, "openai/gpt-5", "compat/chat/completions", ""},
+		{hub.Messages, "groq/llama-3.3-70b", "compat/chat/completions", ""},
 		{hub.Embeddings, "google-ai-studio/gemini-embedding-001", "google-ai-studio/v1beta/models/gemini-embedding-001:batchEmbedContents", ""},
 		{hub.Chat, "groq/llama-3.3-70b", "compat/chat/completions", "groq/llama-3.3-70b"},
 		{hub.Chat, "dynamic/my-route", "compat/chat/completions", "dynamic/my-route"},
@@ -89,7 +99,7 @@ func TestWhereARequestGoes(t *testing.T) {
 	}
 }
 
-func TestNamesMayBeLong(t *testing.T) {
+func TestLongNamesAreAccepted(t *testing.T) {
 	provider, model := strings.Repeat("p", 64), strings.Repeat("m", 512)
 	gotProvider, gotModel, err := Split(provider + "/" + model)
 	if err != nil || gotProvider != provider || gotModel != model {
@@ -97,7 +107,7 @@ func TestNamesMayBeLong(t *testing.T) {
 	}
 }
 
-func TestModelsThatHaveNoPlace(t *testing.T) {
+func TestInvalidModelNamesAreRefused(t *testing.T) {
 	for _, test := range []struct {
 		endpoint hub.Endpoint
 		name     string
@@ -120,7 +130,7 @@ func TestModelsThatHaveNoPlace(t *testing.T) {
 	}
 }
 
-// FuzzModelToURL: whatever model a client names, the URL stays below the gateway's.
+// FuzzModelToURL checks that the URL stays below the gateway's, whatever model a client names.
 func FuzzModelToURL(f *testing.F) {
 	for _, name := range []string{"workers-ai/@cf/meta/llama", "azure-openai/i/d", "google-ai-studio/gemini-x", "openai/x", "a/../b", "workers-ai/@cf/%2e%2e/x", "x/é:y;z"} {
 		f.Add(name, uint8(0))
@@ -144,13 +154,13 @@ func FuzzModelToURL(f *testing.F) {
 			}
 		}
 		if path.Clean(parsed.Path) != parsed.Path || !strings.HasPrefix(parsed.Path, "/v1/acc/gw/"+first+"/") {
-			t.Fatalf("%q left its place: %s", name, parsed.Path)
+			t.Fatalf("%q leads outside of the gateway: %s", name, parsed.Path)
 		}
 	})
 }
 
-// FuzzCall: whatever a client sends, what goes upstream is JSON and names the model that was accepted, no
-// other, or it is refused.
+// FuzzCall checks what goes upstream: it must be JSON and name the accepted model and no other. Otherwise the
+// request must be refused.
 func FuzzCall(f *testing.F) {
 	for _, body := range []string{
 		`{"model":"groq/m","prompt":["x"],"suffix":"y","stop":["1","2","3","4","5"],"max_completion_tokens":1,"stream":true}`,
@@ -184,7 +194,7 @@ func FuzzCall(f *testing.F) {
 			t.Fatalf("%s sends %s", r.Name, sent.Body)
 		}
 		if r.Provider == "google-ai-studio" || sent.Path == "workers-ai/"+r.Model {
-			return // the path alone names the model
+			return // only the path names the model
 		}
 		want := r.Model
 		switch {

@@ -179,7 +179,7 @@ func TestToolsOfCodexOnEveryProvider(t *testing.T) {
 		{"type":"web_search"}]`
 	for _, name := range respondents {
 		for tool, want := range map[string]string{
-			"shell":       `"type":"function_call" "arguments":"{\"cmd\":\"a.go\"}" "name":"shell"`,
+			"shell":       `"type":"function_call" "arguments":"{\"cmd\":\"cat a.go\"}" "name":"shell"`,
 			"apply_patch": `"type":"custom_tool_call" "input":"a.go" "name":"apply_patch"`,
 			"spawn":       `"type":"function_call" "arguments":"{\"path\":\"a.go\"}" "name":"spawn" "namespace":"agents"`,
 		} {

@@ -13,22 +13,25 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// TestTextInIsTextOut: whatever a model writes, in whatever pieces it comes, is what the client
-// gets, to the byte, in streams and in objects.
-func TestTextInIsTextOut(t *testing.T) {
+// A client must get exactly the text that the model writes, as a stream or as an object, whatever the pieces
+// in which it arrives.
+func TestTheClientGetsTheModelsExactText(t *testing.T) {
 	chunk := `data: {"id":"x","choices":[{"index":0,"delta":{"content":%s}}]}` + "\n\n"
 	for name, test := range map[string]struct {
 		model      string
 		endpoint   hub.Endpoint
 		frame, end string
 	}{
-		"a chat of Workers AI's":                {"workers-ai/@cf/a/b", hub.Chat, chunk, "data: [DONE]\n\n"},
-		"a native chat of Workers AI's":         {"workers-ai/@cf/a/b", hub.Chat, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
-		"a completion of Workers AI's":          {"workers-ai/@cf/a/b", hub.Completions, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
-		"a completion of Azure's":               {"azure-openai/a/b", hub.Completions, chunk, "data: [DONE]\n\n"},
-		"a chat of Groq's with words left over": {"groq/a", hub.Chat, chunk, "data: [DONE]\n\n"},
-		"a chat of Gemini's":                    {"google-ai-studio/gemini-x", hub.Chat, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
-		"a completion of Gemini's":              {"google-ai-studio/gemini-x", hub.Completions, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a chat of Workers AI":                              {"workers-ai/@cf/a/b", hub.Chat, chunk, "data: [DONE]\n\n"},
+		"a native chat of Workers AI":                       {"workers-ai/@cf/a/b", hub.Chat, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
+		"a completion of Workers AI":                        {"workers-ai/@cf/a/b", hub.Completions, "data: {\"response\":%s}\n\n", "data: [DONE]\n\n"},
+		"a completion of Azure":                             {"azure-openai/a/b", hub.Completions, chunk, "data: [DONE]\n\n"},
+		"a chat of Groq with more stop words than are sent": {"groq/a", hub.Chat, chunk, "data: [DONE]\n\n"},
+		"a chat of Gemini":                                  {"google-ai-studio/gemini-x", hub.Chat, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"a completion of Gemini":                            {"google-ai-studio/gemini-x", hub.Completions, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
+		"messages from Workers AI":                          {"workers-ai/@cf/a/b", hub.Messages, chunk, "data: [DONE]\n\n"},
+		"messages from Groq":                                {"groq/a", hub.Messages, chunk, "data: [DONE]\n\n"},
+		"messages from Gemini":                              {"google-ai-studio/gemini-x", hub.Messages, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}]}\r\n\r\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -47,6 +50,9 @@ func TestTextInIsTextOut(t *testing.T) {
 				stream.WriteString(test.end)
 				for _, streamed := range []bool{true, false} {
 					body := fmt.Sprintf(`{"messages":[{"role":"user","content":"x"}],"prompt":"x","stream":%v,"stop":["\u0001\u0002 never","\u0001\u0002\u0003","]]]]]!","<<<<<!","-----!"]}`, streamed)
+					if test.endpoint == hub.Messages {
+						body = strings.Replace(body, `"stop"`, `"stop_sequences"`, 1)
+					}
 					made, err := call(test.endpoint, test.model, body)
 					if err != nil {
 						t.Fatal(err)
@@ -60,7 +66,8 @@ func TestTextInIsTextOut(t *testing.T) {
 	}
 }
 
-// randomText is made of what breaks translations, and of all stop words but their ends.
+// randomText returns text with characters that are hard to translate, and with all stop words except for
+// their last characters.
 func randomText(random *rand.Rand) string {
 	const characters = "ab \n\t\"\\{}[]:,'é\u2028😀\x00\x1f\x7f<>&\u0001\u0002]<-0"
 	all := []rune(characters)
@@ -71,7 +78,7 @@ func randomText(random *rand.Rand) string {
 	return string(text)
 }
 
-// textOf translates a stream, torn anywhere, and returns the text that a client reads.
+// textOf translates a stream in random pieces and returns the text that a client reads.
 func textOf(t *testing.T, made *hub.Call, stream string, random *rand.Rand) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -88,8 +95,10 @@ func textOf(t *testing.T, made *hub.Call, stream string, random *rand.Rand) stri
 	}
 	text := ""
 	for line := range strings.Lines(out.String()) {
-		choice := gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0")
+		data := gjson.Parse(strings.TrimPrefix(line, "data: "))
+		choice := data.Get("choices.0")
 		text += choice.Get("delta.content").Str + choice.Get("message.content").Str + choice.Get("text").Str
+		text += data.Get("delta.text").Str + data.Get("content.0.text").Str // of messages
 	}
 	return text
 }

@@ -12,19 +12,20 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// UsageScanner finds the token counts in a provider's answer as it passes, of whatever shape: one
-// object or events, OpenAI's or Anthropic's `usage` or Gemini's `usageMetadata`. It keeps nothing else and never
-// fails. Of several counts, as in streams that count on every chunk, the last is the one.
+// UsageScanner finds the token counts in a provider's answer as it passes. The answer may be one object or a
+// stream of events, with `usage` as in OpenAI's or Anthropic's format, or Gemini's `usageMetadata`.
+// UsageScanner keeps nothing else of the answer and never fails. If an answer has several counts, as when
+// every chunk of a stream has some, the last ones count.
 //
-// It looks for the name alone, without regard to depth: within text, whose quotes are escaped, it
-// cannot stand, and what the model makes up as arguments of a call comes before the counts.
+// It searches for the name alone and ignores nesting. Text cannot contain the name, because its quotes are
+// escaped there. The arguments of a call can contain it, but they come before the real counts.
 type UsageScanner struct {
-	// Messages says that the answer is one of Anthropic's.
+	// Messages says that the answer is in Anthropic's format.
 	Messages bool
 
 	state   scanState
-	matched int  // of usageKey, or of what follows it in Gemini's name
-	before  byte // the last byte of what has passed
+	matched int  // how many bytes of usageKey have passed, or of geminiEnd after it
+	before  byte // the last byte that has passed
 
 	depth   int
 	text    bool // within a string
@@ -39,9 +40,9 @@ type scanState int
 const (
 	seeking   scanState = iota // usageKey; matched bytes of it have passed
 	ending                     // the end of the name
-	colon                      // what stands between the name and its value
-	beginning                  // the value
-	capturing                  // the value's end
+	colon                      // the colon after the name
+	beginning                  // the beginning of the value
+	capturing                  // the end of the value
 )
 
 var (
@@ -50,10 +51,10 @@ var (
 	geminiEnd   = []byte(`Metadata`)
 )
 
-// maxUsage bounds an object that is taken for token counts.
+// maxUsage bounds an object of token counts.
 const maxUsage = 2 << 10
 
-// Write takes the next piece of the answer. It keeps nothing of p.
+// Write takes the next piece of the answer. It keeps no reference to p.
 func (s *UsageScanner) Write(p []byte) {
 	for len(p) > 0 {
 		switch s.state {
@@ -67,7 +68,7 @@ func (s *UsageScanner) Write(p []byte) {
 	}
 }
 
-// seek looks for the name.
+// seek searches for the name.
 func (s *UsageScanner) seek(p []byte) (rest []byte) {
 	if s.matched > 0 {
 		if p[0] != usageKey[s.matched] {
@@ -97,7 +98,7 @@ func (s *UsageScanner) seek(p []byte) (rest []byte) {
 	return p[i:]
 }
 
-// beginning notes how much of the name stands at the end of p.
+// beginning notes how much of the name is at the end of p.
 func (s *UsageScanner) beginning(p []byte) {
 	for n := min(len(usageKey)-1, len(p)); n > 0; n-- {
 		if !bytes.HasSuffix(p, usageKey[:n]) {
@@ -115,7 +116,7 @@ func (s *UsageScanner) beginning(p []byte) {
 	s.before = p[len(p)-1]
 }
 
-// step reads what stands between the name and the counts. What is no usage goes on as something else.
+// step reads the bytes between the name and the counts. If they do not fit, the search goes on.
 func (s *UsageScanner) step(p []byte) (rest []byte) {
 	c := p[0]
 	space := c == ' ' || c == '\n' || c == '\r' || c == '\t'
@@ -138,13 +139,13 @@ func (s *UsageScanner) step(p []byte) (rest []byte) {
 	return p[1:]
 }
 
-// capture copies the object, as far as it is there.
+// capture copies the object, as far as it has arrived.
 func (s *UsageScanner) capture(p []byte) (rest []byte) {
 	room := p[:min(len(p), maxUsage-len(s.found))]
 	depth, text, escaped := s.depth, s.text, s.escaped
 	for i, c := range room {
 		switch {
-		case !structural[c] && !escaped: // as almost all are
+		case !structural[c] && !escaped: // almost all bytes
 		case escaped:
 			escaped = false
 		case c == '"':
@@ -170,16 +171,16 @@ func (s *UsageScanner) capture(p []byte) (rest []byte) {
 	return p[len(room):]
 }
 
-// structural are the characters that tell where an object ends.
+// structural marks the characters that can change where an object ends.
 var structural = [256]bool{'"': true, '\\': true, '{': true, '}': true}
 
-// seekOn looks for the name again, behind that byte.
+// seekOn continues the search after the byte before.
 func (s *UsageScanner) seekOn(before byte) {
 	s.state, s.matched, s.depth, s.text, s.escaped, s.before = seeking, 0, 0, false, false, before
 }
 
-// keep takes an object that counts something: some streams end with zeros. Anthropic's objects complete
-// each other; of all others the last one counts.
+// keep takes an object if it has counts other than zero, because some streams end with zeros. Anthropic's
+// objects add to each other. Of all others, the last one counts.
 func (s *UsageScanner) keep(found []byte) {
 	s.found = found
 	switch {
@@ -191,7 +192,7 @@ func (s *UsageScanner) keep(found []byte) {
 	}
 }
 
-// Usage returns what has been counted so far; ok is false where nothing has.
+// Usage returns the counts so far. ok is false if there are none.
 func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
 	switch {
 	case s.Messages:

@@ -10,7 +10,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// answers are providers' answers, and what they count.
+// answers are providers' answers with the counts in them.
 var answers = map[string]struct {
 	answer string
 	want   hub.Usage
@@ -36,18 +36,18 @@ var answers = map[string]struct {
 			`data: {"type":"response.completed","response":{"tools":[{"parameters":{"properties":{"usage":{"type":"object","tokens":1}}}}],"usage":{"input_tokens":5,"input_tokens_details":{"cached_tokens":3},"output_tokens":7,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":12},"user":null}}`,
 		hub.Usage{Prompt: 5, Completion: 7, Total: 12, Cached: 3, Reasoning: 2},
 	},
-	"embeddings":                              {`{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5,"total_tokens":5}}`, hub.Usage{Prompt: 5, Total: 5}},
-	"Cloudflare's envelope":                   {`{"result":{"response":"x","usage":{"prompt_tokens":5,"completion_tokens":7}},"success":true}`, hub.Usage{Prompt: 5, Completion: 7}},
-	"a backslash before a name":               {`{"x":"\\","usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
-	"text that quotes one":                    {`{"content":"a \"usage\":{\"prompt_tokens\":5} \\\"usage\":{tokens:5}"}`, hub.Usage{}},
-	"arguments that pretend, before the true": {`{"arguments":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
-	"a longer name":                           {`{"usages":{"prompt_tokens":5},"usageMeta":{"prompt_tokens":5},"usageMetadataX":{"prompt_tokens":5}}`, hub.Usage{}},
-	"a value that is no object":               {`{"usage":5,"usage":"{","usage":[{"prompt_tokens":5}]}`, hub.Usage{}},
-	"an object without end":                   {`{"usage":{"prompt_tokens":5`, hub.Usage{}},
-	"an object that is too large":             {`{"usage":{"tokens":"` + strings.Repeat("9", maxUsage) + `"}} {"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
-	"braces within text":                      {`{"usage":{"tier":"}\"}","prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
-	"the name begun anew within itself":       {`"us"usa"usag"usage":{"prompt_tokens":5}`, hub.Usage{Prompt: 5}},
-	"nothing":                                 {``, hub.Usage{}},
+	"embeddings":                                 {`{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5,"total_tokens":5}}`, hub.Usage{Prompt: 5, Total: 5}},
+	"Cloudflare's envelope":                      {`{"result":{"response":"x","usage":{"prompt_tokens":5,"completion_tokens":7}},"success":true}`, hub.Usage{Prompt: 5, Completion: 7}},
+	"a backslash before a name":                  {`{"x":"\\","usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"text that quotes counts":                    {`{"content":"a \"usage\":{\"prompt_tokens\":5} \\\"usage\":{tokens:5}"}`, hub.Usage{}},
+	"counts in arguments before the real counts": {`{"arguments":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"a longer name":                              {`{"usages":{"prompt_tokens":5},"usageMeta":{"prompt_tokens":5},"usageMetadataX":{"prompt_tokens":5}}`, hub.Usage{}},
+	"a value that is not an object":              {`{"usage":5,"usage":"{","usage":[{"prompt_tokens":5}]}`, hub.Usage{}},
+	"an incomplete object":                       {`{"usage":{"prompt_tokens":5`, hub.Usage{}},
+	"an object that is too large":                {`{"usage":{"tokens":"` + strings.Repeat("9", maxUsage) + `"}} {"usage":{"prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"braces within text":                         {`{"usage":{"tier":"}\"}","prompt_tokens":5}}`, hub.Usage{Prompt: 5}},
+	"the name after beginnings of it":            {`"us"usa"usag"usage":{"prompt_tokens":5}`, hub.Usage{Prompt: 5}},
+	"nothing":                                    {``, hub.Usage{}},
 }
 
 func scan(pieces ...string) hub.Usage {
@@ -59,7 +59,7 @@ func scan(pieces ...string) hub.Usage {
 	return u
 }
 
-func TestUsageIsFoundInEveryShapeTornAnywhere(t *testing.T) {
+func TestUsageIsFoundInEveryAnswerInAnyPieces(t *testing.T) {
 	for name, test := range answers {
 		t.Run(name, func(t *testing.T) {
 			if got := scan(test.answer); got != test.want {
@@ -77,7 +77,7 @@ func TestUsageIsFoundInEveryShapeTornAnywhere(t *testing.T) {
 	}
 }
 
-func TestScanningAllocatesNothing(t *testing.T) {
+func TestTheScannerAllocatesNothing(t *testing.T) {
 	chunk := []byte("data: {\"response\":\"a\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n")
 	var s UsageScanner
 	s.Write(chunk)
@@ -87,8 +87,8 @@ func TestScanningAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A translator counts in the scanner's place, for whichever provider.
-func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
+// If an answer is translated, the translator counts instead of the scanner.
+func TestATranslatorCountsTheSameAsTheScanner(t *testing.T) {
 	const (
 		gemini  = `{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":1}}`
 		longer  = `{"candidates":[{"content":{"parts":[{"text":"b"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7,"thoughtsTokenCount":2,"cachedContentTokenCount":3}}`
@@ -105,28 +105,28 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 		model    string
 		messages []string
 	}{
-		"Gemini, the last of several":         {hub.Chat, chat, "google-ai-studio/m", []string{gemini, longer}},
-		"Gemini, none at the end":             {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"candidates":[{"finishReason":"STOP"}]}`}},
-		"Gemini, zeros at the end":            {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"usageMetadata":{"promptTokenCount":0}}`}},
-		"Gemini, none at all":                 {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"STOP"}]}`}},
-		"Gemini, nothing but zeros":           {hub.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
-		"Gemini, a prompt that was refused":   {hub.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
-		"Gemini, an error behind some":        {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
-		"Gemini, a call that makes no sense":  {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":40}}`}},
-		"Gemini, an error that counts":        {hub.Chat, chat, "google-ai-studio/m", []string{`{"error":{"code":503},"usageMetadata":{"promptTokenCount":900}}`}},
-		"Gemini, a stream that breaks off":    {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
-		"Gemini, a completion":                {hub.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
-		"Workers AI, on every chunk":          {hub.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
-		"Workers AI, in the API's envelope":   {hub.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
-		"Workers AI, a chat":                  {hub.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
-		"OpenAI, a completion made of a chat": {hub.Completions, text, "openai/m", []string{chunk, counts}},
-		"OpenAI, an error that counts":        {hub.Completions, text, "openai/m", []string{chunk, `{"error":{"message":"x"},"usage":{"prompt_tokens":5}}`}},
-		"OpenAI, behind a stop word of ours":  {hub.Completions, text + `,"stop":["1","2","3","4","a"]`, "openai/m", []string{chunk, counts}},
-		"Groq, beside what is asked for":      {hub.Completions, text, "groq/m", []string{chunk, `{"choices":[],"x_groq":{"id":"x","usage":{"prompt_tokens":23,"completion_tokens":19}}}`}},
-		"OpenAI, none at all":                 {hub.Completions, text, "openai/m", []string{none}},
-		"OpenAI, counts taken out again":      {hub.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
-		"OpenAI, a response for a stream":     {hub.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
-		"Gemini, which counts no embeddings":  {hub.Embeddings, `"input":"x"`, "google-ai-studio/m", []string{`{"embedding":{"values":[1]}}`}},
+		"Gemini, several counts":               {hub.Chat, chat, "google-ai-studio/m", []string{gemini, longer}},
+		"Gemini, none at the end":              {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, zeros at the end":             {hub.Chat, chat, "google-ai-studio/m", []string{longer, `{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, none at all":                  {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"STOP"}]}`}},
+		"Gemini, only zeros":                   {hub.Chat, chat, "google-ai-studio/m", []string{`{"usageMetadata":{"promptTokenCount":0}}`}},
+		"Gemini, a prompt that was refused":    {hub.Chat, chat, "google-ai-studio/m", []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}`}},
+		"Gemini, an error after counts":        {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"error":{"code":503,"message":"overloaded"}}`}},
+		"Gemini, a malformed call":             {hub.Chat, chat, "google-ai-studio/m", []string{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":40}}`}},
+		"Gemini, an error that counts":         {hub.Chat, chat, "google-ai-studio/m", []string{`{"error":{"code":503},"usageMetadata":{"promptTokenCount":900}}`}},
+		"Gemini, an incomplete stream":         {hub.Chat, chat, "google-ai-studio/m", []string{gemini, `{"candidates":`}},
+		"Gemini, a completion":                 {hub.Completions, text, "google-ai-studio/m", []string{gemini, longer}},
+		"Workers AI, on every chunk":           {hub.Completions, text, "workers-ai/@cf/m", []string{workers, workers, zeros}},
+		"Workers AI, in the API's envelope":    {hub.Completions, text, "workers-ai/@cf/m", []string{`{"result":` + workers + `,"success":true}`}},
+		"Workers AI, a chat":                   {hub.Chat, chat, "workers-ai/@cf/m", []string{chunk, counts}},
+		"OpenAI, a completion made of a chat":  {hub.Completions, text, "openai/m", []string{chunk, counts}},
+		"OpenAI, an error that counts":         {hub.Completions, text, "openai/m", []string{chunk, `{"error":{"message":"x"},"usage":{"prompt_tokens":5}}`}},
+		"OpenAI, after a stop word":            {hub.Completions, text + `,"stop":["1","2","3","4","a"]`, "openai/m", []string{chunk, counts}},
+		"Groq, in a member of its own":         {hub.Completions, text, "groq/m", []string{chunk, `{"choices":[],"x_groq":{"id":"x","usage":{"prompt_tokens":23,"completion_tokens":19}}}`}},
+		"OpenAI, none at all":                  {hub.Completions, text, "openai/m", []string{none}},
+		"OpenAI, counts only for the operator": {hub.Chat, chat + `,"ask":true`, "openai/m", []string{chunk, counts, zeros}},
+		"OpenAI, a response for a stream":      {hub.Responses, `"input":"x"`, "openai/m", []string{`{"object":"response","status":"completed","output":[],"usage":{"input_tokens":5,"output_tokens":7}}`}},
+		"Gemini, embeddings without counts":    {hub.Embeddings, `"input":"x"`, "google-ai-studio/m", []string{`{"embedding":{"values":[1]}}`}},
 	} {
 		for _, sse := range []bool{true, false} {
 			if sse && (test.endpoint == hub.Responses || test.endpoint == hub.Embeddings) || !sse && len(test.messages) > 1 {
@@ -156,7 +156,7 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 				_ = translator.Close()
 				want, counted := scanner.Usage()
 				got, ok := translator.Usage()
-				if want.Total == 0 { // which the translator adds up
+				if want.Total == 0 { // the translator adds it up
 					got.Total = 0
 				}
 				if got != want || ok != counted {
@@ -167,7 +167,7 @@ func TestATranslatorCountsAsTheScannerDoes(t *testing.T) {
 	}
 }
 
-// FuzzUsageScanner holds that it does not matter where an answer is torn.
+// FuzzUsageScanner checks that the pieces of an answer make no difference.
 func FuzzUsageScanner(f *testing.F) {
 	for _, test := range answers {
 		f.Add(test.answer, len(test.answer)/3, len(test.answer)/2)

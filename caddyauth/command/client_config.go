@@ -3,7 +3,7 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,31 +14,33 @@ import (
 
 func clientConfigCommand() *cobra.Command {
 	f := new(keystoreFlags)
-	var format string
+	var name, format string
 	cmd := &cobra.Command{
 		Use:   "client-config EMAIL",
-		Short: "Prints Continue's configuration for a user",
-		Long: `Prints Continue's configuration for a user: the models that the providers' settings list and that the
-user may use, at the site's address. The user puts the key in.`,
+		Short: "Prints a coding agent's configuration for a user",
+		Long: `Prints a coding agent's configuration for a user: the files or the variables, where they go, and the models
+that the providers' settings list and that the user may use, at the site's address. The user puts the key in.
+
+--for env prints the variables that many other programs read.`,
 		Example: `  caddy continue-auth client-config dev@example.com > config.yaml
-  caddy continue-auth client-config dev@example.com --format json`,
+  caddy continue-auth client-config dev@example.com --for claude-code
+  caddy continue-auth client-config dev@example.com --for opencode --format json > opencode.json`,
 		Args: one,
 		RunE: f.run(addressing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			if format != "yaml" && format != "json" {
-				return fmt.Errorf("--format %q: must be yaml or json", format)
+			agent, format, err := findAgent(name, format)
+			if err != nil {
+				return err
 			}
 			c, err := a.clientConfig(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return c.json(cmd.OutOrStdout())
-			}
-			return c.yaml(cmd.OutOrStdout())
+			return c.write(cmd.OutOrStdout(), agent, format)
 		}),
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&format, "format", "yaml", "yaml, or json for Continue's old config.json")
+	cmd.Flags().StringVar(&name, "for", defaultAgent, "the agent: "+strings.Join(agentNames(), ", "))
+	cmd.Flags().StringVar(&format, "format", "", "yaml or json: for Continue, json is the old config.json; for other agents, json is their file alone")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// clientConfig is what a configuration of Continue needs for one user.
+// clientConfig is what the configuration of an agent needs for one user.
 type clientConfig struct {
 	email, emailHeader string
 	apiBase            string
@@ -100,6 +100,8 @@ func newClientModel(model string) clientModel {
 }
 
 func (m clientModel) does(role string) bool { return slices.Contains(m.roles, role) }
+
+func (m clientModel) can(capability string) bool { return slices.Contains(m.capabilities, capability) }
 
 // completing returns the index of the model for tab completion, or -1 if there is none.
 func completing(models []clientModel) int {
@@ -257,7 +259,7 @@ func (c clientConfig) json(out io.Writer) error {
 		}
 		if m.does("chat") {
 			chat := old
-			chat.Capabilities = &oldCapabilities{slices.Contains(m.capabilities, "tool_use"), slices.Contains(m.capabilities, "image_input")}
+			chat.Capabilities = &oldCapabilities{m.can("tool_use"), m.can("image_input")}
 			config.Models = append(config.Models, chat)
 		}
 	}

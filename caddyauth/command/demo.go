@@ -35,8 +35,8 @@ func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Runs a server to try, without an account or a network",
-		Long: `Starts a server with continue_auth and one user on loopback. It sends a chat and a tab completion to
-each provider, and then runs until you stop it, so that you can try it.
+		Long: `Starts a server with continue_auth and one user on loopback. It sends a chat, a tab completion and
+a Messages request to each provider, and then runs until you stop it, so that you can try it.
 
 The AI Gateway behind it is simulated. If ACCOUNT_ID, GATEWAY_NAME and GATEWAY_API_KEY are set, the
 demo uses your real gateway instead. It then reads the providers' settings from Workers KV, if

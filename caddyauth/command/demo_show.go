@@ -20,9 +20,11 @@ var demoModels = []struct{ provider, chat, completion string }{
 	{"azure-openai", "myinstance/gpt-4o-mini", "myinstance/gpt-4o-mini"},
 	{"google-ai-studio", "gemini-2.5-flash", "gemini-2.5-flash"},
 	{"openai", "gpt-4o-mini", "gpt-4o-mini"},
+	{"anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5"},
 }
 
-// show sends a chat and a tab completion to each provider, and writes the answers as they arrive.
+// show sends a chat, a tab completion and a Messages request to each provider, and writes the
+// answers as they arrive.
 // An error does not stop it, because a real provider may refuse a request. It returns all errors.
 func (s *demoServer) show(ctx context.Context, out io.Writer) (failed error) {
 	for _, model := range demoModels {
@@ -36,6 +38,9 @@ func (s *demoServer) show(ctx context.Context, out io.Writer) (failed error) {
 			{"tab completion", model.completion, "/v1/completions", map[string]any{
 				"prompt": "def add(a, b):\n    ", "max_tokens": 64, "temperature": 0.01,
 				"stop": []string{"<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<file_sep>", "<|endoftext|>", "</fim_middle>", "</code>"},
+			}},
+			{"Messages", model.chat, "/v1/messages", map[string]any{
+				"messages": []map[string]string{{"role": "user", "content": "What is an API gateway?"}}, "max_tokens": 256,
 			}},
 		} {
 			fmt.Fprintf(out, "\n%s, %s\n  ", model.provider+"/"+example.model, example.what)
@@ -74,11 +79,15 @@ func (s *demoServer) stream(ctx context.Context, out io.Writer, path string, bod
 	}
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
-		event := gjson.Parse(strings.TrimPrefix(lines.Text(), "data: "))
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		event := gjson.Parse(data)
 		if e := event.Get("error.message"); e.Exists() {
 			return errors.New(e.Str)
 		}
-		text := event.Get("choices.0.delta.content").Str + event.Get("choices.0.text").Str
+		text := event.Get("choices.0.delta.content").Str + event.Get("choices.0.text").Str + event.Get("delta.text").Str
 		fmt.Fprint(out, strings.ReplaceAll(text, "\n", "\n  "))
 	}
 	fmt.Fprintln(out)
@@ -89,10 +98,19 @@ func (s *demoServer) stream(ctx context.Context, out io.Writer, path string, bod
 func (s *demoServer) invite(out io.Writer) {
 	chat := demoModels[0].provider + "/" + demoModels[0].chat
 	completion := demoModels[0].provider + "/" + demoModels[0].completion
+	last := demoModels[len(demoModels)-1]
+	messages := last.provider + "/" + last.chat
 	fmt.Fprintf(out, `
 Ready: %[1]s/v1 is up until you press Ctrl+C. Try it with curl:
 
 curl -N %[1]s/v1/chat/completions -H 'Authorization: Bearer %[2]s' -H 'X-User-Email: %[3]s' -d '{"model":"%[4]s","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+curl -N %[1]s/v1/messages -H 'x-api-key: %[3]s:%[2]s' -H 'anthropic-version: 2023-06-01' -d '{"model":"%[6]s","max_tokens":256,"stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+
+in Claude Code, with these variables:
+
+export ANTHROPIC_BASE_URL=%[1]s
+export ANTHROPIC_AUTH_TOKEN=%[3]s:%[2]s
+export ANTHROPIC_MODEL=%[6]s
 
 or in Continue, with this as ~/.continue/config.yaml:
 
@@ -116,5 +134,5 @@ models:
     apiKey: %[2]s
     roles: [autocomplete]
     requestOptions: *user
-`, s.url, s.key, demoEmail, chat, completion)
+`, s.url, s.key, demoEmail, chat, completion, messages)
 }

@@ -57,13 +57,17 @@ func (c *logConfig) takesAccess() bool {
 	})
 }
 
-// logBlock is a log for the Caddyfile. It removes two headers in which Continue also sends the
-// user's key, because Caddy would log them.
+// logBlock is a log for the Caddyfile. It has none of the places in which clients send a user's key,
+// because Caddy would log them.
 const logBlock = `	log {
 		output file access.log
 		format filter {
 			request>headers>Api-Key delete
 			request>headers>X-Api-Key delete
+			request>headers>X-Goog-Api-Key delete
+			request>uri query {
+				delete key
+			}
 		}
 	}`
 

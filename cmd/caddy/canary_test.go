@@ -62,6 +62,10 @@ const canaryConfig = `{
 		format filter {
 			request>headers>Api-Key delete
 			request>headers>X-Api-Key delete
+			request>headers>X-Goog-Api-Key delete
+			request>uri query {
+				delete key
+			}
 		}
 	}
 	tracing
@@ -126,15 +130,15 @@ func (w *watched) user(email string) (key string) {
 	return key
 }
 
-// send sends a request as Continue does, with the key in every header that Continue uses. It keeps
+// send sends a request with the key in every place where a client may put it, the URL too. It keeps
 // the body of an answer that is not a success.
 func (w *watched) send(ctx context.Context, path, email, key, body string) (status int) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.site+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.site+path+"?key="+url.QueryEscape(key), strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for name, value := range map[string]string{"Authorization": "Bearer " + key, "Api-Key": key, "X-Api-Key": key, "X-User-Email": email, "Cookie": "session=" + w.canaries["cookie"]} {
+	for name, value := range map[string]string{"Authorization": "Bearer " + key, "Api-Key": key, "X-Api-Key": key, "X-Goog-Api-Key": email + ":" + key, "X-User-Email": email, "Cookie": "session=" + w.canaries["cookie"]} {
 		r.Header.Set(name, value)
 	}
 	res, err := http.DefaultClient.Do(r)

@@ -43,7 +43,7 @@ var fates = map[string]fate{
 	"cli-agent-turn1":                               {200, workersChat, llama, "[DONE]"},
 	"cli-agent-turn2":                               {200, workersChat, llama, "[DONE]"},
 	"cli-chat":                                      {200, workersChat, llama, "[DONE]"},
-	"cli-gpt-5-uses-responses":                      {404, "", "", "<provider>/<model>"},
+	"cli-gpt-5-uses-responses":                      {200, "openai/responses", "gpt-5-mini", "response.completed"},
 	"ide-agent-turn1-gemini":                        {200, gemini, "", `"tool_calls":[`},
 	"ide-agent-turn2-gemini":                        {200, gemini, "", "[DONE]"},
 	"ide-autocomplete-azure-gpt-4o-mini":            {200, "azure-openai/myinstance/gpt-4o-mini/chat/completions?api-version=2024-10-21", "", "[DONE]"},

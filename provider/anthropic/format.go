@@ -3,6 +3,8 @@ package anthropic
 import (
 	"bytes"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -22,7 +24,20 @@ func ParseRequest(endpoint hub.Endpoint, body []byte) (*hub.Request, error) {
 }
 
 // Format is the format of Anthropic's Messages.
-type Format struct{}
+type Format struct {
+	thinking bool // whether the client asked to see what the model thinks
+}
+
+// NewWriter makes the writer of one answer.
+func (f Format) NewWriter(form hub.Form, head *hub.Head) hub.Writer {
+	return &messageWriter{thinking: f.thinking, head: head}
+}
+
+// AppendCount appends the answer to a request to /messages/count_tokens
+// (https://docs.anthropic.com/en/api/messages-count-tokens).
+func (Format) AppendCount(b []byte, tokens int64) []byte {
+	return append(strconv.AppendInt(append(b, `{"input_tokens":`...), tokens, 10), '}')
+}
 
 // AppendError appends the body of an answer that is this error
 // (https://docs.anthropic.com/en/api/errors).
@@ -38,11 +53,16 @@ func (Format) AppendErrorFrame(b []byte, e *hub.Error) []byte {
 	return append(appendError(b, e), "}\n\n"...)
 }
 
-// appendError appends an error whose object is still open.
+// appendError appends an error whose object is still open. The format has no place for the field at fault but the
+// message. A field that a provider names may be one of the chat that the request became.
 func appendError(b []byte, e *hub.Error) []byte {
 	b = append(b, `{"type":"error","error":{"type":"`...)
 	b = append(append(b, errorType(e.Status)...), `","message":`...)
-	return append(jsontext.AppendString(b, e.Message), '}')
+	message := e.Message
+	if e.From == hub.Proxy && e.Param != "" && !strings.Contains(message, e.Param) {
+		message += " The field is `" + e.Param + "`."
+	}
+	return append(jsontext.AppendString(b, message), '}')
 }
 
 // statusOverloaded is Anthropic's own.
@@ -76,7 +96,6 @@ var (
 	messageStop  = []byte(`"message_stop"`)
 	messageStart = []byte(`"message_start"`)
 	stopReason   = []byte(`"stop_reason":"`)
-	errorMember  = jsontext.NewNeedle(`"e`, `rror"`)
 	typeMember   = []byte(`"type"`)
 )
 
@@ -89,7 +108,7 @@ func (Format) Look(data []byte, p *hub.Progress) *hub.Error {
 	case bytes.Contains(data, messageStart), bytes.Contains(data, stopReason):
 		p.Begun = true
 		return nil
-	case !errorMember.In(data) && bytes.Contains(data, typeMember):
+	case !hub.ErrorMember.In(data) && bytes.Contains(data, typeMember):
 		return nil
 	case isError(data):
 		p.Ended, p.Failed = true, true

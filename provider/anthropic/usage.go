@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"strconv"
+
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
@@ -31,4 +33,16 @@ func (u *Usage) Read(raw []byte) {
 func (u *Usage) Counts() hub.Usage {
 	prompt := u.input + u.cacheCreation + u.cacheRead
 	return hub.Usage{Prompt: prompt, Completion: u.output, Total: prompt + u.output, Cached: u.cacheRead}
+}
+
+// appendUsage appends a `usage` object. The hub's prompt includes what came from a cache. nil: nothing is known,
+// and the counts are zero, because the object is required.
+func appendUsage(b []byte, u *hub.Usage) []byte {
+	if u == nil {
+		u = new(hub.Usage)
+	}
+	b = strconv.AppendInt(append(b, `{"input_tokens":`...), max(u.Prompt-u.Cached, 0), 10)
+	b = strconv.AppendInt(append(b, `,"cache_creation_input_tokens":0,"cache_read_input_tokens":`...), u.Cached, 10)
+	b = strconv.AppendInt(append(b, `,"output_tokens":`...), u.Completion, 10)
+	return append(b, '}')
 }

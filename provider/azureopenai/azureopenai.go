@@ -1,5 +1,6 @@
-// Package azureopenai is Azure OpenAI behind the AI Gateway, whose path names the resource and the
-// deployment (https://developers.cloudflare.com/ai-gateway/usage/providers/azureopenai/).
+// Package azureopenai implements the provider for Azure OpenAI behind the AI Gateway. The path of a request
+// names the resource and the deployment
+// (https://developers.cloudflare.com/ai-gateway/usage/providers/azureopenai/).
 package azureopenai
 
 import (
@@ -9,13 +10,13 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// stopWords is how many Azure takes.
+// stopWords is how many stop words Azure accepts.
 const stopWords = 4
 
 // Provider sends requests to a deployment.
 type Provider struct{}
 
-// Accepts takes "<instance>/<deployment>". The gateway makes a host name of the instance.
+// Accepts accepts "<instance>/<deployment>". The gateway makes a host name of the instance.
 func (Provider) Accepts(model string) error {
 	instance, deployment, _ := strings.Cut(model, "/")
 	if !consistsOf(instance, "-_") || !consistsOf(deployment, "-_.") {
@@ -24,7 +25,7 @@ func (Provider) Accepts(model string) error {
 	return nil
 }
 
-// Call returns the request for r.
+// Call returns the request to the gateway for r.
 func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	instance, deployment, _ := strings.Cut(r.Model, "/")
 	base := "azure-openai/" + instance + "/"
@@ -39,6 +40,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 		r.SetModel(deployment)
 		return &hub.Call{Path: base + deployment + "/embeddings", Body: r.Body}, nil
 	default: // hub.Chat
+		r.FitOpenAI(deployment) // which is mostly named after its model
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {
@@ -49,7 +51,7 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	}
 }
 
-// completion asks for a text completion as a chat, which is all that newer models take.
+// completion sends a text completion as a chat, because newer models accept only chats.
 func completion(r *hub.Request, base, deployment string) (*hub.Call, error) {
 	body, rest, err := r.ChatFromCompletion(deployment, stopWords)
 	if err != nil {
@@ -62,7 +64,8 @@ func completion(r *hub.Request, base, deployment string) (*hub.Call, error) {
 	}, nil
 }
 
-// consistsOf reports whether s is made of ASCII letters, digits and others, and not empty.
+// consistsOf reports whether s is not empty and consists of ASCII letters, digits and the characters in
+// others.
 func consistsOf(s, others string) bool {
 	for _, c := range []byte(s) {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(others, c) >= 0) {

@@ -19,7 +19,7 @@ func callFor(t *testing.T, endpoint hub.Endpoint, members string) (*hub.Call, er
 	return Provider{}.Call(r)
 }
 
-func TestBodies(t *testing.T) {
+func TestBodiesAreAdapted(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint      hub.Endpoint
 		members, want string
@@ -29,7 +29,7 @@ func TestBodies(t *testing.T) {
 		"a response":                  {hub.Responses, `"input":"x"`, `"input":"x"`},
 		"embeddings":                  {hub.Embeddings, `"input":"x"`, `"input":"x"`},
 		"a text completion":           {hub.Completions, `"prompt":"x","temperature":0.01`, `"messages":[{"role":"user","content":"x"}],"temperature":0.01`},
-		"one for a reasoning model":   {hub.Completions, `"prompt":"x","temperature":0.01,"stop":["1"],"max_completion_tokens":9`, `"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9`},
+		"a text completion for a reasoning model": {hub.Completions, `"prompt":"x","temperature":0.01,"stop":["1"],"max_completion_tokens":9`, `"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call, err := callFor(t, test.endpoint, test.members)
@@ -43,13 +43,13 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreRefused(t *testing.T) {
+func TestInvalidRequestsAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint hub.Endpoint
 		members  string
 	}{
-		"stop words that are none": {hub.Chat, `"stop":7`},
-		"a prompt that is none":    {hub.Completions, `"prompt":{}`},
+		"a number for stop words": {hub.Chat, `"stop":7`},
+		"an object for a prompt":  {hub.Completions, `"prompt":{}`},
 	} {
 		if call, err := callFor(t, test.endpoint, test.members); err == nil {
 			t.Errorf("%s: sent %s", name, call.Body)

@@ -1,5 +1,5 @@
-// Package compat is the AI Gateway's OpenAI-compatible route, which takes every provider that the
-// gateway knows by the prefix of its models
+// Package compat implements the provider for the AI Gateway's OpenAI-compatible route. The route accepts
+// every provider that the gateway knows, by the prefix of the model's name
 // (https://developers.cloudflare.com/ai-gateway/usage/chat-completion/).
 package compat
 
@@ -8,19 +8,22 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// stopWords is how many OpenAI takes; of the other providers, none takes fewer.
+// stopWords is how many stop words OpenAI accepts. No other provider accepts fewer.
 const stopWords = 4
 
-// Provider sends requests to the route unchanged, text completions as chats.
+// Provider sends requests to the route unchanged, except text completions, which become chats.
 type Provider struct{}
 
-// Accepts takes all models: the gateway knows them better.
+// Accepts accepts every model: only the gateway knows which ones exist.
 func (Provider) Accepts(string) error { return nil }
 
-// Call returns the request for r.
+// Call returns the request to the gateway for r.
 func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	switch r.Endpoint {
 	case hub.Chat:
+		if r.Provider == "openai" {
+			r.FitOpenAI(r.Model)
+		}
 		r.AskForUsage()
 		rest, err := r.LimitStop(stopWords)
 		if err != nil {

@@ -20,7 +20,7 @@ func callFor(t *testing.T, endpoint hub.Endpoint, model, members string) (*hub.C
 	return Provider{}.Call(r)
 }
 
-func TestBodies(t *testing.T) {
+func TestBodiesAreAdapted(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint            hub.Endpoint
 		model, members      string
@@ -44,15 +44,15 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreRefused(t *testing.T) {
+func TestInvalidRequestsAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint       hub.Endpoint
 		model, members string
 	}{
-		"stop words that are none":    {hub.Chat, "groq/llama", `"stop":{}`},
-		"a prompt that is none":       {hub.Completions, "groq/llama", `"prompt":[1]`},
-		"a suffix that is no string":  {hub.Completions, "groq/llama", `"prompt":"x","suffix":1`},
-		"stop words without a string": {hub.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
+		"an object for stop words":       {hub.Chat, "groq/llama", `"stop":{}`},
+		"a list of numbers for a prompt": {hub.Completions, "groq/llama", `"prompt":[1]`},
+		"a suffix that is not a string":  {hub.Completions, "groq/llama", `"prompt":"x","suffix":1`},
+		"stop words without a string":    {hub.Completions, "groq/llama", `"prompt":"x","stop":[null]`},
 	} {
 		if call, err := callFor(t, test.endpoint, test.model, test.members); err == nil {
 			t.Errorf("%s: sent %s", name, call.Body)
@@ -60,7 +60,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestATextCompletionComesBackAsOne(t *testing.T) {
+func TestATextCompletionIsAnsweredAsOne(t *testing.T) {
 	call, err := callFor(t, hub.Completions, "openai/gpt-4o-mini", `"prompt":"x","stream":true,"stop":["1","2","3","4","END"]`)
 	if err != nil {
 		t.Fatal(err)

@@ -161,6 +161,7 @@ func TestThePromptAndTheChoiceDecideWhichToolsAreCalled(t *testing.T) {
 		"no call without a reason":        {"hello a.py", "", 0},
 		"the prompt asks for a call":      {"USETOOL", "", 1},
 		"one call for each file":          {"USETOOL a.py b.py", "", 2},
+		"what comes before is left alone": {"first.txt and more.txt; USETOOL a.py", "", 1},
 		"no parallel calls":               {"USETOOL a.py b.py", `,"parallel_tool_calls":false`, 1},
 		"no call if it is forbidden":      {"USETOOL", `,"tool_choice":"none"`, 0},
 		"a call if it is required":        {"hello", `,"tool_choice":"required"`, 1},
@@ -174,6 +175,16 @@ func TestThePromptAndTheChoiceDecideWhichToolsAreCalled(t *testing.T) {
 				t.Error(res)
 			}
 		})
+	}
+}
+
+func TestAShellReadsTheFile(t *testing.T) {
+	s := start(t)
+	for name, want := range map[string]string{"cmd": `{\"cmd\":\"cat a.py\"}`, "command": `{\"command\":\"cat a.py\"}`, "path": `{\"path\":\"a.py\"}`} {
+		body := `{"messages":[{"role":"user","content":"USETOOL a.py"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"` + name + `":{"type":"string"}}}}}]}`
+		if res := post(t, s, azureChat, body); !strings.Contains(res.body, want) {
+			t.Errorf("%s: %v", name, res)
+		}
 	}
 }
 

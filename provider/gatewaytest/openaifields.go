@@ -157,18 +157,21 @@ var (
 	}
 	responseResult = fields{"output": {kind: variant, list: true, orText: true, by: "type", forms: responseGiven}}
 
-	responseMessage = all(text, "id", "phase", "status", "type").with(content(responseParts), all(structure, "internal_chat_message_metadata_passthrough"),
+	// codexMetadata is what Codex's own provider puts on the items that it sends back.
+	codexMetadata = all(structure, "internal_chat_message_metadata_passthrough")
+
+	responseMessage = all(text, "id", "phase", "status", "type").with(content(responseParts), codexMetadata,
 		fields{"role": {kind: text, enum: []string{"assistant", "developer", "system", "user"}}})
 
 	responseItems = map[string]fields{
 		"":        responseMessage, // or a reference to an item; both may have no type
 		"message": responseMessage.need("role", "content"),
 
-		"function_call":           all(text, "arguments", "call_id", "id", "name", "namespace", "status", "type").with(all(boolean, "async"), all(structure, "caller")).need("arguments", "call_id", "name"),
-		"function_call_output":    all(text, "call_id", "id", "name", "namespace", "status", "type").with(all(structure, "caller"), responseResult).need("output"),
-		"custom_tool_call":        all(text, "call_id", "id", "input", "name", "namespace", "type").with(all(boolean, "async"), all(structure, "caller")).need("call_id", "input", "name"),
-		"custom_tool_call_output": all(text, "call_id", "id", "type").with(all(structure, "caller"), responseResult).need("call_id", "output"),
-		"reasoning":               all(text, "encrypted_content", "id", "status", "type").with(lists(structure, "content", "summary")).need("summary"),
+		"function_call":           all(text, "arguments", "call_id", "id", "name", "namespace", "status", "type").with(codexMetadata, all(boolean, "async"), all(structure, "caller")).need("arguments", "call_id", "name"),
+		"function_call_output":    all(text, "call_id", "id", "name", "namespace", "status", "type").with(codexMetadata, all(structure, "caller"), responseResult).need("output"),
+		"custom_tool_call":        all(text, "call_id", "id", "input", "name", "namespace", "type").with(codexMetadata, all(boolean, "async"), all(structure, "caller")).need("call_id", "input", "name"),
+		"custom_tool_call_output": all(text, "call_id", "id", "type").with(codexMetadata, all(structure, "caller"), responseResult).need("call_id", "output"),
+		"reasoning":               all(text, "encrypted_content", "id", "status", "type").with(codexMetadata, lists(structure, "content", "summary")).need("summary"),
 		"item_reference":          all(text, "id", "type").need("id"),
 
 		"additional_tools":        all(text, "id", "role", "type").with(fields{"tools": {kind: variant, list: true, by: "type", forms: responseTools}}).need("tools"),

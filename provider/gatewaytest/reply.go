@@ -195,9 +195,14 @@ func truncate(pieces []string, n int) []string {
 }
 
 // toolCalls calls one tool, once for each file in the prompt. The tool is the forced one, the one
-// that the prompt names, or the first one.
+// that the prompt names, or the first one. Agents put long texts of their own before what the user
+// says, so only what comes after "USETOOL" counts.
 func (c *call) toolCalls(q question) []toolCall {
-	named := strings.Fields(q.prompt)
+	asked := q.prompt
+	if at := strings.LastIndex(asked, useTool); at >= 0 {
+		asked = asked[at+len(useTool):]
+	}
+	named := strings.Fields(asked)
 	chosen := q.tools[0]
 	for _, t := range q.tools {
 		if t.name == q.forced || q.forced == "" && slices.Contains(named, t.name) {
@@ -230,7 +235,7 @@ func (c *call) toolCalls(q question) []toolCall {
 	return calls
 }
 
-// arguments returns the arguments of a call for a file.
+// arguments returns the arguments of a call for a file. A tool that runs a command shows the file.
 func (t tool) arguments(file string) []byte {
 	switch {
 	case t.custom && t.name == "apply_patch":
@@ -238,7 +243,13 @@ func (t tool) arguments(file string) []byte {
 	case t.custom:
 		return []byte(file)
 	}
-	return encode(fillObject(t.schema, t.schema, file, 0))
+	filled := fillObject(t.schema, t.schema, file, 0)
+	for _, name := range []string{"cmd", "command"} {
+		if filled[name] == file {
+			filled[name] = "cat " + file
+		}
+	}
+	return encode(filled)
 }
 
 // pieceText returns a piece of text as a JSON value. It is a number if the piece is one and the

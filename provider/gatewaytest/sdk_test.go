@@ -23,6 +23,11 @@ var beyondSDK = map[string]string{
 
 	"responses.client_metadata": "Codex sends it, and OpenAI takes it",
 	"responses.input<message>.internal_chat_message_metadata_passthrough":                 "Codex sends it, and OpenAI takes it",
+	"responses.input<function_call>.internal_chat_message_metadata_passthrough":           "Codex sends it, and OpenAI takes it",
+	"responses.input<function_call_output>.internal_chat_message_metadata_passthrough":    "Codex sends it, and OpenAI takes it",
+	"responses.input<custom_tool_call>.internal_chat_message_metadata_passthrough":        "Codex sends it, and OpenAI takes it",
+	"responses.input<custom_tool_call_output>.internal_chat_message_metadata_passthrough": "Codex sends it, and OpenAI takes it",
+	"responses.input<reasoning>.internal_chat_message_metadata_passthrough":               "Codex sends it, and OpenAI takes it",
 	"responses.tools<web_search>.search_content_types":                                    "Codex sends it; the SDK has it in answers alone",
 	"responses.tools<web_search_2025_08_26>.search_content_types":                         "another date of the same tool",
 	"responses.input<additional_tools>.tools<web_search>.search_content_types":            "Codex sends it; the SDK has it in answers alone",

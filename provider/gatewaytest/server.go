@@ -12,8 +12,8 @@
 // with status 400 and adds a complaint to Complaints.
 //
 // A model calls tools if the request has some and the user's last message contains "USETOOL". For
-// each file that the message names it makes one call, with the file as an argument. An answer that
-// must be JSON fits the schema of the request.
+// each file that the message names after that, it makes one call, with the file as an argument. An
+// answer that must be JSON fits the schema of the request.
 package gatewaytest
 
 import (

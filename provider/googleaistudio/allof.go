@@ -6,15 +6,16 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// merged is a schema in the making: one of all that apply to the same value. Gemini knows no `allOf`, and takes
-// nothing beside a `$ref`. What the schemas say of a keyword is JSON, in the order in which they say it.
+// merged collects all schemas that apply to the same value, to make one schema of them. Gemini does not know
+// `allOf` and accepts nothing beside a `$ref`. For each keyword, merged holds the values of all the schemas
+// as JSON, in order.
 type merged struct {
 	names  []string
 	values map[string][]string
 
-	sometimes []gjson.Result // schemas that apply under a condition
-	ref       string         // a reference that cannot be written out
-	mark      int            // how many references were open before
+	sometimes []gjson.Result // schemas that apply only under a condition
+	ref       string         // a reference that cannot be expanded
+	mark      int            // the length of schemaWriter.open when this schema was begun
 }
 
 func (m *merged) add(name, value string) {
@@ -25,9 +26,9 @@ func (m *merged) add(name, value string) {
 	m.values[name] = append(said, value)
 }
 
-// merge returns a schema that says what value does, without `allOf`, conditions, and keywords beside a `$ref`. The
-// schemas in it are as they were, or new ones with an `allOf` of those that two of them give the same place.
-// The references that it has written out stay open until forget.
+// merge returns a schema that means the same as value, without `allOf`, conditions, and keywords beside a
+// `$ref`. The schemas in it are unchanged, except where several schemas were in the same place: these become
+// one with an `allOf`. The references that merge has expanded stay open until forget is called.
 func (w *schemaWriter) merge(value gjson.Result, depth int) gjson.Result {
 	m := &merged{values: map[string][]string{}, mark: len(w.open)}
 	w.collect(m, value, depth)
@@ -42,7 +43,7 @@ func (w *schemaWriter) merge(value gjson.Result, depth int) gjson.Result {
 	return gjson.ParseBytes(o.end())
 }
 
-// collect adds what a schema says to m: first by itself, then by what it refers to.
+// collect adds a schema to m: its own keywords first, then the schemas that it refers to.
 func (w *schemaWriter) collect(m *merged, value gjson.Result, depth int) {
 	value.ForEach(func(key, member gjson.Result) bool {
 		switch name := key.Str; name {
@@ -75,10 +76,11 @@ func (w *schemaWriter) collect(m *merged, value gjson.Result, depth int) {
 	})
 }
 
-// refer adds what a reference refers to, unless it is within itself, or too much has been written out already.
+// refer adds the schema that a reference names. It keeps the reference instead if the reference is within
+// that schema itself, or if too much has been expanded already.
 func (w *schemaWriter) refer(m *merged, ref string, depth int) {
 	at, open := w.openAt[ref]
-	if open && at >= m.mark { // it is in m
+	if open && at >= m.mark { // m has it already
 		return
 	}
 	target, ok := w.definition(ref)
@@ -92,7 +94,7 @@ func (w *schemaWriter) refer(m *merged, ref string, depth int) {
 	w.collect(m, target, depth+1)
 }
 
-// forget closes the references that are open beyond the first n.
+// forget closes the references that were opened after the first n.
 func (w *schemaWriter) forget(n int) {
 	for _, ref := range w.open[n:] {
 		delete(w.openAt, ref)
@@ -100,7 +102,8 @@ func (w *schemaWriter) forget(n int) {
 	w.open = w.open[:n]
 }
 
-// definition returns the schema that a reference names. Only those to the definitions of the whole schema are known.
+// definition returns the schema that a reference names. It knows only references to the definitions at the
+// top of the whole schema.
 func (w *schemaWriter) definition(ref string) (gjson.Result, bool) {
 	if w.definitions == nil {
 		w.definitions, w.openAt = map[string]gjson.Result{}, map[string]int{}
@@ -121,12 +124,12 @@ func (w *schemaWriter) definition(ref string) (gjson.Result, bool) {
 	return found, ok && found.IsObject()
 }
 
-// unescapePointer reads the escapes of a JSON pointer (https://www.rfc-editor.org/rfc/rfc6901#section-3).
+// unescapePointer decodes the escapes of a JSON pointer (https://www.rfc-editor.org/rfc/rfc6901#section-3).
 func unescapePointer(pointer string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(pointer, "~1", "/"), "~0", "~")
 }
 
-// addConditional adds the properties that only a condition gives, without the condition.
+// addConditional adds the properties that are defined only under a condition, without the condition.
 func (m *merged) addConditional() {
 	if len(m.sometimes) == 0 {
 		return
@@ -153,7 +156,8 @@ func (m *merged) addConditional() {
 	}
 }
 
-// reference is a schema of m's reference alone, beside which nothing may stand but definitions.
+// reference returns a schema that has only m's reference and definitions, since nothing else may stand beside
+// a reference.
 func (m *merged) reference() gjson.Result {
 	var o object
 	for _, name := range m.names {

@@ -7,8 +7,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// TestSchemasThatAllApply: Gemini knows no `allOf`, no conditions, and nothing beside a reference.
-func TestSchemasThatAllApply(t *testing.T) {
+// Gemini does not know `allOf` or conditions, and accepts nothing beside a reference.
+func TestSchemasThatAllApplyAreMerged(t *testing.T) {
 	const defs = `"$defs":{"a":{"type":"object","description":"of a","properties":{"x":{"type":"string"}},"required":["x"]},"b":{"enum":["p","q"]}}`
 	for name, test := range map[string]struct{ schema, want string }{
 		"properties and what is required":   {`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"allOf":[{"properties":{"b":{"type":"integer"}},"required":["b","a"]},{"properties":{"c":{}}}]}`, `{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"},"c":{}},"required":["a","b"]}`},
@@ -29,7 +29,7 @@ func TestSchemasThatAllApply(t *testing.T) {
 		"any additional properties":         {`{"additionalProperties":true,"allOf":[{"additionalProperties":true}]}`, `{"additionalProperties":true}`},
 		"a choice":                          {`{"type":"object","allOf":[{"anyOf":[{"required":["a"]},{"required":["b"]}]}]}`, `{"type":"object","anyOf":[{"required":["a"]},{"required":["b"]}]}`},
 		"two choices":                       {`{"anyOf":[{"required":["a"]},{"title":"t"}],"allOf":[{"anyOf":[{"required":["b"]},{"const":1}]}]}`, `{"anyOf":[{"required":["a","b"]},{"required":["a"],"enum":[1]},{"title":"t","required":["b"]},{"title":"t","enum":[1]}]}`},
-		"nullable, as of OpenAPI":           {`{"allOf":[{"$ref":"#/$defs/b"},{"type":"string"}],"nullable":true,` + defs + `}`, `{` + strings.Replace(`D,"enum":["p","q",null],"type":["string","null"]}`, "D", defs, 1)},
+		"nullable, as in OpenAPI":           {`{"allOf":[{"$ref":"#/$defs/b"},{"type":"string"}],"nullable":true,` + defs + `}`, `{` + strings.Replace(`D,"enum":["p","q",null],"type":["string","null"]}`, "D", defs, 1)},
 		"one reference":                     {`{"allOf":[{"$ref":"#/$defs/a"}],` + defs + `}`, `{` + defs + `,"type":"object","description":"of a","properties":{"x":{"type":"string"}},"required":["x"]}`},
 		"a reference and words":             {`{"properties":{"k":{"allOf":[{"$ref":"#/$defs/b"}],"description":"which"}},` + defs + `}`, `{"properties":{"k":{"description":"which","enum":["p","q"]}},` + defs + `}`},
 		"a reference and properties":        {`{"properties":{"y":{}},"allOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"}],` + defs + `}`, `{"properties":{"y":{},"x":{"type":"string"}},` + defs + `,"type":"object","description":"of a","required":["x"]}`},
@@ -39,7 +39,7 @@ func TestSchemasThatAllApply(t *testing.T) {
 		"a reference to elsewhere":          {`{"properties":{"a":{"$ref":"https://example.com/s","description":"d"},"b":{"allOf":[{"$ref":"#/properties/a"}]}}}`, `{"properties":{"a":{"$ref":"https://example.com/s"},"b":{"$ref":"#/properties/a"}}}`},
 		"elsewhere, beside properties":      {`{"properties":{"a":{}},"allOf":[{"$ref":"https://example.com/s"}]}`, `{"properties":{"a":{}}}`},
 		"properties under a condition":      {`{"properties":{"k":{"enum":["a","b"]}},"if":{"properties":{"k":{"const":"a"}}},"then":{"properties":{"x":{"const":1},"k":{"title":"no"}},"required":["x"]},"else":{"properties":{"y":{}}},"dependentSchemas":{"k":{"properties":{"z":{}}}}}`, `{"properties":{"k":{"enum":["a","b"]},"x":{"enum":[1]},"y":{},"z":{}}}`},
-		"a condition behind allOf":          {`{"type":"object","allOf":[{"if":{},"then":{"properties":{"x":{}}}}]}`, `{"type":"object","properties":{"x":{}}}`},
+		"a condition in allOf":              {`{"type":"object","allOf":[{"if":{},"then":{"properties":{"x":{}}}}]}`, `{"type":"object","properties":{"x":{}}}`},
 		"what Gemini does not know":         {`{"allOf":[{"not":{"const":"x"},"pattern":"^a","minLength":1,"patternProperties":{"a":{}},"exclusiveMinimum":0}],"type":"string"}`, `{"type":"string"}`},
 		"misused":                           {`{"allOf":[true,1,[],null,{"type":"string"}],"properties":{"allOf":{"type":"string"},"b":{"allOf":{}},"c":{"allOf":"x"}}}`, `{"properties":{"allOf":{"type":"string"},"b":{},"c":{}},"type":"string"}`},
 		"definitions of members":            {`{"allOf":[{"$defs":{"a":{"title":"1"}}},{"$defs":{"a":{"title":"2"},"b":{}}}]}`, `{"$defs":{"a":{"title":"1"},"b":{}}}`},
@@ -58,8 +58,8 @@ func TestSchemasThatAllApply(t *testing.T) {
 	}
 }
 
-// TestReferencesThatGrowWithoutEndAreNotWrittenOut: each of these definitions has the next one twice.
-func TestReferencesThatGrowWithoutEndAreNotWrittenOut(t *testing.T) {
+// Each of these definitions contains the next one twice.
+func TestReferencesThatGrowExponentiallyAreNotExpanded(t *testing.T) {
 	var b strings.Builder
 	for c := 'a'; c < 'z'; c++ {
 		next := `{"$ref":"#/$defs/` + string(c+1) + `","description":"d"}`
@@ -72,8 +72,8 @@ func TestReferencesThatGrowWithoutEndAreNotWrittenOut(t *testing.T) {
 	}
 }
 
-// TestLongListsBehindAllOfTakeLittleTime: what is compared is looked at once.
-func TestLongListsBehindAllOfTakeLittleTime(t *testing.T) {
+// Each element must be compared once, not with every other element.
+func TestLongListsInAllOfTakeLittleTime(t *testing.T) {
 	const times = 1 << 16
 	for name, member := range map[string]string{
 		"properties":  `{"properties":{"a":{"title":"N"}}}`,

@@ -2,14 +2,15 @@ package googleaistudio
 
 import "strconv"
 
-// callIDs gives the calls of a conversation ids that are theirs alone. Google mixes up the results of calls whose
-// ids are the same. The first call with an id keeps it; what comes later in a conversation changes none before.
+// callIDs makes the ids of a conversation's calls unique, because Google mixes up the results of calls with
+// the same id. The first call with an id keeps it. A later part of a conversation never changes the ids of an
+// earlier part.
 type callIDs struct {
 	taken map[string]bool
-	next  map[string]int // by a client's id: the number that its next repetition tries
+	next  map[string]int // by a client's id: the number to try first for its next repetition
 }
 
-// unique returns the id that Google gets for the next call, which has a client's id or an empty one.
+// unique returns the id to send to Google for the next call. id is the client's id and may be empty.
 func (c *callIDs) unique(id string) string {
 	if c.taken == nil {
 		c.taken, c.next = map[string]bool{}, map[string]int{}

@@ -11,15 +11,15 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-func TestTheCallsOfAConversationHaveIDsOfTheirOwn(t *testing.T) {
+func TestTheCallsOfAConversationGetUniqueIDs(t *testing.T) {
 	for name, test := range map[string]struct{ sent, want []string }{
-		"ids that are":                        {[]string{"a", "b"}, []string{"a", "b"}},
-		"an id again":                         {[]string{"a", "a", "a"}, []string{"a", "a_1", "a_2"}},
-		"no ids":                              {[]string{"", ""}, []string{"call_1", "call_2"}},
-		"an id that we would make, before":    {[]string{"a_1", "a", "a"}, []string{"a_1", "a", "a_2"}},
-		"an id that we have made, behind":     {[]string{"a", "a", "a_1", "a_1"}, []string{"a", "a_1", "a_1_1", "a_1_2"}},
-		"an empty id behind one like ours":    {[]string{"call_1", "", "call_1", "call"}, []string{"call_1", "call_2", "call_1_1", "call"}},
-		"more of a conversation changes none": {[]string{"a", "a", "", "b"}, []string{"a", "a_1", "call_1", "b"}},
+		"unique ids":                                  {[]string{"a", "b"}, []string{"a", "b"}},
+		"an id again":                                 {[]string{"a", "a", "a"}, []string{"a", "a_1", "a_2"}},
+		"no ids":                                      {[]string{"", ""}, []string{"call_1", "call_2"}},
+		"an id like a made one, earlier":              {[]string{"a_1", "a", "a"}, []string{"a_1", "a", "a_2"}},
+		"an id like a made one, later":                {[]string{"a", "a", "a_1", "a_1"}, []string{"a", "a_1", "a_1_1", "a_1_2"}},
+		"an empty id after an id like a made one":     {[]string{"call_1", "", "call_1", "call"}, []string{"call_1", "call_2", "call_1_1", "call"}},
+		"a longer conversation keeps the earlier ids": {[]string{"a", "a", "", "b"}, []string{"a", "a_1", "call_1", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var ids callIDs
@@ -49,7 +49,7 @@ func TestManyCallsWithOneIDTakeLittleTime(t *testing.T) {
 	}
 }
 
-// TestResultsFindCallsWhoseIDsAreNotUnique: calls and results agree whatever a client calls them.
+// Each call must get its own result, whatever ids the client uses.
 func TestResultsFindCallsWhoseIDsAreNotUnique(t *testing.T) {
 	call := func(id, name string) string {
 		return `{"id":"` + id + `","type":"function","function":{"name":"` + name + `","arguments":"{}"}}`
@@ -61,14 +61,14 @@ func TestResultsFindCallsWhoseIDsAreNotUnique(t *testing.T) {
 		return `,{"role":"tool","tool_call_id":"` + id + `","name":"` + name + `","content":"` + output + `"}`
 	}
 	for name, test := range map[string]struct{ messages, want string }{
-		"one id for two functions":        {said(call("1", "f"), call("1", "g")) + named("1", "g", "of g") + named("1", "f", "of f"), "u(hi)m(call 1 call 1_1)u(1=of f 1_1=of g)"},
-		"one id, names of no call":        {said(call("1", "f"), call("1", "g")) + named("1", "x", "first") + named("1", "y", "second"), "u(hi)m(call 1 call 1_1)u(1=first 1_1=second)"},
-		"no ids, but names":               {said(call("", "f"), call("", "g")) + named("", "g", "of g") + named("", "f", "of f"), "u(hi)m(call call_1 call call_2)u(call_1=of f call_2=of g)"},
-		"neither ids nor names":           {said(call("", "f"), call("", "g")) + "," + result("", "first") + "," + result("", "second"), "u(hi)m(call call_1 call call_2)u(call_1=first call_2=second)"},
-		"an id and none":                  {said(call("1", "f"), call("", "g")) + "," + result("", "of g") + "," + result("1", "of f"), "u(hi)m(call 1 call call_1)u(1=of f call_1=of g)"},
-		"the same ids in each turn":       {said(call("1", "f"), call("2", "g")) + "," + result("2", "a") + "," + result("1", "b") + said(call("1", "g"), call("2", "f")) + "," + result("2", "c") + "," + result("1", "d"), "u(hi)m(call 1 call 2)u(1=b 2=a)m(call 1_1 call 2_1)u(1_1=d 2_1=c)"},
-		"no ids in each turn":             {said(call("", "f")) + "," + result("", "a") + said(call("", "f")) + "," + result("", "b"), "u(hi)m(call call_1)u(call_1=a)m(call call_2)u(call_2=b)"},
-		"a function by name in each turn": {`,{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"a"},{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"b"}`, "u(hi)m(call call_1)u(call_1=a)m(call call_2)u(call_2=b)"},
+		"one id for two functions":            {said(call("1", "f"), call("1", "g")) + named("1", "g", "of g") + named("1", "f", "of f"), "u(hi)m(call 1 call 1_1)u(1=of f 1_1=of g)"},
+		"one id, names that match no call":    {said(call("1", "f"), call("1", "g")) + named("1", "x", "first") + named("1", "y", "second"), "u(hi)m(call 1 call 1_1)u(1=first 1_1=second)"},
+		"no ids, but names":                   {said(call("", "f"), call("", "g")) + named("", "g", "of g") + named("", "f", "of f"), "u(hi)m(call call_1 call call_2)u(call_1=of f call_2=of g)"},
+		"neither ids nor names":               {said(call("", "f"), call("", "g")) + "," + result("", "first") + "," + result("", "second"), "u(hi)m(call call_1 call call_2)u(call_1=first call_2=second)"},
+		"one call with an id and one without": {said(call("1", "f"), call("", "g")) + "," + result("", "of g") + "," + result("1", "of f"), "u(hi)m(call 1 call call_1)u(1=of f call_1=of g)"},
+		"the same ids in each turn":           {said(call("1", "f"), call("2", "g")) + "," + result("2", "a") + "," + result("1", "b") + said(call("1", "g"), call("2", "f")) + "," + result("2", "c") + "," + result("1", "d"), "u(hi)m(call 1 call 2)u(1=b 2=a)m(call 1_1 call 2_1)u(1_1=d 2_1=c)"},
+		"no ids in each turn":                 {said(call("", "f")) + "," + result("", "a") + said(call("", "f")) + "," + result("", "b"), "u(hi)m(call call_1)u(call_1=a)m(call call_2)u(call_2=b)"},
+		"a function by name in each turn":     {`,{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"a"},{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"b"}`, "u(hi)m(call call_1)u(call_1=a)m(call call_2)u(call_2=b)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := turns(send(t, "gemini-2.5-flash", `"messages":[`+hi+test.messages+`]`)); got != test.want {

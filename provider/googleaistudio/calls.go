@@ -9,14 +9,14 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// call is a function that the model called, and what came of it.
+// call is a call of a function by the model, with the call's result.
 type call struct {
 	turn     *turn
-	id, name string // Google's id, which is the client's unless that is taken
-	result   []byte // a JSON string, what the function put out; nil until it is known
+	id, name string // Google's id: the client's, unless another call has that id
+	result   []byte // the function's output as a JSON string; nil until it is known
 }
 
-// toolCall is a call as a message has it. Values that may be of several types stay JSON.
+// toolCall is a call in a message. Values that may have several types are kept as JSON.
 type toolCall struct {
 	id                    string
 	kind, function, extra []byte
@@ -38,7 +38,7 @@ func readToolCall(r *jsontext.Reader) (t toolCall) {
 	return t
 }
 
-// assistantCalls reads the calls of an assistant's message into t.
+// assistantCalls adds the calls of an assistant's message to t.
 func (c *conversation) assistantCalls(t *turn, at string, m *message) error {
 	switch of := kind(m.toolCalls); {
 	case of == '[' && string(m.toolCalls) != "[]":
@@ -58,12 +58,12 @@ func (c *conversation) assistantCalls(t *turn, at string, m *message) error {
 	return nil
 }
 
-// anySignature is what Google documents for calls whose signature is lost or which another model
-// made (https://ai.google.dev/gemini-api/docs/thought-signatures).
+// anySignature is the value that Google documents for calls whose signature is lost, and for calls by another
+// model (https://ai.google.dev/gemini-api/docs/thought-signatures).
 const anySignature = "skip_thought_signature_validator"
 
-// signature is the thought signature that came with a tool call or a text, as Google's own OpenAI
-// dialect carries it in `extra_content`. It stays the text that it was: decoding it could change it.
+// signature returns the thought signature of a tool call or a text. Google's own OpenAI API has it in
+// `extra_content`. It is not decoded, because that could change it.
 func signature(extra []byte) string {
 	if len(extra) == 0 {
 		return ""
@@ -74,7 +74,7 @@ func signature(extra []byte) string {
 	return gjson.GetBytes(extra, "vertex.thought_signature").Str
 }
 
-// call adds a call of function, {"name","arguments"}, to t.
+// call adds a call to t. function is {"name","arguments"}.
 func (c *conversation) call(t *turn, at, id string, function []byte, signature string) error {
 	var name string
 	var arguments []byte
@@ -93,7 +93,7 @@ func (c *conversation) call(t *turn, at, id string, function []byte, signature s
 	if signature == "" && id != "" {
 		signature = c.recall(id)
 	}
-	if signature == "" && len(t.calls) == 0 { // Gemini 3 refuses a turn whose first call has none
+	if signature == "" && len(t.calls) == 0 { // Gemini 3 refuses a turn whose first call has no signature
 		signature = anySignature
 	}
 	called := &call{turn: t, id: c.ids.unique(id), name: name}
@@ -106,8 +106,8 @@ func (c *conversation) call(t *turn, at, id string, function []byte, signature s
 	return nil
 }
 
-// wait adds a call to those of a key that wait for their results. Ids may begin anew with each
-// turn.
+// wait adds a call to those that wait for their results under a key. The ids may start again in each turn, so
+// calls of earlier turns no longer wait.
 func wait(waiting map[string][]*call, key string, called *call) {
 	others := waiting[key]
 	if len(others) > 0 && others[0].turn != called.turn {
@@ -116,8 +116,9 @@ func wait(waiting map[string][]*call, key string, called *call) {
 	waiting[key] = append(others, called)
 }
 
-// waitingFor returns the call whose result a message holds: the one with its id, of several that with its function's
-// name too. Where there is no id, or for the deprecated kind, the name tells, or else the order.
+// waitingFor returns the call that a message answers. It searches by id. If several calls have that id, the
+// function's name decides. Without an id, and for the deprecated kind of calls, the name decides, and then
+// the order.
 func (c *conversation) waitingFor(field string, m *message) *call {
 	if m.name != "" && (m.callID == "" || field == "name") {
 		return firstWaiting(c.byName, m.name)
@@ -131,11 +132,11 @@ func (c *conversation) waitingFor(field string, m *message) *call {
 	return firstWaiting(c.byID, m.callID)
 }
 
-// both is a key of a call's id and its function's name.
+// both returns the key for a call's id together with its function's name.
 func both(id, name string) string { return id + "\x00" + name }
 
-// firstWaiting returns the first call of a key that waits for its result, nil if none does. It drops
-// those before it, so that no other result has to look at them again.
+// firstWaiting returns the first call under a key that waits for its result, or nil if there is none. It
+// drops the answered calls before it, so that they are not checked again for the next result.
 func firstWaiting(waiting map[string][]*call, key string) *call {
 	calls := waiting[key]
 	for len(calls) > 0 && calls[0].result != nil {
@@ -149,7 +150,8 @@ func firstWaiting(waiting map[string][]*call, key string) *call {
 	return calls[0]
 }
 
-// appendArguments appends a call's as an object. Models write them, so that they need not be JSON.
+// appendArguments appends a call's arguments as an object. The model wrote them, so they may be invalid JSON.
+// Then it appends {}.
 func appendArguments(b, arguments []byte) []byte {
 	start := len(b)
 	if kind(arguments) == '"' {
@@ -179,7 +181,7 @@ func (f *call) appendName(b []byte) []byte {
 	return jsontext.AppendString(append(b, `,"name":`...), f.name)
 }
 
-// noResult stands where the client sent no result: Gemini wants one for every call.
+// noResult is sent for a call without a result: Gemini wants a result for every call.
 const noResult = `{"error":"no result"}`
 
 // appendResult appends the part with the function's result.
@@ -193,8 +195,8 @@ func (f *call) appendResult(b []byte) []byte {
 	return append(b, "}}"...)
 }
 
-// result notes the result that a message holds. The field names the call: its id, or as in the
-// deprecated kind the function's name, which serves where an id is not there too.
+// result notes the result in a message. field is where the message names the call: by its id, or by its
+// function's name for the deprecated kind. The name is also used if the id is missing.
 func (c *conversation) result(at, field string, m *message) error {
 	output, err := text(at+".content", m.content)
 	if err != nil {
@@ -214,8 +216,9 @@ func (c *conversation) result(at, field string, m *message) error {
 	return nil
 }
 
-// appendResponse appends an object, as Gemini wants it, with a function's output, a JSON string: the object that it
-// is the text of, unless Gemini could take something in that for a reference.
+// appendResponse appends a function's output as an object, because Gemini wants one. output is a JSON string.
+// If its text is an object, that object is appended, unless Gemini could take something in it for a
+// reference.
 func appendResponse(b, output []byte) []byte {
 	start := bytes.TrimLeft(output[1:], ` nrt\`) // white space may be escaped
 	if start[0] == '{' || start[0] == 'u' {
@@ -229,7 +232,7 @@ func appendResponse(b, output []byte) []byte {
 	return append(append(append(b, `{"output":`...), output...), '}')
 }
 
-// refers reports whether JSON could have a key `$ref` or `$defs`, however it is escaped.
+// refers reports whether JSON may have a key `$ref` or `$defs`, also in escaped form.
 func refers(json []byte) bool {
 	return bytes.Contains(json, []byte(`"$ref"`)) || bytes.Contains(json, []byte(`"$defs"`)) || bytes.Contains(json, []byte(`\u0`))
 }

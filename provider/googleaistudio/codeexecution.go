@@ -2,7 +2,7 @@ package googleaistudio
 
 import "strings"
 
-// program is code that the model has had run, as a block of Markdown.
+// program returns code that Google has run for the model, as a Markdown code block.
 func (c *code) program() string {
 	language := strings.ToLower(c.language)
 	if language == "language_unspecified" {
@@ -11,7 +11,8 @@ func (c *code) program() string {
 	return fenced(language, c.text)
 }
 
-// output is what came of the code, as a block of Markdown, with the outcome where it went wrong.
+// output returns the output of the code as a Markdown code block. If the code failed, it begins with the
+// outcome.
 func (c *code) output() string {
 	if c.outcome == "" || c.outcome == "OUTCOME_OK" {
 		return fenced("", c.text)
@@ -19,7 +20,7 @@ func (c *code) output() string {
 	return fenced("", c.outcome+"\n"+c.text)
 }
 
-// fenced is a text in a block of Markdown, between fences that are longer than those in it
+// fenced returns text as a Markdown code block. Its fences are longer than any in the text
 // (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
 func fenced(language, text string) string {
 	fence := "```"

@@ -9,8 +9,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// together is the value of a schema's keyword that says what all of the values do. Where they contradict each
-// other, no value can; the schema is then that of one of them.
+// together returns one value of a keyword that means the same as all values. If the values contradict each
+// other, it returns one of them.
 func (w *schemaWriter) together(name string, values []string) string {
 	if len(values) == 1 {
 		return values[0]
@@ -44,7 +44,7 @@ func (w *schemaWriter) together(name string, values []string) string {
 	return values[0]
 }
 
-// named is an object with the members of all objects, of which those of one name are made one.
+// named returns an object with the members of all objects. one combines the members that have the same name.
 func named(objects []string, one func(schemas []string) string) string {
 	var names []string
 	members := map[string][]string{}
@@ -64,7 +64,7 @@ func named(objects []string, one func(schemas []string) string) string {
 	return string(o.end())
 }
 
-// allOf is a schema of several that all apply. False allows nothing, true everything.
+// allOf returns a schema that means the same as all schemas. false allows nothing and true everything.
 func allOf(schemas []string) string {
 	var some []string
 	seen := map[string]bool{"true": true}
@@ -86,7 +86,7 @@ func allOf(schemas []string) string {
 	return `{"allOf":[` + strings.Join(some, ",") + `]}`
 }
 
-// union is an array of all elements of arrays, each once.
+// union returns an array of all elements of the arrays, without repetitions.
 func union(arrays []string) string {
 	var all []string
 	seen := map[string]bool{}
@@ -101,7 +101,8 @@ func union(arrays []string) string {
 	return list(all)
 }
 
-// common is an array of the elements that are in all arrays, or the shorter of two that have none.
+// common returns an array of the elements that all arrays contain. If an array has no element in common with
+// those so far, the shorter of the two is kept.
 func common(arrays []string) string {
 	all := elements(arrays[0])
 	for _, array := range arrays[1:] {
@@ -121,7 +122,7 @@ func common(arrays []string) string {
 	return list(all)
 }
 
-// commonTypes is the type, or an array of those, that all values allow. An integer is a number.
+// commonTypes returns the type, or an array of the types, that all values allow. An integer is a number.
 func commonTypes(values []string) string {
 	var all []string
 	for i, value := range values {
@@ -151,8 +152,8 @@ func commonTypes(values []string) string {
 	return list(all)
 }
 
-// choices is an array with a schema for each way to choose one of each array: those that all apply then. There may
-// be very many; what the budget has no room for is left out.
+// choices returns an array with a schema for each combination of one element per array. Each schema requires
+// all elements of the combination. There may be very many, so arrays that exceed the budget are left out.
 func (w *schemaWriter) choices(arrays []string) string {
 	all, length := elements(arrays[0]), len(arrays[0])
 	for _, array := range arrays[1:] {
@@ -173,7 +174,7 @@ func (w *schemaWriter) choices(arrays []string) string {
 	return list(all)
 }
 
-// lines is a text of several, each once, in lines of their own.
+// lines returns the texts as one text, each on a line of its own, without repetitions.
 func lines(texts []string) string {
 	var all []string
 	seen := map[string]bool{"": true}
@@ -197,7 +198,7 @@ func byNumber(a, b string) int {
 	return 0
 }
 
-// elements are those of an array, as JSON, or the one value that is none.
+// elements returns the elements of an array as JSON. Any other value is returned as the only element.
 func elements(array string) []string {
 	value := gjson.Parse(array)
 	if !value.IsArray() {

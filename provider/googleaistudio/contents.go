@@ -8,32 +8,32 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// The roles of Gemini. There are no others.
+// Gemini's roles.
 const (
 	user  = "user"
 	model = "model"
 )
 
-// conversation is the messages of a chat as Gemini takes them: instructions apart, and the user
-// and the model in turn.
+// conversation holds the messages of a chat in Gemini's form: the instructions are separate, and the user and
+// the model take turns.
 type conversation struct {
 	system []byte // the parts of the system instruction
 	turns  []*turn
 
-	// The calls that wait for their results, by the client's id, by name and by both.
+	// The calls that wait for their results: by the client's id, by name, and by both.
 	byID, byName, byBoth map[string][]*call
 
 	ids    callIDs
 	images resolutions
 
-	scratch *scratch // the memory that system and the turns' parts are in, as far as it goes
-	free    []byte   // of it: what turns before the last have left
+	scratch *scratch // the memory of system and of the turns' parts, unless they outgrow it
+	free    []byte   // the memory in scratch that the turns before the last do not use
 
-	// recall returns the thought signature of the call with an id, if it is remembered.
+	// recall returns the thought signature of the call with that id, or "".
 	recall func(id string) string
 }
 
-// turn is what one side says before the other does.
+// turn is what one side says before the other side speaks.
 type turn struct {
 	role  string
 	parts []byte  // JSON, separated by commas
@@ -52,7 +52,7 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 	if err != nil {
 		return nil, err
 	}
-	if len(c.turns) == 0 { // Gemini takes no instruction without anything to answer
+	if len(c.turns) == 0 { // Gemini refuses instructions without a message
 		if len(c.system) == 0 {
 			return nil, hub.BadRequest("messages", "Send at least one message that is not empty.")
 		}
@@ -62,9 +62,10 @@ func readMessages(messages []byte, model string, recall func(id string) string) 
 	return c, nil
 }
 
-// each calls visit with a Reader at each element of an array, which is at a field of the request,
-// until one of them is refused. visit gets an empty text for the element's field, with which the fields of its
-// errors begin: each puts it before them, since to make it for every element takes longer than to read one.
+// each calls visit with a Reader at each element of an array, until visit returns an error. at is the array's
+// field in the request.
+// visit gets "" for the element's field and begins the Param of its errors with that. each puts the element's
+// field in front. Making that text for each element would take longer than reading the element.
 func each(at string, array []byte, visit func(at string, r *jsontext.Reader) error) error {
 	var err error
 	i := 0
@@ -86,7 +87,8 @@ func each(at string, array []byte, visit func(at string, r *jsontext.Reader) err
 	return err
 }
 
-// kind tells the type of a JSON value by its first character. That of none is null's.
+// kind returns the first character of a JSON value, which tells its type. For a missing value it returns 'n',
+// as for null.
 func kind(value []byte) byte {
 	if len(value) == 0 {
 		return 'n'
@@ -94,7 +96,7 @@ func kind(value []byte) byte {
 	return value[0]
 }
 
-// message is a message of a chat. Values that may be long, or of several types, stay JSON.
+// message is a message of a chat. Values that may be long or have several types are kept as JSON.
 type message struct {
 	role, name, callID string
 
@@ -173,8 +175,7 @@ func (c *conversation) assistant(at string, m *message) error {
 	return nil
 }
 
-// turn returns the turn that what role says next belongs to: the last one, or one that is not
-// kept yet.
+// turn returns the turn for the next message of role: the last turn, or a new one that keep must add.
 func (c *conversation) turn(role string) *turn {
 	if last := c.last(); last != nil && last.role == role {
 		return last
@@ -182,7 +183,7 @@ func (c *conversation) turn(role string) *turn {
 	return &turn{role: role, parts: c.room()}
 }
 
-// keep makes t the last turn, unless it is empty.
+// keep adds t as the last turn unless it is empty.
 func (c *conversation) keep(t *turn) {
 	if len(t.parts) > 0 && t != c.last() {
 		c.add(t)
@@ -196,8 +197,8 @@ func (c *conversation) last() *turn {
 	return c.turns[len(c.turns)-1]
 }
 
-// What Gemini is told where the user's side of a conversation is missing: it takes only those that
-// begin and end with the user, and Continue drops the oldest messages of long ones.
+// Gemini accepts only conversations that begin and end with the user. These texts are sent if the user's
+// message is missing there. Continue drops the oldest messages of a long conversation.
 const (
 	noBeginning = "(The beginning of this conversation was left out.)"
 	noEnd       = "Continue."
@@ -225,7 +226,7 @@ func (c *conversation) write(body *object) {
 	var calls []*call
 	for _, t := range c.turns {
 		b = append(separate(b), `{"role":"`+t.role+`","parts":[`...)
-		for _, called := range calls { // Gemini wants a result for each call, at once and before all else
+		for _, called := range calls { // Gemini wants a result for each call, at the beginning of the next turn
 			b = called.appendResult(separate(b))
 		}
 		if len(t.parts) > 0 {

@@ -50,8 +50,8 @@ func embeddings(r *hub.Request) (*hub.Call, error) {
 	return call, nil
 }
 
-// readInput reads `input`: a string or an array of strings. Token numbers are those of OpenAI's
-// models and mean nothing to Gemini.
+// readInput reads `input`, a string or an array of strings. It refuses token numbers, because those of
+// OpenAI's models mean nothing to Gemini.
 func readInput(input gjson.Result) ([]string, error) {
 	if input.Type != gjson.String && !input.IsArray() {
 		return nil, errInput
@@ -77,10 +77,10 @@ func readInput(input gjson.Result) ([]string, error) {
 
 var (
 	errInput  = hub.BadRequest("input", "Send `input` as a string or an array of strings, none of them empty.")
-	errInputs = hub.BadRequest("input", "Send at most 100 inputs in one request, which is what Google takes: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
+	errInputs = hub.BadRequest("input", "Send at most 100 inputs in one request, because Google accepts no more: set `embedOptions: {maxBatchSize: 100}` in Continue's configuration.")
 )
 
-// maxInputs is how many Google takes in one batch.
+// maxInputs is how many inputs Google accepts in one batch.
 const maxInputs = 100
 
 func appendInput(b []byte, input, options string) []byte {
@@ -89,17 +89,17 @@ func appendInput(b []byte, input, options string) []byte {
 	return append(b, options...)
 }
 
-// embedding is what the answer to a request for embeddings must be.
+// embedding holds what the client asked for, to convert and check the answer.
 type embedding struct {
 	model  string
 	count  int
 	base64 bool
 }
 
-// convert turns Gemini's answer into OpenAI's. Gemini counts no tokens for embeddings.
+// convert turns Gemini's answer into OpenAI's. Gemini does not count tokens for embeddings.
 func (e embedding) convert(body []byte) ([]byte, error) {
 	if !jsontext.ValidObject(body) {
-		return nil, errUnreadable
+		return nil, hub.ErrUnreadable
 	}
 	m := gjson.ParseBytes(body)
 	if e := hub.Reported(m); e != nil {
@@ -132,8 +132,8 @@ func (e embedding) convert(body []byte) ([]byte, error) {
 
 var errNoEmbedding = hub.UpstreamBroken("Try again: the provider's answer has an embedding that is not a list of numbers.")
 
-// appendValues appends an embedding, as a list of numbers or as base64 of their bytes, four each
-// in little-endian order. ok is false where not all of them are numbers.
+// appendValues appends an embedding: as a list of numbers, or as base64 of 32-bit floats in little-endian
+// order. ok is false if a value is not a number.
 func (e embedding) appendValues(b []byte, values []gjson.Result) (_ []byte, ok bool) {
 	var packed []byte
 	b = append(b, '[')

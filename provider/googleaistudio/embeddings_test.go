@@ -17,7 +17,7 @@ import (
 
 const embedder = "gemini-embedding-001"
 
-func TestEmbeddingRequests(t *testing.T) {
+func TestEmbeddingRequestsAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ members, want string }{
 		"a text":              {`"input":"a\nb"`, `{"content":{"parts":[{"text":"a\nb"}]}}`},
 		"a list of one":       {`"input":["a"],"encoding_format":"base64","user":"u"`, `{"content":{"parts":[{"text":"a"}]}}`},
@@ -37,7 +37,7 @@ func TestEmbeddingRequests(t *testing.T) {
 	}
 }
 
-func TestEmbeddingsThatAreRefused(t *testing.T) {
+func TestInvalidEmbeddingRequestsAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ members, param string }{
 		"no input":              {`"user":"u"`, "input"},
 		"an empty text":         {`"input":""`, "input"},
@@ -47,15 +47,15 @@ func TestEmbeddingsThatAreRefused(t *testing.T) {
 		"tokens of many":        {`"input":[[1],[2]]`, "input"},
 		"a text and tokens":     {`"input":["a",1]`, "input"},
 		"an object":             {`"input":{}`, "input"},
-		"a size that is none":   {`"input":"a","dimensions":"256"`, "dimensions"},
-		"no size at all":        {`"input":"a","dimensions":0`, "dimensions"},
+		"a string for a size":   {`"input":"a","dimensions":"256"`, "dimensions"},
+		"a size of zero":        {`"input":"a","dimensions":0`, "dimensions"},
 		"an unknown encoding":   {`"input":"a","encoding_format":"int8"`, "encoding_format"},
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Embeddings, test.members, test.param) })
 	}
 }
 
-// answerEmbeddings returns what the client gets when Gemini answers with body.
+// answerEmbeddings returns what the client gets if Gemini answers with body.
 func answerEmbeddings(t *testing.T, members, body string) (string, error) {
 	t.Helper()
 	call, err := Provider{}.Call(parse(t, hub.Embeddings, embedder, members))
@@ -73,14 +73,14 @@ func answerEmbeddings(t *testing.T, members, body string) (string, error) {
 	return out.String(), err
 }
 
-func TestTooManyEmbeddingsAtOnce(t *testing.T) {
+func TestTooManyInputsAreRefused(t *testing.T) {
 	wantRefused(t, hub.Embeddings, `"input":[`+strings.Repeat(`"a",`, 100)+`"a"]`, "input")
 	if _, err := (Provider{}).Call(parse(t, hub.Embeddings, embedder, `"input":[`+strings.Repeat(`"a",`, 99)+`"a"]`)); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestEmbeddings(t *testing.T) {
+func TestEmbeddingAnswersAreTranslated(t *testing.T) {
 	const pretty = "{\n  \"embeddings\": [\n    { \"values\": [\n 0.5,\n -1e-3 ] },\n { \"values\": [ 2, 3 ] }\n  ]\n}\n"
 	for name, test := range map[string]struct {
 		members, body string
@@ -130,7 +130,7 @@ func TestEmbeddings(t *testing.T) {
 	}
 }
 
-// unpack reads base64 as OpenAI's Python client does: four bytes a number, the lowest first.
+// unpack decodes base64 like OpenAI's Python client: 32-bit floats, the lowest byte first.
 func unpack(t *testing.T, text string) []float32 {
 	t.Helper()
 	data, err := base64.StdEncoding.DecodeString(text)
@@ -152,21 +152,21 @@ func single(values []float64) []float32 {
 	return all
 }
 
-func TestEmbeddingAnswersThatCannotBeUsed(t *testing.T) {
+func TestInvalidEmbeddingAnswersBecomeErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		members, body string
 		status        int
 	}{
-		"fewer than asked for":   {`"input":["a","b"]`, `{"embeddings":[{"values":[1]}]}`, 502},
-		"more than asked for":    {`"input":["a","b"]`, `{"embeddings":[{"values":[1]},{"values":[1]},{"values":[1]}]}`, 502},
-		"one for several":        {`"input":["a","b"]`, `{"embedding":{"values":[1]}}`, 502},
-		"none":                   {`"input":"a"`, `{}`, 502},
-		"an empty one":           {`"input":"a"`, `{"embedding":{"values":[]}}`, 502},
-		"one without values":     {`"input":["a","b"]`, `{"embeddings":[{"values":[1]},{}]}`, 502},
-		"one that is no numbers": {`"input":"a"`, `{"embedding":{"values":[1,"2"]}}`, 502},
-		"a page":                 {`"input":"a"`, `<html>`, 502},
-		"half an answer":         {`"input":"a"`, `{"embedding":{"values":[1`, 502},
-		"an error":               {`"input":"a"`, `{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}`, 429},
+		"fewer than asked for":        {`"input":["a","b"]`, `{"embeddings":[{"values":[1]}]}`, 502},
+		"more than asked for":         {`"input":["a","b"]`, `{"embeddings":[{"values":[1]},{"values":[1]},{"values":[1]}]}`, 502},
+		"one for several":             {`"input":["a","b"]`, `{"embedding":{"values":[1]}}`, 502},
+		"none":                        {`"input":"a"`, `{}`, 502},
+		"an empty one":                {`"input":"a"`, `{"embedding":{"values":[]}}`, 502},
+		"one without values":          {`"input":["a","b"]`, `{"embeddings":[{"values":[1]},{}]}`, 502},
+		"one that is not all numbers": {`"input":"a"`, `{"embedding":{"values":[1,"2"]}}`, 502},
+		"a page":                      {`"input":"a"`, `<html>`, 502},
+		"half an answer":              {`"input":"a"`, `{"embedding":{"values":[1`, 502},
+		"an error":                    {`"input":"a"`, `{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}`, 429},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := answerEmbeddings(t, test.members, test.body)

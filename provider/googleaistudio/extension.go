@@ -10,21 +10,21 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// extension is what Google's own OpenAI layer takes beyond OpenAI's fields
+// extension holds the fields that Google's own OpenAI API accepts in addition to OpenAI's
 // (https://ai.google.dev/gemini-api/docs/openai#extra-body).
 type extension struct {
 	thinking thinking
-	cached   string // the name of a cached content
+	cached   string // the name of a cached content; empty if there is none
 }
 
-// readExtension reads `extra_body.google`, or `google` where a client's SDK has spread `extra_body` over the
-// request. Members that are not known are refused.
+// readExtension reads `extra_body.google`. It also reads `google`, because some SDKs put the members of
+// `extra_body` at the top of the request. It refuses unknown members.
 func (f fields) readExtension() (extension, error) {
 	at, google := "google", f["google"]
 	err := members("extra_body", f["extra_body"], func(within, name string, value gjson.Result) error {
 		switch {
 		case name != "google":
-			return hub.BadRequest(within, "Send nothing but `google` in `extra_body`: other fields belong beside it.")
+			return hub.BadRequest(within, "Send only `google` in `extra_body`: other fields belong beside `extra_body`.")
 		case f["google"].Type != gjson.Null:
 			return hub.BadRequest("google", "Send `google` once: it is in `extra_body` too.")
 		}
@@ -45,7 +45,7 @@ func (f fields) readExtension() (extension, error) {
 			}
 			e.cached = value.Str
 		default:
-			err = hub.BadRequest(at, "Send nothing but `thinking_config` and `cached_content` in `google`.")
+			err = hub.BadRequest(at, "Send only `thinking_config` and `cached_content` in `google`.")
 		}
 		return err
 	})
@@ -59,7 +59,7 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 		case "thinking_budget":
 			budget, ok, err := fields{name: value}.integer(name, -1, math.MaxInt32)
 			if err != nil || !ok {
-				return hub.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 for as many as the model thinks right.")
+				return hub.BadRequest(at, "Send `thinking_budget` as a whole number of tokens, or -1 to let the model decide.")
 			}
 			t.budget = strconv.FormatInt(budget, 10)
 		case "thinking_level":
@@ -74,18 +74,18 @@ func readThinking(at string, config gjson.Result) (thinking, error) {
 			}
 			t.include = value.Raw
 		default:
-			return hub.BadRequest(at, "Send nothing but `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
+			return hub.BadRequest(at, "Send only `thinking_budget`, `thinking_level` and `include_thoughts` in `thinking_config`.")
 		}
 		return nil
 	})
 	if err == nil && t.budget != "" && t.level != "" {
-		err = hub.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not take both.")
+		err = hub.BadRequest(at, "Send either `thinking_budget` or `thinking_level`: Gemini does not accept both.")
 	}
 	return t, err
 }
 
-// members calls visit with each member of an object at a field that is not null. Null in place of the object is
-// none.
+// members calls visit with each member of an object that is not null. at is the object's field in the
+// request. null instead of an object has no members.
 func members(at string, object gjson.Result, visit func(at, name string, value gjson.Result) error) error {
 	if object.Type == gjson.Null {
 		return nil
@@ -103,14 +103,14 @@ func members(at string, object gjson.Result, visit func(at, name string, value g
 	return err
 }
 
-// readSearch reads `web_search_options` and reports whether the model is to search. Gemini's search has no options:
-// the size of its context is a hint that is left out, a place is refused.
+// readSearch reads `web_search_options` and reports whether the model is to search. Gemini's search has no
+// options. The size of the context is only a hint and is dropped, but a location is refused.
 func (f fields) readSearch() (bool, error) {
 	const field = "web_search_options"
 	options := f[field]
 	err := members(field, options, func(at, name string, value gjson.Result) error {
 		if name != "search_context_size" {
-			return hub.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not take it.")
+			return hub.BadRequest(at, "Leave out `"+at+"`: Gemini's search does not accept it.")
 		}
 		if size := value.Str; size != "low" && size != "medium" && size != "high" {
 			return hub.BadRequest(at, "Send `search_context_size` as low, medium or high.")

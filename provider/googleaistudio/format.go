@@ -13,8 +13,8 @@ import (
 // Format is Gemini's own format.
 type Format struct{}
 
-// AppendError appends the body of an answer that is this error, with its code as the reason and the time to
-// wait as clients look for it (https://cloud.google.com/apis/design/errors).
+// AppendError appends the body of an answer that reports e. Its details hold e's code as the reason, and the
+// time to wait where clients look for it (https://cloud.google.com/apis/design/errors).
 func (Format) AppendError(b []byte, e *hub.Error, _ string) []byte {
 	b = append(b, `{"error":{"code":`...)
 	b = strconv.AppendInt(b, int64(e.Status), 10)
@@ -30,13 +30,13 @@ func (Format) AppendError(b []byte, e *hub.Error, _ string) []byte {
 	return append(b, "]}}"...)
 }
 
-// AppendErrorFrame appends the error that ends a stream. It stands alone, as Google's own does, and as
-// its clients look for it: an event with it would be an answer without text to them.
+// AppendErrorFrame appends the error that ends a stream. It is not an event: Google's own errors are not
+// events either, and its clients would take an event for an answer without text.
 func (f Format) AppendErrorFrame(b []byte, e *hub.Error) []byte {
 	return append(f.AppendError(b, e, ""), "\n\n"...)
 }
 
-// statusName is the name that Google's APIs have for an HTTP status
+// statusName returns the name of an HTTP status in Google's APIs
 // (https://cloud.google.com/apis/design/errors#handling_errors).
 func statusName(status int) string {
 	switch status {
@@ -66,17 +66,16 @@ func statusName(status int) string {
 var (
 	finishMember = []byte(`"finishReason"`)
 	blockMember  = []byte(`"blockReason"`)
-	errorMember  = jsontext.NewNeedle(`"e`, `rror"`)
 )
 
-// Look looks at an event of a stream.
+// Look reads an event of a stream.
 func (Format) Look(data []byte, p *hub.Progress) *hub.Error {
 	if bytes.Contains(data, finishMember) || bytes.Contains(data, blockMember) {
 		p.Finished = true
 	}
 	if bytes.Contains(data, []byte(`"candidates"`)) {
 		p.Begun = true
-		if !errorMember.In(data) {
+		if !hub.ErrorMember.In(data) {
 			return nil
 		}
 	}

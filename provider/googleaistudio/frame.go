@@ -5,20 +5,20 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// frame is one frame of a stream, or the whole answer, which are alike. It is read to its end before
-// anything of it is said: it may turn out to be no JSON.
+// frame is one frame of a stream or a whole answer: both have the same form. It is read completely before any
+// of it is said, because it may be invalid JSON.
 type frame struct {
 	id         string
 	candidates []candidate
 	usage      hub.Usage
-	counts     bool   // whether there is a usage
+	counts     bool   // whether there are token counts
 	feedback   []byte // JSON
 	reports    bool   // whether it may be an error
 }
 
-// candidate is what a frame says of one of the answers.
+// candidate is a part of one of the answers.
 type candidate struct {
-	object          bool // whether it is one
+	object          bool // whether it is a JSON object
 	index           int
 	reason, message string
 	parts           []piece
@@ -33,7 +33,7 @@ type piece struct {
 	function        *functionCall
 	data            *blob
 	code, result    *code
-	other           string // the name of a member that is not known
+	other           string // the name of an unknown member
 }
 
 type functionCall struct {
@@ -41,14 +41,14 @@ type functionCall struct {
 	args     []byte // JSON
 }
 
-// blob is a file within an answer.
+// blob is a file in an answer.
 type blob struct{ mime, base64 string }
 
-// code is what the model has written and Google has run, or what came of it.
+// code is code that the model wrote and Google ran, or its output.
 type code struct{ language, text, outcome string }
 
-// read reads a frame in the place of the one before, whose memory it takes over, and reports whether it
-// is JSON. Only the first id of a stream is wanted.
+// read reads the next frame into f, reuses f's memory, and reports whether the frame is valid JSON. It keeps
+// the first id of a stream.
 func (f *frame) read(message []byte) bool {
 	*f = frame{id: f.id, candidates: f.candidates[:0]}
 	r := jsontext.NewReader(message)
@@ -128,8 +128,8 @@ func readPart(r *jsontext.Reader) (p piece) {
 			p.code = readCode(r)
 		case "codeExecutionResult":
 			p.result = readCode(r)
-		case "toolCall", "toolResponse": // Google's own search
-		case "mediaResolution", "videoMetadata", "partMetadata", "mediaProcessing", "speechMetadata": // about the rest of the part
+		case "toolCall", "toolResponse": // steps of Google's own search
+		case "mediaResolution", "videoMetadata", "partMetadata", "mediaProcessing", "speechMetadata": // details of the part's other members
 		default:
 			if kind(r.Raw()) != 'n' {
 				p.other = string(name)
@@ -188,16 +188,15 @@ func readCode(r *jsontext.Reader) *code {
 	return &c
 }
 
-// ParseUsage reads Gemini's usageMetadata
-// (https://ai.google.dev/api/generate-content#UsageMetadata).
+// ParseUsage reads Gemini's usageMetadata (https://ai.google.dev/api/generate-content#UsageMetadata).
 func ParseUsage(usage []byte) hub.Usage {
 	r := jsontext.NewReader(usage)
 	u, _ := readUsage(&r)
 	return u
 }
 
-// readUsage reads the token counts, which every frame may have, for all that came so far. Gemini
-// counts thoughts apart from the answer; OpenAI counts them in.
+// readUsage reads the token counts. Every frame may have them, for everything so far. Gemini does not include
+// thoughts in the answer's tokens, but OpenAI does.
 func readUsage(r *jsontext.Reader) (u hub.Usage, ok bool) {
 	ok = r.Object(func(name []byte) {
 		switch string(name) {

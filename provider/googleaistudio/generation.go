@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// stopWords is how many Gemini takes.
+	// stopWords is how many stop words Gemini accepts.
 	stopWords = 5
 
 	// maxChoices is OpenAI's limit for n.
 	maxChoices = 128
 )
 
-// splitStop divides stop words into those that Gemini sees to and those left to us: blank ones,
-// which it does not take, and all beyond the first five others.
+// splitStop returns the stop words to send to Gemini, and the rest, which this server must apply: blank ones,
+// which Gemini refuses, and all after the first five others.
 func splitStop(stop []string) (sent, rest []string) {
 	for _, word := range stop {
 		if len(sent) < stopWords && strings.TrimSpace(word) != "" {
@@ -31,15 +31,15 @@ func splitStop(stop []string) (sent, rest []string) {
 	return sent, rest
 }
 
-// generation is what is known of a generation's parameters beside the fields.
+// generation holds parameters of a generation that are not read from the fields.
 type generation struct {
 	stop       []string
 	thinking   thinking
-	resolution resolution // of all images
+	resolution resolution // for all images
 }
 
-// writeGenerationConfig adds the parameters of r to the body of a request. Those without an
-// equal, such as `user` and `logit_bias`, are left out; `prediction` comes from Continue.
+// writeGenerationConfig adds the parameters of r to the body of a request. It drops those that Gemini does
+// not have, such as `user`, `logit_bias` and Continue's `prediction`.
 func writeGenerationConfig(body *object, r *hub.Request, f fields, g generation) error {
 	var config object
 	if err := f.writeNumbers(&config, takesPenalties(r.Model)); err != nil {
@@ -54,7 +54,7 @@ func writeGenerationConfig(body *object, r *hub.Request, f fields, g generation)
 	if major, _ := version(r.Model); major > 0 && g.resolution != unspecified {
 		config.string("mediaResolution", g.resolution.name())
 	}
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		if err := f.writeLogprobs(&config); err != nil {
 			return err
 		}
@@ -114,13 +114,13 @@ func (f fields) writeIntegers(config *object) error {
 			return err
 		}
 		if ok && (field.ours != "n" || value > 1) {
-			config.raw(field.theirs, strconv.Itoa(int(int32(value)))) // seeds are longer than Gemini's
+			config.raw(field.theirs, strconv.Itoa(int(int32(value)))) // Gemini's seeds have 32 bits only
 		}
 	}
 	return nil
 }
 
-// integer reads a field that is a whole number from least to most; ok is false where it is absent.
+// integer reads a field that is a whole number from least to most. ok is false if the field is missing.
 func (f fields) integer(name string, least, most int64) (value int64, ok bool, err error) {
 	field := f[name]
 	if field.Type == gjson.Null {
@@ -153,7 +153,7 @@ func (f fields) writeLogprobs(config *object) error {
 	return err
 }
 
-// maxTopLogprobs is OpenAI's limit and Gemini's.
+// maxTopLogprobs is the limit of both OpenAI and Gemini.
 const maxTopLogprobs = 20
 
 func (f fields) writeResponseFormat(config *object) error {
@@ -181,18 +181,18 @@ func (f fields) writeResponseFormat(config *object) error {
 	return nil
 }
 
-// onlyText refuses what is asked for beyond text, which the answer has no place for.
+// onlyText refuses requests for content that the answer's format cannot hold.
 func (f fields) onlyText(endpoint hub.Endpoint) error {
 	if modalities := f["modalities"]; modalities.Type != gjson.Null && !isText(modalities) {
-		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: other answers of Gemini are not translated.")
+		return hub.BadRequest("modalities", "Send `modalities` as [\"text\"]: Gemini's other answers are not translated.")
 	}
-	if endpoint != hub.Chat && f["web_search_options"].Type != gjson.Null {
-		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion has no place for sources.")
+	if endpoint == hub.Completions && f["web_search_options"].Type != gjson.Null {
+		return hub.BadRequest("web_search_options", "Send `web_search_options` to /chat/completions: a text completion cannot contain sources.")
 	}
 	return nil
 }
 
-// isText reports whether `modalities` has nothing but text.
+// isText reports whether `modalities` asks for text only.
 func isText(modalities gjson.Result) bool {
 	only := !modalities.IsObject()
 	modalities.ForEach(func(_, modality gjson.Result) bool {

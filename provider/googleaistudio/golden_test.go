@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out to testdata")
 
-// TestConversations sends what Continue sends (*.request.json, recorded from it), and compares
-// what goes to Gemini (*.request.gemini); then answers with *.answer.gemini, where there is
-// one, and compares what the client gets (*.answer.openai).
+// TestConversations sends requests that were recorded from Continue (*.request.json) and compares what goes
+// to Gemini with *.request.gemini. If there is an *.answer.gemini, Gemini answers with it, and the client's
+// answer is compared with *.answer.openai.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/conversations/*.request.json")
 	if err != nil || len(files) == 0 {
@@ -61,7 +61,7 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// recorded reads a recorded request, as if its model were one of Google's.
+// recorded reads a recorded request and makes its model one of Google's.
 func recorded(t *testing.T, file string) *hub.Request {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -94,7 +94,7 @@ func recorded(t *testing.T, file string) *hub.Request {
 	return r
 }
 
-// golden compares got with what a file holds.
+// golden compares got with the content of a file.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {

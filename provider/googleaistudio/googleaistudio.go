@@ -1,6 +1,6 @@
-// Package googleaistudio is Google AI Studio's Gemini API behind the AI Gateway
-// (https://developers.cloudflare.com/ai-gateway/usage/providers/google-ai-studio/). It turns
-// OpenAI's requests into those of generateContent and embedContent, and their answers back
+// Package googleaistudio implements the provider for Google AI Studio's Gemini API behind the AI Gateway
+// (https://developers.cloudflare.com/ai-gateway/usage/providers/google-ai-studio/). It translates OpenAI's
+// requests into those of generateContent and embedContent, and translates the answers back
 // (https://ai.google.dev/api/generate-content, https://ai.google.dev/api/embeddings).
 package googleaistudio
 
@@ -14,13 +14,16 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// Provider translates requests to Gemini's generateContent and embedContent.
+// Provider translates requests to Gemini's generateContent and embedContent. Requests in Gemini's own format
+// pass unchanged.
 type Provider struct {
-	// Signatures gives clients back the thought signatures that they lose. Nil: nothing does.
+	// Signatures restores thought signatures that clients do not send back. If nil, lost signatures are not
+	// restored.
 	Signatures *Signatures
 }
 
-// Accepts takes Gemini's ids without "models/": one segment of the path, which a colon would end.
+// Accepts accepts Gemini's model ids without "models/". An id must be one segment of the path, and must not
+// contain a colon, since that would end it.
 func (Provider) Accepts(model string) error {
 	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 	if model == "" || strings.Trim(model, characters) != "" {
@@ -29,32 +32,35 @@ func (Provider) Accepts(model string) error {
 	return nil
 }
 
-// Call returns the request for r.
+// Call returns the request to the gateway for r.
 func (p Provider) Call(r *hub.Request) (call *hub.Call, err error) {
 	switch r.Endpoint {
 	case hub.Gemini, hub.GeminiTokens:
 		return native(r), nil
 	case hub.Embeddings:
 		call, err = embeddings(r)
+	case hub.ChatTokens:
+		call, err = p.count(r)
 	default: // hub.Chat, hub.Completions
 		call, err = p.chat(r)
 	}
 	if err != nil {
 		return nil, err
 	}
-	call.WithoutQuery = "alt" // the Worker needed it in the settings
+	call.WithoutQuery = "alt" // settings made for the Worker have this parameter
 	return call, nil
 }
 
-// method is the path of a method of a model.
+// method returns the path of a model's method.
 func method(model, name string) string {
 	return "google-ai-studio/v1beta/models/" + model + ":" + name
 }
 
-// fields are the members of a request, of several of one name the last, as encoding/json has it.
+// fields are the members of a request. If several have the same name, it holds the last one, as encoding/json
+// does.
 type fields map[string]gjson.Result
 
-// known are the members that are read as fields. Of others a client may send any number.
+// known are the names of the members that fields holds. A client may send any number of others.
 var known = map[string]bool{
 	"temperature": true, "top_p": true, "top_k": true, "presence_penalty": true, "frequency_penalty": true,
 	"max_completion_tokens": true, "max_tokens": true, "n": true, "seed": true, "logprobs": true, "top_logprobs": true,
@@ -64,7 +70,7 @@ var known = map[string]bool{
 	"input": true, "dimensions": true, "encoding_format": true,
 }
 
-// readFields reads the members of a valid request that are known.
+// readFields reads the known members of a valid request.
 func readFields(request *hub.Request) fields {
 	f := make(fields)
 	r := jsontext.NewReader(request.Rest())
@@ -92,7 +98,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	}
 	conversation.write(&body)
 	search := false
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		if search, err = f.readSearch(); err != nil {
 			return nil, err
 		}
@@ -119,9 +125,9 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	return call, nil
 }
 
-// converse reads what is said in r: the messages of a chat, or a prompt as the user's only one.
+// converse reads the messages of a chat, or a prompt as the user's only message.
 func (p Provider) converse(r *hub.Request) (*conversation, error) {
-	if r.Endpoint == hub.Chat {
+	if r.Endpoint != hub.Completions {
 		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
 	}
 	prompt, err := r.ChatPrompt()
@@ -134,7 +140,8 @@ func (p Provider) converse(r *hub.Request) (*conversation, error) {
 	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
 }
 
-// translate returns a Call's Translate for a user's answer. search says that its sources are wanted.
+// translate returns a function for Call.Translate. user is the email of the user who asks. search says that
+// the client wants the sources of the answer.
 func (p Provider) translate(user string, search bool, form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
 	return func(dst io.Writer, sse bool) hub.Translator {
 		d := &decoder{search: search, completion: form.TextOnly, remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}

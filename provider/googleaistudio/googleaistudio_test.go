@@ -17,7 +17,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// parse reads the members of a request, without braces and model, as one of a client's.
+// parse returns a client's request. members are its members without the braces and the model.
 func parse(t testing.TB, endpoint hub.Endpoint, model, members string) *hub.Request {
 	t.Helper()
 	return parseBody(t, endpoint, `{"model":"google-ai-studio/`+model+`",`+members+`}`)
@@ -33,7 +33,7 @@ func parseBody(t testing.TB, endpoint hub.Endpoint, body string) *hub.Request {
 	return r
 }
 
-// The parts of a generateContent request, as Google's own client defines them.
+// The parts of a generateContent request, as in Google's own client.
 type (
 	generateContent struct {
 		SystemInstruction *content                `json:"systemInstruction,omitempty"`
@@ -48,12 +48,12 @@ type (
 	}
 	part struct {
 		genai.Part
-		ThoughtSignature string `json:"thoughtSignature,omitempty"` // not decoded
+		ThoughtSignature string `json:"thoughtSignature,omitempty"` // kept in base64
 	}
 )
 
-// read reads what goes to Gemini as strictly as it can be: no unknown names, no other types, and
-// nothing that changes when Google's client writes it again.
+// read reads a request to Gemini as strictly as possible: no unknown names, no other types, and nothing that
+// changes when Google's client writes it again.
 func read(t testing.TB, body []byte) *generateContent {
 	t.Helper()
 	var g generateContent
@@ -73,7 +73,7 @@ func read(t testing.TB, body []byte) *generateContent {
 	return &g
 }
 
-// tree is JSON as Go values, without the empty arguments that Google's client leaves out.
+// tree returns JSON as Go values. It leaves out empty arguments, as Google's client does.
 func tree(t testing.TB, body []byte) any {
 	t.Helper()
 	var all any
@@ -83,8 +83,8 @@ func tree(t testing.TB, body []byte) any {
 	return all
 }
 
-// checkTurns checks what Gemini refuses otherwise: the user begins, ends and takes turns with the
-// model, no turn or text is empty, and every call has its result right behind it.
+// checkTurns checks the rules that Gemini enforces: the user begins and ends, user and model take turns, no
+// turn or text is empty, and the result of every call comes at the beginning of the next turn.
 func checkTurns(t testing.TB, contents []*content) {
 	t.Helper()
 	if len(contents)%2 != 1 {
@@ -136,7 +136,7 @@ func send(t testing.TB, model, members string) []byte {
 	return call.Body
 }
 
-// wantRefused checks that the request is answered with status 400 about param.
+// wantRefused checks that a request is refused with status 400 about param.
 func wantRefused(t *testing.T, endpoint hub.Endpoint, members, param string) {
 	t.Helper()
 	call, err := Provider{}.Call(parse(t, endpoint, "gemini-2.5-flash", members))
@@ -146,7 +146,7 @@ func wantRefused(t *testing.T, endpoint hub.Endpoint, members, param string) {
 	}
 }
 
-func TestWhereARequestGoes(t *testing.T) {
+func TestEachRequestGoesToItsMethod(t *testing.T) {
 	const chat, prompt = `"messages":[{"role":"user","content":"hi"}]`, `"prompt":"hi"`
 	for name, test := range map[string]struct {
 		endpoint             hub.Endpoint
@@ -171,7 +171,7 @@ func TestWhereARequestGoes(t *testing.T) {
 	}
 }
 
-func TestModels(t *testing.T) {
+func TestModelNamesAreChecked(t *testing.T) {
 	for name, test := range map[string]struct {
 		model string
 		known bool
@@ -214,14 +214,14 @@ func TestACompletionIsAChatOfOneMessage(t *testing.T) {
 	}
 }
 
-func TestCompletionsThatAreRefused(t *testing.T) {
+func TestInvalidCompletionsAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ members, param string }{
-		"no prompt":             {`"stream":false`, "prompt"},
-		"an empty prompt":       {`"prompt":""`, "prompt"},
-		"several prompts":       {`"prompt":["a","b"]`, "prompt"},
-		"a suffix that is none": {`"prompt":"a","suffix":1`, "suffix"},
-		"a stop that is none":   {`"prompt":"a","stop":1`, "stop"},
-		"a limit that is none":  {`"prompt":"a","max_tokens":"9"`, "max_tokens"},
+		"no prompt":                {`"stream":false`, "prompt"},
+		"an empty prompt":          {`"prompt":""`, "prompt"},
+		"several prompts":          {`"prompt":["a","b"]`, "prompt"},
+		"a number for a suffix":    {`"prompt":"a","suffix":1`, "suffix"},
+		"a number for a stop word": {`"prompt":"a","stop":1`, "stop"},
+		"a string for a limit":     {`"prompt":"a","max_tokens":"9"`, "max_tokens"},
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, hub.Completions, test.members, test.param) })
 	}
@@ -239,12 +239,12 @@ func TestLongListsTakeLittleMemory(t *testing.T) {
 		members  string
 		refused  bool
 	}{
-		"inputs of a character":     {hub.Embeddings, `"input":[` + strings.Repeat(`"a",`, elements) + `"a"]`, true},
-		"inputs that are none":      {hub.Embeddings, `"input":[` + strings.Repeat(`1,`, elements) + `1]`, true},
-		"modalities that are":       {hub.Chat, messages + `"modalities":[` + strings.Repeat(`"text",`, elements) + `"text"]`, false},
-		"modalities that are no":    {hub.Chat, messages + `"modalities":[` + strings.Repeat(`1,`, elements) + `1]`, true},
-		"members that nobody knows": {hub.Chat, names + messages[:len(messages)-1], false},
-		"properties":                {hub.Chat, messages + `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{` + names + `"a":{}}}}}]`, false},
+		"inputs of a character":       {hub.Embeddings, `"input":[` + strings.Repeat(`"a",`, elements) + `"a"]`, true},
+		"inputs that are numbers":     {hub.Embeddings, `"input":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"modalities that are text":    {hub.Chat, messages + `"modalities":[` + strings.Repeat(`"text",`, elements) + `"text"]`, false},
+		"modalities that are numbers": {hub.Chat, messages + `"modalities":[` + strings.Repeat(`1,`, elements) + `1]`, true},
+		"unknown members":             {hub.Chat, names + messages[:len(messages)-1], false},
+		"properties":                  {hub.Chat, messages + `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{` + names + `"a":{}}}}}]`, false},
 	} {
 		r := parse(t, test.endpoint, "gemini-2.5-flash", test.members)
 		var err error
@@ -287,13 +287,14 @@ func FuzzCall(f *testing.F) {
 			return
 		}
 		var g struct{ Contents []*content }
-		if json.Unmarshal(call.Body, &g) == nil { // what passes through may be of a wrong type
+		if json.Unmarshal(call.Body, &g) == nil { // values that pass unchanged may have a wrong type
 			checkTurns(t, g.Contents)
 		}
 	})
 }
 
-// tooDeep reports whether JSON only nests too deep: the request was just within the limit.
+// tooDeep reports whether the only fault of JSON is its nesting, because the request was just within the
+// limit.
 func tooDeep(body []byte) bool {
 	return json.Valid(body) && bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > 900
 }

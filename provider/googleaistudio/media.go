@@ -9,14 +9,13 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// inlineData is a file within a request.
+// inlineData is a file in a request.
 type inlineData struct {
 	mime, base64 string
 	level        resolution
 }
 
-// parseData reads a URL of the form data:<type>;base64,<data>
-// (https://www.rfc-editor.org/rfc/rfc2397).
+// parseData reads a URL of the form data:<type>;base64,<data> (https://www.rfc-editor.org/rfc/rfc2397).
 func parseData(url string) (inlineData, bool) {
 	if len(url) < len("data:") || !strings.EqualFold(url[:len("data:")], "data:") {
 		return inlineData{}, false
@@ -28,7 +27,7 @@ func parseData(url string) (inlineData, bool) {
 	return inlineData{mime: mime, base64: data}, ok && isBase64 && mime != "" && data != ""
 }
 
-// mimeTypes are the names that Gemini knows for types that clients name otherwise
+// mimeTypes maps media types that clients use to the names that Gemini knows
 // (https://ai.google.dev/gemini-api/docs/image-understanding, /audio, /document-processing).
 var mimeTypes = map[string]string{
 	"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-jpeg": "image/jpeg", "image/jfif": "image/jpeg",
@@ -39,8 +38,8 @@ var mimeTypes = map[string]string{
 	"application/x-pdf": "application/pdf",
 }
 
-// mimeType is Gemini's name for a media type. Others than those that are often wrong stay as they are, but for
-// their case.
+// mimeType returns Gemini's name for a media type. Types that are not in mimeTypes are only changed to lower
+// case.
 func mimeType(name string) string {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if known, ok := mimeTypes[name]; ok {
@@ -73,7 +72,7 @@ func appendAudio(b []byte, at string, audio gjson.Result) ([]byte, error) {
 	return inlineData{mime: "audio/" + format, base64: data}.append(b), nil
 }
 
-// resolution is how closely Gemini looks at an image, from less to more
+// resolution is how closely Gemini looks at an image, from low to high
 // (https://ai.google.dev/gemini-api/docs/media-resolution).
 type resolution int
 
@@ -84,19 +83,19 @@ const (
 	high
 )
 
-// details are the values of an image's `detail`. Gemini has no more than high for what is "original".
+// details maps the values of an image's `detail`. Gemini has nothing above high, so "original" is high.
 var details = map[string]resolution{"": unspecified, "auto": unspecified, "low": low, "medium": medium, "high": high, "original": high}
 
 func (r resolution) name() string {
 	return [...]string{"MEDIA_RESOLUTION_UNSPECIFIED", "MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH"}[r]
 }
 
-// resolutions collects the `detail` of a conversation's images. Gemini takes it for each image from version 3 on.
-// Older models have one for the whole request: the highest that is asked for, but nothing below high where
-// an image leaves it to the model.
+// resolutions collects the `detail` of a conversation's images. From version 3 on, Gemini takes it for each
+// image. Older models have one value for the whole request. It is the highest that an image asks for. But if
+// an image leaves the choice to the model, only high is sent.
 type resolutions struct {
-	each    bool // whether each image has its own
-	left    bool // whether an image leaves it to the model
+	each    bool // whether each image has its own resolution
+	left    bool // whether an image leaves the choice to the model
 	highest resolution
 }
 
@@ -105,7 +104,7 @@ func (r *resolutions) image(at string, image []byte) (inlineData, error) {
 	value := gjson.ParseBytes(image)
 	data, ok := parseData(value.Get("url").Str)
 	if !ok {
-		return data, hub.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini takes no others.")
+		return data, hub.BadRequest(at+".url", "Send an image as a URL of the form data:<type>;base64,<data>: Gemini accepts no other URLs.")
 	}
 	detail := value.Get("detail")
 	level, ok := details[detail.Str]
@@ -121,7 +120,7 @@ func (r *resolutions) image(at string, image []byte) (inlineData, error) {
 	return data, nil
 }
 
-// request is the resolution for the whole request.
+// request returns the resolution for the whole request.
 func (r *resolutions) request() resolution {
 	if r.left && r.highest < high {
 		return unspecified

@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-func TestMediaTypesThatClientsNameOtherwise(t *testing.T) {
+func TestMediaTypesGetGeminisNames(t *testing.T) {
 	for sent, want := range map[string]string{
 		"image/jpg": "image/jpeg", "IMAGE/JPG": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png", "Image/PNG": "image/png",
 		"audio/x-wav": "audio/wav", "audio/vnd.wave": "audio/wav", "audio/mpeg": "audio/mp3", "audio/x-flac": "audio/flac",
@@ -25,21 +25,21 @@ func TestMediaTypesThatClientsNameOtherwise(t *testing.T) {
 	}
 }
 
-// TestTheDetailOfImages: Gemini 3 takes it for each image, older models for the request.
-func TestTheDetailOfImages(t *testing.T) {
+// Gemini 3 takes the detail for each image, older models take it for the request.
+func TestTheDetailOfImagesIsTranslated(t *testing.T) {
 	for name, test := range map[string]struct {
 		model, details string
 		parts, request string
 	}{
-		"of each":                       {"gemini-3-pro-preview", "low high medium auto - original", "LOW HIGH MEDIUM - - HIGH", ""},
-		"of the latest":                 {"gemini-flash-latest", "low", "LOW", ""},
-		"of the request":                {"gemini-2.5-flash", "low low", "- -", "LOW"},
-		"the highest of the request":    {"gemini-2.5-flash", "low medium", "- -", "MEDIUM"},
-		"high":                          {"gemini-2.5-flash", "auto high", "- -", "HIGH"},
-		"low beside one left to Gemini": {"gemini-2.5-flash", "low auto", "- -", ""},
-		"low beside one without":        {"gemini-2.5-flash", "- low", "- -", ""},
-		"left to Gemini":                {"gemini-2.5-flash", "auto -", "- -", ""},
-		"of another family":             {"gemma-3-27b-it", "low", "-", ""},
+		"of each":                    {"gemini-3-pro-preview", "low high medium auto - original", "LOW HIGH MEDIUM - - HIGH", ""},
+		"of the latest":              {"gemini-flash-latest", "low", "LOW", ""},
+		"of the request":             {"gemini-2.5-flash", "low low", "- -", "LOW"},
+		"the highest of the request": {"gemini-2.5-flash", "low medium", "- -", "MEDIUM"},
+		"high":                       {"gemini-2.5-flash", "auto high", "- -", "HIGH"},
+		"low beside auto":            {"gemini-2.5-flash", "low auto", "- -", ""},
+		"low beside no detail":       {"gemini-2.5-flash", "- low", "- -", ""},
+		"auto and no detail":         {"gemini-2.5-flash", "auto -", "- -", ""},
+		"of another family":          {"gemma-3-27b-it", "low", "-", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var images, parts []string

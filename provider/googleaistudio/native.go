@@ -7,8 +7,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// ParseRequest reads a request in Gemini's own format. Its model and whether it asks for a stream are in
-// its URL. It keeps body. Its errors are *hub.Error with status 400.
+// ParseRequest reads a request in Gemini's own format. name and stream come from the URL, which names the
+// model and the method. ParseRequest keeps body. Its errors are *hub.Error with status 400.
 func ParseRequest(endpoint hub.Endpoint, name string, stream bool, body []byte) (*hub.Request, error) {
 	if _, err := jsontext.ScanObject(body, nil); err != nil {
 		return nil, hub.BadRequest("", "Send a JSON object: "+err.Error()+".")
@@ -22,7 +22,7 @@ func ParseRequest(endpoint hub.Endpoint, name string, stream bool, body []byte) 
 	return &hub.Request{Endpoint: endpoint, Format: Format{}, Name: name, Stream: stream, Body: body}, nil
 }
 
-// native sends a request in Gemini's own format as it is.
+// native returns the call for a request in Gemini's own format. The body passes unchanged.
 func native(r *hub.Request) *hub.Call {
 	call := &hub.Call{Path: "google-ai-studio/v1beta/models/" + r.Model, Body: r.Body, WithoutQuery: "alt", OwnError: ownError}
 	switch {
@@ -39,7 +39,8 @@ func native(r *hub.Request) *hub.Call {
 	return call
 }
 
-// ownError returns a body that is an error of Google's, without the ids of the operator's projects.
+// ownError returns the body if it is an error of Google's, without the ids of the operator's projects.
+// Otherwise it returns nil.
 func ownError(body []byte) []byte {
 	if !jsontext.ValidObject(body) {
 		return nil

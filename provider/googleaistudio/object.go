@@ -9,11 +9,11 @@ import (
 // object builds a JSON object, member by member.
 type object struct{ b []byte }
 
-// objectBehind makes an object in the memory behind b, to which it is then appended: where there is enough, nothing
-// is copied. Until then, nothing else may be appended to b.
+// objectBehind returns an object that is built in the free memory after b and then appended to b. If that
+// memory is large enough, nothing is copied. Until then, nothing else may be appended to b.
 func objectBehind(b []byte) object { return object{b: b[len(b):]} }
 
-// name begins a member, whose value is to be appended to b.
+// name begins a member. The caller must append the value to o.b.
 func (o *object) name(name string) {
 	if len(o.b) == 0 {
 		o.b = append(o.b, '{')
@@ -53,7 +53,7 @@ func (o *object) end() []byte {
 	return append(o.b, '}')
 }
 
-// separate appends a comma where the end of b is not the beginning of a list.
+// separate appends a comma unless b is empty or at the beginning of a list.
 func separate(b []byte) []byte {
 	if len(b) == 0 || b[len(b)-1] == '[' {
 		return b

@@ -10,8 +10,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// text is the text of a content at a field of the request, a string or an array of text parts. It is a
-// JSON string, since most texts go on as they came.
+// text returns the text of a content, a string or an array of text parts, as a JSON string. Most texts are
+// sent on as the client wrote them, so they are not decoded. at is the content's field in the request.
 func text(at string, content []byte) ([]byte, error) {
 	switch kind(content) {
 	case 'n':
@@ -29,7 +29,7 @@ func text(at string, content []byte) ([]byte, error) {
 		if part.kind == "refusal" {
 			value = part.refusal
 		} else if part.kind != "text" {
-			return hub.BadRequest(at+".type", "Send this role's content as text: of other parts, Gemini takes only the user's.")
+			return hub.BadRequest(at+".type", "Send this role's content as text: Gemini accepts other parts only from the user.")
 		}
 		if kind(value) != '"' {
 			return hub.BadRequest(at+"."+part.kind, "Send `"+part.kind+"` as a string.")
@@ -44,7 +44,7 @@ func text(at string, content []byte) ([]byte, error) {
 		}
 		return nil
 	})
-	if all == nil { // no copy of the only part, as there mostly is one
+	if all == nil { // there is mostly one part, which needs no copy
 		return first, err
 	}
 	return all, err
@@ -58,7 +58,7 @@ func join(all, more []byte) []byte {
 	return append(all[:len(all)-1], more[1:]...)
 }
 
-// blank reports whether a JSON string has nothing but white space in it.
+// blank reports whether a JSON string is empty or only white space.
 func blank(quoted []byte) bool {
 	if isEmpty(quoted) {
 		return true
@@ -76,7 +76,7 @@ func errContent(at string) error {
 	return hub.BadRequest(at, "Send `content` as a string or an array of parts.")
 }
 
-// contentPart is a part of a message's content. Its values stay JSON.
+// contentPart is a part of a message's content. Its values are kept as JSON.
 type contentPart struct {
 	kind               string
 	text, refusal      []byte
@@ -121,7 +121,7 @@ func (c *conversation) appendParts(b []byte, at string, content []byte) ([]byte,
 	return b, err
 }
 
-// appendText appends a text part, which Gemini does not take empty.
+// appendText appends a text part unless text is empty, because Gemini refuses empty ones.
 func appendText(b []byte, text string) []byte {
 	if text == "" {
 		return b
@@ -139,7 +139,7 @@ func appendQuoted(b, text []byte) []byte {
 	return append(append(b, text...), '}')
 }
 
-// appendSigned appends what the model said, with the thought signature that came with it.
+// appendSigned appends a text of the model with its thought signature.
 func appendSigned(b, text []byte, signature string) []byte {
 	if isEmpty(text) {
 		return b
@@ -171,7 +171,7 @@ func (c *conversation) appendPart(b []byte, at string, part contentPart) ([]byte
 		if data, ok := parseData(gjson.GetBytes(part.file, "file_data").Str); ok {
 			return data.append(b), nil
 		}
-		return b, hub.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: files of OpenAI's are out of Gemini's reach.")
+		return b, hub.BadRequest(at+".file.file_data", "Send a file as `file_data` with a URL of the form data:<type>;base64,<data>: Gemini cannot read files that were uploaded to OpenAI.")
 	}
 	return b, hub.BadRequest(at+".type", "Send parts of the types text, image_url, input_audio and file.")
 }

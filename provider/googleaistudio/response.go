@@ -9,11 +9,11 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// decoder reads Gemini's answer: frames of a stream, or one object.
+// decoder reads Gemini's answer: the frames of a stream, or one object.
 type decoder struct {
 	remember   func(id, signature string)
 	search     bool // whether the client wants the sources
-	completion bool // whether the answer has place for text alone
+	completion bool // whether the client's format has fields for text only
 
 	answered bool            // whether there has been a candidate
 	choices  []choice        // by a candidate's index
@@ -21,22 +21,21 @@ type decoder struct {
 	frame    frame
 }
 
-// choice is what a candidate has said so far.
+// choice is the state of a choice.
 type choice struct {
 	text, calls, broken bool
 	sources             sources
 }
 
 var (
-	errUnreadable = hub.UpstreamBroken("Try again: the provider's answer is not valid JSON.")
 	errOutOfRange = hub.UpstreamBroken("Try again: the provider's answer has a candidate out of range.")
 )
 
-// decode says what one frame of a stream says, or the whole answer.
+// decode reads one frame of a stream, or the whole answer, and reports it to a.
 func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	f := &d.frame
 	if !f.read(message) {
-		return errUnreadable
+		return hub.ErrUnreadable
 	}
 	if f.counts {
 		a.Usage(f.usage)
@@ -61,7 +60,7 @@ func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	return nil
 }
 
-// feedback says what Google's filters think of the prompt.
+// feedback reports that Google's filters have blocked the prompt, if they have.
 func (d *decoder) feedback(feedback gjson.Result, a *hub.Answer) {
 	reason := feedback.Get("blockReason").Str
 	switch {
@@ -79,7 +78,7 @@ func (d *decoder) feedback(feedback gjson.Result, a *hub.Answer) {
 
 func (d *decoder) candidate(c *candidate, a *hub.Answer) error {
 	if !c.object {
-		return errUnreadable
+		return hub.ErrUnreadable
 	}
 	d.answered = true
 	if c.index < 0 || c.index >= maxChoices {
@@ -107,8 +106,8 @@ func (d *decoder) candidate(c *candidate, a *hub.Answer) error {
 	return nil
 }
 
-// ending is the error that a candidate ends with, if it does: clients run what calls they have got and take what
-// text there is for the answer, unless the answer fails.
+// ending returns the error that a candidate ends with, or nil. Without an error, clients would run the calls
+// that they have got, and take the text so far for the whole answer.
 func ending(c *candidate, said *choice) error {
 	switch {
 	case c.reason == missingSignature:
@@ -116,15 +115,15 @@ func ending(c *candidate, said *choice) error {
 		e.Final = true
 		return e
 	case brokenCall(c.reason) && (said.calls || !said.text):
-		return hub.UpstreamBroken(sentences("Try again: the model called a function in a way that makes no sense ("+c.reason+").", c.message))
+		return hub.UpstreamBroken(sentences("Try again: the model made an invalid function call ("+c.reason+").", c.message))
 	case !ordinary(c.reason) && !said.calls && !said.text:
 		return hub.UpstreamBroken(sentences("Try again: the model ended without an answer ("+c.reason+").", c.message))
 	}
 	return nil
 }
 
-// part says one part of a candidate's content. Of what OpenAI has no place for, the search's own steps are left
-// out, and images among the thoughts; all else is refused.
+// part reports one part of a candidate's content. OpenAI's format has no field for some kinds. Of these, the
+// steps of a search and images in thoughts are dropped, and all others are refused.
 func (d *decoder) part(index int, said *choice, part *piece, a *hub.Answer) error {
 	switch {
 	case part.function != nil:
@@ -165,9 +164,9 @@ func (d *decoder) text(index int, said *choice, text string, a *hub.Answer) {
 	a.Text(index, text)
 }
 
-// untranslated refuses an answer with what would be lost.
+// untranslated returns the error for an answer with a part that would be lost.
 func untranslated(what string) error {
-	e := hub.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this answer has no place for.")
+	e := hub.UpstreamBroken("Ask for text: the model's answer has " + what + ", which this endpoint cannot return.")
 	e.Final = true
 	return e
 }
@@ -175,7 +174,7 @@ func untranslated(what string) error {
 func (d *decoder) call(index int, function *functionCall, signature string, a *hub.Answer) error {
 	call := hub.ToolCall{ID: function.id, Name: function.name}
 	if call.Name == "" {
-		return hub.UpstreamBroken("Try again: the model called a function without naming it.")
+		return hub.ErrUnnamedCall
 	}
 	if call.ID == "" || d.ids[call.ID] {
 		call.ID = hub.NewCallID()
@@ -195,13 +194,13 @@ func (d *decoder) call(index int, function *functionCall, signature string, a *h
 	return nil
 }
 
-// extraContent is where Google's own OpenAI dialect has a thought signature.
+// extraContent returns the `extra_content` for a thought signature, as in Google's own OpenAI API.
 func extraContent(signature string) []byte {
 	b := jsontext.AppendString([]byte(`{"google":{"thought_signature":`), signature)
 	return append(b, "}}"...)
 }
 
-// sentences is ours, and Google's if there is one.
+// sentences joins this server's message and Google's, which may be empty.
 func sentences(ours, googles string) string {
 	if googles == "" {
 		return ours
@@ -218,15 +217,16 @@ func brokenCall(reason string) bool {
 	return false
 }
 
-// ordinary reports whether a candidate may end with a reason, or go on without one, before it has said anything.
+// ordinary reports whether a candidate may be without text and calls at this reason. An empty reason means
+// that the candidate goes on.
 func ordinary(reason string) bool {
 	return reason == "" || reason == "STOP" || finishReason(reason) != hub.FinishStop
 }
 
-// missingSignature is the reason of a candidate for a conversation that lacks a thought signature.
+// missingSignature is the finish reason of a candidate if the conversation lacks a thought signature.
 const missingSignature = "MISSING_THOUGHT_SIGNATURE"
 
-// finishReason is OpenAI's word for Gemini's. Unknown ones are as good as STOP.
+// finishReason returns OpenAI's finish reason for Gemini's. Unknown reasons count as STOP.
 func finishReason(reason string) string {
 	switch reason {
 	case "MAX_TOKENS", "CONTINUATION":

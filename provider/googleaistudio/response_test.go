@@ -19,7 +19,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// answer translates what Gemini says, in pieces as it comes, and returns what the client gets.
+// answer translates an answer of Gemini that arrives in pieces, and returns what the client gets.
 func answer(t testing.TB, form hub.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -38,12 +38,12 @@ var (
 	streamed = hub.Form{Format: openai.Format{}, Stream: true, Usage: true, Model: "google-ai-studio/gemini-3-pro"}
 )
 
-// frames is a stream of frames as Google sends it.
+// frames returns a stream of frames as Google sends it.
 func frames(all ...string) string {
 	return "data: " + strings.Join(all, "\r\n\r\ndata: ") + "\r\n\r\n"
 }
 
-// wholeAnswer reads an answer that is one object, as OpenAI's client does.
+// wholeAnswer returns the client's answer for one object, as OpenAI's client reads it.
 func wholeAnswer(t testing.TB, body string) *sdk.ChatCompletion {
 	t.Helper()
 	got, err := answer(t, whole, false, body)
@@ -60,7 +60,7 @@ func wholeAnswer(t testing.TB, body string) *sdk.ChatCompletion {
 	return &read
 }
 
-// readStream reads a stream as OpenAI's client does, and checks what others stumble over.
+// readStream reads a stream with OpenAI's client. It also checks for things that other clients cannot handle.
 func readStream(t testing.TB, stream string) (*sdk.ChatCompletion, error) {
 	t.Helper()
 	res := &http.Response{Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(strings.NewReader(stream))}
@@ -83,7 +83,7 @@ func readStream(t testing.TB, stream string) (*sdk.ChatCompletion, error) {
 	return &all.ChatCompletion, events.Err()
 }
 
-// streamedAnswer is the answer that OpenAI's client makes of a whole stream.
+// streamedAnswer returns the answer that OpenAI's client reads from a whole stream.
 func streamedAnswer(t testing.TB, stream string) *sdk.ChatCompletion {
 	t.Helper()
 	got, err := answer(t, streamed, true, stream)
@@ -97,7 +97,7 @@ func streamedAnswer(t testing.TB, stream string) *sdk.ChatCompletion {
 	return all
 }
 
-// say writes the answer of a choice as one line.
+// say returns the answer of a choice as one line.
 func say(c sdk.ChatCompletionChoice) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q", c.Message.Content)
@@ -110,28 +110,28 @@ func say(c sdk.ChatCompletionChoice) string {
 	return b.String() + " " + c.FinishReason
 }
 
-func TestAnswers(t *testing.T) {
+func TestAnswersAreTranslated(t *testing.T) {
 	candidate := func(rest string) string {
 		return `{"candidates":[{"content":{"role":"model","parts":[` + rest + `}],"responseId":"r"}`
 	}
 	for name, test := range map[string]struct{ body, want string }{
-		"text":                         {candidate(`{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
-		"text in parts":                {candidate(`{"text":"Hi"},{"text":" \"you\"\n"}]},"finishReason":"STOP"`), `"Hi \"you\"\n" stop`},
-		"a thought is no text":         {candidate(`{"text":"hm","thought":true},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
-		"a call":                       {candidate(`{"functionCall":{"name":"f","args":{"a": [ 1.0, {"b":"c d"} ]}}}]},"finishReason":"STOP"`), `"" f({"a":[1.0,{"b":"c d"}]}) tool_calls`},
-		"calls":                        {candidate(`{"text":"look"},{"functionCall":{"name":"f"}},{"functionCall":{"name":"g","args":{}}}]},"finishReason":"STOP"`), `"look" f({}) g({}) tool_calls`},
-		"an empty part":                {candidate(`{"text":""},{}]},"finishReason":"STOP"`), `"" stop`},
-		"the search's own steps":       {candidate(`{"toolCall":{"toolType":"GOOGLE_SEARCH_WEB","id":"1"},"thoughtSignature":"s"},{"toolResponse":{"id":"1"}},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
-		"nulls beside a text":          {candidate(`{"text":"Hi","inlineData":null,"functionCall":null,"fileData":null}]},"finishReason":"STOP"`), `"Hi" stop`},
-		"what is said about a text":    {candidate(`{"text":"Hi","partMetadata":{"a":1},"later":{"b":1}}]},"finishReason":"STOP"`), `"Hi" stop`},
-		"the limit of tokens":          {candidate(`{"text":"Hi"}]},"finishReason":"MAX_TOKENS"`), `"Hi" length`},
-		"no content":                   {`{"candidates":[{"finishReason":"MAX_TOKENS"}]}`, `"" length`},
-		"content without parts":        {`{"candidates":[{"content":{"role":"model"},"finishReason":"STOP","index":0}]}`, `"" stop`},
-		"a call and a limit":           {candidate(`{"functionCall":{"name":"f"}}]},"finishReason":"MAX_TOKENS"`), `"" f({}) length`},
-		"a filter":                     {candidate(`{"text":"Hi"}]},"finishReason":"SAFETY"`), `"Hi" content_filter`},
-		"a broken call beside text":    {candidate(`{"text":"Hi"},{"functionCall":{"name":"f"}}]},"finishReason":"MALFORMED_FUNCTION_CALL"`), `"Hi" stop`},
-		"a blocked prompt":             {`{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"}}`, `"" refuses "Rephrase the request: Google's filters blocked it (PROHIBITED_CONTENT)." content_filter`},
-		"a blocked prompt with a word": {`{"candidates":[],"promptFeedback":{"blockReason":"OTHER","blockReasonMessage":"Sorry."}}`, `"" refuses "Rephrase the request: Google's filters blocked it (OTHER). Sorry." content_filter`},
+		"text":                            {candidate(`{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"text in parts":                   {candidate(`{"text":"Hi"},{"text":" \"you\"\n"}]},"finishReason":"STOP"`), `"Hi \"you\"\n" stop`},
+		"a thought is not text":           {candidate(`{"text":"hm","thought":true},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"a call":                          {candidate(`{"functionCall":{"name":"f","args":{"a": [ 1.0, {"b":"c d"} ]}}}]},"finishReason":"STOP"`), `"" f({"a":[1.0,{"b":"c d"}]}) tool_calls`},
+		"calls":                           {candidate(`{"text":"look"},{"functionCall":{"name":"f"}},{"functionCall":{"name":"g","args":{}}}]},"finishReason":"STOP"`), `"look" f({}) g({}) tool_calls`},
+		"an empty part":                   {candidate(`{"text":""},{}]},"finishReason":"STOP"`), `"" stop`},
+		"the search's own steps":          {candidate(`{"toolCall":{"toolType":"GOOGLE_SEARCH_WEB","id":"1"},"thoughtSignature":"s"},{"toolResponse":{"id":"1"}},{"text":"Hi"}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"nulls beside a text":             {candidate(`{"text":"Hi","inlineData":null,"functionCall":null,"fileData":null}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"metadata of a text":              {candidate(`{"text":"Hi","partMetadata":{"a":1},"later":{"b":1}}]},"finishReason":"STOP"`), `"Hi" stop`},
+		"the limit of tokens":             {candidate(`{"text":"Hi"}]},"finishReason":"MAX_TOKENS"`), `"Hi" length`},
+		"no content":                      {`{"candidates":[{"finishReason":"MAX_TOKENS"}]}`, `"" length`},
+		"content without parts":           {`{"candidates":[{"content":{"role":"model"},"finishReason":"STOP","index":0}]}`, `"" stop`},
+		"a call and a limit":              {candidate(`{"functionCall":{"name":"f"}}]},"finishReason":"MAX_TOKENS"`), `"" f({}) length`},
+		"a filter":                        {candidate(`{"text":"Hi"}]},"finishReason":"SAFETY"`), `"Hi" content_filter`},
+		"a broken call beside text":       {candidate(`{"text":"Hi"},{"functionCall":{"name":"f"}}]},"finishReason":"MALFORMED_FUNCTION_CALL"`), `"Hi" stop`},
+		"a blocked prompt":                {`{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"}}`, `"" refuses "Rephrase the request: Google's filters blocked it (PROHIBITED_CONTENT)." content_filter`},
+		"a blocked prompt with a message": {`{"candidates":[],"promptFeedback":{"blockReason":"OTHER","blockReasonMessage":"Sorry."}}`, `"" refuses "Rephrase the request: Google's filters blocked it (OTHER). Sorry." content_filter`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			read := wholeAnswer(t, test.body)
@@ -154,7 +154,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestFinishReasons(t *testing.T) {
+func TestFinishReasonsAreTranslated(t *testing.T) {
 	for reason, want := range map[string]string{
 		"STOP": "stop", "LANGUAGE": "stop", "OTHER": "stop", "IMAGE_OTHER": "stop", "NO_IMAGE": "stop",
 		"FINISH_REASON_UNSPECIFIED": "stop", "A_NEW_REASON": "stop",
@@ -176,7 +176,7 @@ func TestFinishReasons(t *testing.T) {
 	}
 }
 
-func TestSeveralAnswers(t *testing.T) {
+func TestSeveralAnswersAreKeptApart(t *testing.T) {
 	const both = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"},{"content":{"parts":[{"text":"b"}]},"finishReason":"MAX_TOKENS","index":1}]}`
 	want := []string{`"a" stop`, `"b" length`}
 	for name, read := range map[string]*sdk.ChatCompletion{
@@ -195,7 +195,7 @@ func TestSeveralAnswers(t *testing.T) {
 	}
 }
 
-func TestCallIDsAndSignatures(t *testing.T) {
+func TestCallsGetUniqueIDsAndKeepTheirSignatures(t *testing.T) {
 	const body = `{"candidates":[{"content":{"parts":[
 		{"functionCall":{"id":"g1","name":"f"},"thoughtSignature":"a_b-c+/=="},
 		{"functionCall":{"id":"g1","name":"f"}},
@@ -223,7 +223,7 @@ func TestCallIDsAndSignatures(t *testing.T) {
 	}
 }
 
-func TestTheIDOfAnAnswer(t *testing.T) {
+func TestAnAnswerHasGooglesIDOrANewOne(t *testing.T) {
 	if got := wholeAnswer(t, `{"candidates":[{"finishReason":"STOP"}],"responseId":"r-1"}`).ID; got != "chatcmpl-r-1" {
 		t.Errorf("id %s", got)
 	}
@@ -244,7 +244,7 @@ func TestThoughtsAreReasoning(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestTokenCountsAreTranslated(t *testing.T) {
 	const first = `{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}`
 	const last = `{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":30,"toolUsePromptTokenCount":5,"totalTokenCount":46,"cachedContentTokenCount":4}}`
 	check := func(t *testing.T, u sdk.CompletionUsage) {
@@ -269,7 +269,7 @@ func TestUsage(t *testing.T) {
 	})
 }
 
-func TestLogprobs(t *testing.T) {
+func TestLogprobsAreTranslated(t *testing.T) {
 	const body = `{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","logprobsResult":{` +
 		`"chosenCandidates":[{"token":"H","tokenId":1,"logProbability":-0.5},{"token":"i"}],` +
 		`"topCandidates":[{"candidates":[{"token":"H","logProbability":-0.5},{"token":"J","logProbability":"-Infinity"}]}]}}]}`
@@ -283,7 +283,7 @@ func TestLogprobs(t *testing.T) {
 	}
 }
 
-func TestAnswersThatFail(t *testing.T) {
+func TestInvalidAnswersBecomeErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		body   string
 		status int
@@ -291,18 +291,18 @@ func TestAnswersThatFail(t *testing.T) {
 	}{
 		"nothing":                          {`{}`, 502, "empty"},
 		"no candidates":                    {`{"candidates":[],"usageMetadata":{}}`, 502, "empty"},
-		"candidates that are none":         {`{"candidates":"x"}`, 502, "empty"},
-		"a candidate that is none":         {`{"candidates":["x"]}`, 502, "JSON"},
+		"candidates that are not a list":   {`{"candidates":"x"}`, 502, "empty"},
+		"a candidate that is a string":     {`{"candidates":["x"]}`, 502, "JSON"},
 		"a candidate out of range":         {`{"candidates":[{"index":128}]}`, 502, "range"},
 		"a candidate below zero":           {`{"candidates":[{"index":-1}]}`, 502, "range"},
 		"a call without a name":            {`{"candidates":[{"content":{"parts":[{"functionCall":{}}]},"finishReason":"STOP"}]}`, 502, "naming"},
 		"a broken call":                    {`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed: f("}]}`, 502, "(MALFORMED_FUNCTION_CALL). Malformed: f("},
 		"a broken call beside a thought":   {`{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"functionCall":{"name":"f"}}]},"finishReason":"UNEXPECTED_TOOL_CALL"}]}`, 502, "(UNEXPECTED_TOOL_CALL)."},
 		"a missing signature":              {`{"candidates":[{"finishReason":"MISSING_THOUGHT_SIGNATURE","finishMessage":"Sign it."}]}`, 502, "(MISSING_THOUGHT_SIGNATURE). Sign it."},
-		"a missing signature behind text":  {`{"candidates":[{"content":{"parts":[{"text":"Hi"},{"functionCall":{"name":"f"}}]},"finishReason":"MISSING_THOUGHT_SIGNATURE"}]}`, 502, "(MISSING_THOUGHT_SIGNATURE)."},
+		"a missing signature after text":   {`{"candidates":[{"content":{"parts":[{"text":"Hi"},{"functionCall":{"name":"f"}}]},"finishReason":"MISSING_THOUGHT_SIGNATURE"}]}`, 502, "(MISSING_THOUGHT_SIGNATURE)."},
 		"an unknown reason and no content": {`{"candidates":[{"index":1,"finishReason":"A_NEW_REASON","finishMessage":"Why not."}]}`, 502, "(A_NEW_REASON). Why not."},
 		"an unknown reason and a thought":  {`{"candidates":[{"index":1,"content":{"parts":[{"text":"hm","thought":true},{"text":""}]},"finishReason":"A_NEW_REASON"}]}`, 502, "(A_NEW_REASON)."},
-		"a language that is not known":     {`{"candidates":[{"index":1,"finishReason":"LANGUAGE"}]}`, 502, "(LANGUAGE)."},
+		"an unknown language":              {`{"candidates":[{"index":1,"finishReason":"LANGUAGE"}]}`, 502, "(LANGUAGE)."},
 		"another reason":                   {`{"candidates":[{"index":1,"content":{},"finishReason":"OTHER"}]}`, 502, "(OTHER)."},
 		"no image":                         {`{"candidates":[{"index":1,"finishReason":"NO_IMAGE"}]}`, 502, "(NO_IMAGE)."},
 		"speech":                           {`{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"audio/wav","data":"AAAA"}}]},"finishReason":"STOP"}]}`, 502, "audio/wav"},
@@ -315,14 +315,14 @@ func TestAnswersThatFail(t *testing.T) {
 		"a list without answers":           {`[ ]`, 502, "empty"},
 		"an error":                         {`{"error":{"code":400,"message":"No such field","status":"INVALID_ARGUMENT"}}`, 400, "No such field"},
 		"an error in a list":               {"[{\n  \"error\": {\"code\":429,\"message\":\"Slow down\",\"status\":\"RESOURCE_EXHAUSTED\"}}]", 429, "Slow down"},
-		"an error of the server's":         {`{"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}}`, 503, "Overloaded"},
-		"an error out of time":             {`{"error":{"code":504,"message":"Too long","status":"DEADLINE_EXCEEDED"}}`, 504, "Too long"},
-		"a model that is not there":        {`{"error":{"code":404,"message":"No such model","status":"NOT_FOUND"}}`, 404, "No such model"},
+		"an error of the server":           {`{"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}}`, 503, "Overloaded"},
+		"a timeout":                        {`{"error":{"code":504,"message":"Too long","status":"DEADLINE_EXCEEDED"}}`, 504, "Too long"},
+		"a model that does not exist":      {`{"error":{"code":404,"message":"No such model","status":"NOT_FOUND"}}`, 404, "No such model"},
 		"an error without a code":          {`{"error":{"message":"Oops"}}`, 502, "Oops"},
 		"an error without anything":        {`{"error":{}}`, 502, "without a message"},
-		"an error with a code that is odd": {`{"error":{"code":200,"message":"Oops"}}`, 502, "Oops"},
+		"an error with the code 200":       {`{"error":{"code":200,"message":"Oops"}}`, 502, "Oops"},
 		"an error with a code beyond HTTP": {`{"error":{"code":600,"message":"Oops"}}`, 502, "Oops"},
-		"the server's rights":              {`{"error":{"code":403,"message":"secret"}}`, 502, "credentials"},
+		"the server's permissions":         {`{"error":{"code":403,"message":"secret"}}`, 502, "credentials"},
 		"the server's key":                 {`{"error":{"code":400,"message":"API key secret not valid","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}`, 502, "credentials"},
 		"the server's account":             {`{"error":{"code":403,"message":"project secret","status":"PERMISSION_DENIED"}}`, 502, "credentials"},
 		"the server's sign-in":             {`{"error":{"code":401,"message":"secret"}}`, 502, "credentials"},
@@ -337,9 +337,9 @@ func TestAnswersThatFail(t *testing.T) {
 			if _, again := answer(t, streamed, false, test.body); again == nil || again.Error() != e.Message {
 				t.Errorf("in place of a stream: error %v, want %v", again, err)
 			}
-			says := strings.Replace(test.says, "empty", "complete", 1) // a frame may be empty
+			says := strings.Replace(test.says, "empty", "complete", 1) // a single frame may be empty
 			if !jsontext.ValidObject([]byte(test.body)) {
-				says = "" // whatever it is, it is no frame
+				says = "" // the body is not a frame
 			}
 			got, err = answer(t, streamed, true, frames(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}`, strings.ReplaceAll(test.body, "\n", "")))
 			_, broken := readStream(t, got)

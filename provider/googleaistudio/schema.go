@@ -8,16 +8,16 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// holds is what the value of a schema's keyword is made of.
+// holds is what the value of a keyword contains.
 type holds int
 
 const (
 	plainValue   holds = iota // no schemas
 	schemas                   // a schema, or an array of them
-	namedSchemas              // an object of schemas, whose names are no keywords
+	namedSchemas              // an object of schemas; its names are not keywords
 )
 
-// keywords are all that Gemini documents. It ignores some others, and refuses the request for the rest
+// keywords are all keywords that Gemini documents. It ignores some others, and refuses requests with the rest
 // (https://ai.google.dev/api/generate-content#FIELDS.response_json_schema).
 var keywords = map[string]holds{
 	"$id": plainValue, "$ref": plainValue, "$anchor": plainValue, "$defs": namedSchemas,
@@ -27,7 +27,8 @@ var keywords = map[string]holds{
 	"properties": namedSchemas, "required": plainValue, "propertyOrdering": plainValue,
 }
 
-// schema is a JSON schema in the keywords that Gemini knows, as it came if it has no others.
+// schema returns a JSON schema with only the keywords that Gemini knows. If it has no others, it is returned
+// unchanged.
 func schema(value gjson.Result) string {
 	r := jsontext.NewRereader([]byte(value.Raw))
 	if inKeywords(&r) {
@@ -40,20 +41,20 @@ func schema(value gjson.Result) string {
 // schemaWriter writes a schema in Gemini's keywords.
 type schemaWriter struct {
 	root        gjson.Result
-	definitions map[string]gjson.Result // by the references to them; nil: not read yet
+	definitions map[string]gjson.Result // by the references to them; nil until they are read
 
-	// The references that are written out around what is being written, and where in open each is.
+	// The references that are expanded around the current place, and the index of each in open.
 	open   []string
 	openAt map[string]int
 
-	budget int // how many bytes may still be written once more
+	budget int // how many bytes may still be written by expanding references and choices
 }
 
-// spareSchema is how many bytes of references a short schema may have written out.
+// spareSchema is how many bytes the references of a short schema may expand to.
 const spareSchema = 16 << 10
 
-// inKeywords reports whether a schema has keywords of Gemini's alone, and no reference, beside which nothing
-// else may stand.
+// inKeywords reports whether a schema has only keywords that Gemini knows, and no reference. Keywords beside
+// a reference must be changed.
 func inKeywords(r *jsontext.Reader) bool {
 	all := true
 	r.Object(func(name []byte) {
@@ -70,14 +71,14 @@ func inKeywords(r *jsontext.Reader) bool {
 	return all
 }
 
-// maxSchemaDepth is how deep schemas are looked into. Each level reads all of those in it again.
+// maxSchemaDepth limits how deep schemas are converted, since each level reads everything in it again.
 const maxSchemaDepth = 32
 
-// sense is what other keywords of a schema make of one.
+// sense holds what the keywords of a schema mean for each other.
 type sense struct {
 	refers, nullable, typed, constant bool
 
-	beside, merges    bool // whether there are keywords that may not stand beside a reference, and schemas to be merged
+	beside, merges    bool // whether there are keywords that must not stand beside a reference, and schemas to merge
 	defs, definitions gjson.Result
 }
 
@@ -94,7 +95,7 @@ func readSense(value gjson.Result) (s sense) {
 			s.constant = inEnum(member)
 		case "$defs":
 			s.defs = member
-		case "definitions": // of older drafts
+		case "definitions": // the name in older drafts
 			s.definitions = member
 		case "allOf":
 			s.merges = s.merges || member.IsArray()
@@ -111,7 +112,7 @@ func readSense(value gjson.Result) (s sense) {
 }
 
 func (w *schemaWriter) append(b []byte, value gjson.Result, depth int) []byte {
-	if !value.IsObject() || depth > maxSchemaDepth { // not an object: true or false
+	if !value.IsObject() || depth > maxSchemaDepth { // true or false are schemas too
 		return append(b, value.Raw...)
 	}
 	o := objectBehind(b)
@@ -135,7 +136,7 @@ func (w *schemaWriter) append(b []byte, value gjson.Result, depth int) []byte {
 			o.string(name, strings.ReplaceAll(member.Str, "/definitions/", "/$defs/"))
 		case name == "const":
 			o.constant(member, s)
-		case name == "enum" && s.constant: // of which it is one
+		case name == "enum" && s.constant: // the constant is one of the enum's values and is written instead
 		case s.nullable && (name == "type" || name == "enum" || name == "anyOf"):
 			w.nullable(&o, name, member, depth+1)
 		case ok:
@@ -147,7 +148,7 @@ func (w *schemaWriter) append(b []byte, value gjson.Result, depth int) []byte {
 	return append(b, o.end()...)
 }
 
-// define adds the definitions of a schema, under whichever name it has them.
+// define adds the definitions of a schema, which may have either of two names.
 func (w *schemaWriter) define(o *object, s sense, depth int) {
 	var all object
 	for _, some := range []gjson.Result{s.defs, s.definitions} {
@@ -168,12 +169,13 @@ func (w *schemaWriter) schemas(o *object, named gjson.Result, depth int) {
 	})
 }
 
-// inEnum reports whether Gemini takes a value in `enum`, which is for strings and numbers.
+// inEnum reports whether Gemini accepts a value in `enum`. It accepts strings and numbers.
 func inEnum(value gjson.Result) bool {
 	return value.Type == gjson.String || value.Type == gjson.Number
 }
 
-// constant adds `const` as an enum of one, or else as its type, which is as near as Gemini gets.
+// constant adds `const` as an enum of one value. For other values it adds their type, which is the closest
+// that Gemini accepts.
 func (o *object) constant(value gjson.Result, s sense) {
 	switch {
 	case inEnum(value):
@@ -186,7 +188,7 @@ func (o *object) constant(value gjson.Result, s sense) {
 	}
 }
 
-// nullable adds a keyword of a schema that is `nullable`, in the words of JSON Schema.
+// nullable adds a keyword of a schema that is `nullable`, in the form of JSON Schema.
 func (w *schemaWriter) nullable(o *object, name string, value gjson.Result, depth int) {
 	o.name(name)
 	switch {
@@ -217,7 +219,7 @@ func withNull(array, element string) string {
 	return array + element + "]"
 }
 
-// appendKeyword appends the value of a schema's member, with the schemas in it.
+// appendKeyword appends the value of a schema's member and converts the schemas in it.
 func (w *schemaWriter) appendKeyword(b []byte, of holds, value gjson.Result, depth int) []byte {
 	switch {
 	case of == namedSchemas && value.IsObject():

@@ -2,17 +2,18 @@ package googleaistudio
 
 import "sync"
 
-// scratch is memory that serves one conversation after the other. Parts are put together in it before the body is
-// written, since what stands first there may come last: to make it anew for each request costs more than all that is
-// done with it.
+// scratch is memory that conversations reuse, one at a time. The parts are built in it before the body is
+// written, because the first message may have to be sent last. Allocating it for each request would cost more
+// than all the work that is done in it.
 type scratch struct{ parts, system []byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// maxScratch is how much memory is kept for the next conversation.
+// maxScratch bounds the memory that is kept for reuse.
 const maxScratch = 4 << 20
 
-// takeScratch gets memory for messages of that size. What Gemini takes is a little shorter, but for long signatures.
+// takeScratch gets memory for messages of that size. Gemini's form is a little shorter than the client's,
+// except for long signatures.
 func (c *conversation) takeScratch(size int) {
 	c.scratch = scratches.Get().(*scratch)
 	if cap(c.scratch.parts) < size {
@@ -21,7 +22,7 @@ func (c *conversation) takeScratch(size int) {
 	c.free, c.system = c.scratch.parts[:0], c.scratch.system[:0]
 }
 
-// giveBack lets the next conversation have the memory. Nothing of this one's is of use after that.
+// giveBack returns the memory for reuse. The conversation must not be used after that.
 func (c *conversation) giveBack() {
 	if c.scratch == nil || cap(c.scratch.parts) > maxScratch || cap(c.system) > maxScratch {
 		return
@@ -31,21 +32,23 @@ func (c *conversation) giveBack() {
 	c.scratch, c.free, c.system = nil, nil, nil
 }
 
-// room returns empty memory for the parts of a next turn: behind those of the last one, which may still grow.
+// room returns empty memory for the parts of the next turn. It is after those of the last turn, which may
+// still grow.
 func (c *conversation) room() []byte {
 	if last := c.last(); last != nil && cap(last.parts) > 0 && cap(c.free) > 0 && &last.parts[:1][0] == &c.free[:1][0] {
 		return last.parts[len(last.parts):]
 	}
-	return c.free // the last turn has outgrown it
+	return c.free // the last turn has outgrown the memory
 }
 
-// add makes t, whose parts have got room, the last turn. From now on, no other grows.
+// add makes t the last turn. Its parts must be in the memory from room. The other turns must not grow any
+// more.
 func (c *conversation) add(t *turn) {
 	c.free = c.room()
 	c.turns = append(c.turns, t)
 }
 
-// size is about how long what write writes is.
+// size estimates the length of what write writes.
 func (c *conversation) size() int {
 	size := len(c.system)
 	for _, t := range c.turns {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTurnsThatOutgrowTheirMemoryKeepWhatTheySay: long signatures make parts longer than the messages were.
-func TestTurnsThatOutgrowTheirMemoryKeepWhatTheySay(t *testing.T) {
+// Long signatures make the parts longer than the messages were.
+func TestTurnsThatOutgrowTheirMemoryKeepTheirParts(t *testing.T) {
 	signature := strings.Repeat("s", 3<<10)
 	recall := func(string) string { return signature }
 	var messages []string
@@ -17,7 +17,7 @@ func TestTurnsThatOutgrowTheirMemoryKeepWhatTheySay(t *testing.T) {
 			result(fmt.Sprintf("a%d", i), "one"), result(fmt.Sprintf("b%d", i), "two"), `{"role":"assistant","content":"answer"},{"role":"user","content":""},{"role":"assistant","content":"goes on"}`)
 		fmt.Fprintf(&want, `{"text":"question %d"} a%d b%d one two {"text":"answer"},{"text":"goes on"} `, i, i, i)
 	}
-	for range 3 { // in memory of the one before
+	for range 3 { // each time in the memory of the conversation before
 		c, err := readMessages([]byte("["+strings.Join(messages, ",")+"]"), "gemini-2.5-flash", recall)
 		if err != nil {
 			t.Fatal(err)

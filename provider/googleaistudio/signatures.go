@@ -6,24 +6,24 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// What is remembered of thought signatures, and for how long.
+// The limits of what is remembered of thought signatures.
 const (
 	signatureBytes  = 32 << 20
 	signatureExpiry = time.Hour
 
-	signatureOverhead = 200 // what an entry takes in memory beside its texts
+	signatureOverhead = 200 // the memory of an entry in addition to its texts
 )
 
-// Signatures remembers the thought signatures of tool calls for clients that send back no more
-// than a call's id, as Continue's IDE does. A user gets back only what the same user was sent. It
-// is safe for concurrent use; a nil *Signatures remembers nothing.
+// Signatures remembers the thought signatures of tool calls, for clients that send back only a call's id,
+// like Continue's IDE. A user gets only signatures that were sent to the same user. It is safe for concurrent
+// use. A nil *Signatures remembers nothing.
 type Signatures struct {
 	cache *otter.Cache[signatureKey, string]
 }
 
 type signatureKey struct{ user, id string }
 
-// NewSignatures makes a memory that is bounded to 32 MB and one hour.
+// NewSignatures returns a memory for signatures that holds up to 32 MB, each signature for one hour.
 func NewSignatures() *Signatures {
 	return &Signatures{otter.Must(&otter.Options[signatureKey, string]{
 		MaximumWeight: signatureBytes,
@@ -40,7 +40,7 @@ func (s *Signatures) remember(user, id, signature string) {
 	}
 }
 
-// recall returns the signature of a call, empty where it is not known.
+// recall returns the signature of a call, or "" if it is not known.
 func (s *Signatures) recall(user, id string) string {
 	if s == nil || user == "" {
 		return ""

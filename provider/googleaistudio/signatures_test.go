@@ -18,8 +18,8 @@ import (
 
 const conversations = "testdata/conversations/"
 
-// firstTurn has a user of p send the recorded first turn of an agent, and returns the tool calls
-// that the client gets, as it would send them back.
+// firstTurn sends the recorded first turn of an agent for a user of p. It returns the tool calls that the
+// client gets, in the form in which the client would send them back.
 func firstTurn(t *testing.T, p Provider, user string) []gjson.Result {
 	t.Helper()
 	r := recorded(t, conversations+"ide-agent-turn1-gemini.request.json")
@@ -53,7 +53,7 @@ func firstTurn(t *testing.T, p Provider, user string) []gjson.Result {
 	return calls
 }
 
-// secondTurn is the recorded second turn, with these calls, sent by a user of p.
+// secondTurn returns the recorded second turn with these calls, sent by a user of p.
 func secondTurn(t *testing.T, p Provider, user string, calls []gjson.Result, extraContent bool) []byte {
 	t.Helper()
 	r := recorded(t, conversations+"ide-agent-turn2-gemini.request.json")
@@ -86,8 +86,8 @@ func secondTurn(t *testing.T, p Provider, user string, calls []gjson.Result, ext
 	return append(indented.Bytes(), '\n')
 }
 
-// TestAnAgentsSecondTurn: Continue's CLI sends extra_content back, its IDE nothing but the id.
-func TestAnAgentsSecondTurn(t *testing.T) {
+// Continue's CLI sends extra_content back. Its IDE sends only the id.
+func TestAnAgentsSecondTurnHasItsSignatures(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	const user, other = "dev@example.com", "other@example.com"
 	calls := firstTurn(t, p, user)
@@ -107,15 +107,15 @@ func TestAnAgentsSecondTurn(t *testing.T) {
 		t.Errorf("another user's:\n%s", lost)
 	}
 	if unknown := secondTurn(t, p, "", calls, false); !bytes.Equal(unknown, lost) {
-		t.Errorf("nobody's:\n%s", unknown)
+		t.Errorf("without a user:\n%s", unknown)
 	}
-	firstTurn(t, p, "") // whose signatures are nobody's either
+	firstTurn(t, p, "") // signatures without a user are not remembered
 	if unknown := secondTurn(t, p, "", calls, false); !bytes.Equal(unknown, lost) {
-		t.Errorf("nobody's, remembered:\n%s", unknown)
+		t.Errorf("without a user, for the second time:\n%s", unknown)
 	}
 }
 
-func TestACallWithoutAnIDFromGeminiIsRememberedByOurs(t *testing.T) {
+func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	var out bytes.Buffer
 	translator := p.translate("u", false, whole)(&out, false)
@@ -148,7 +148,7 @@ func TestSignaturesAreForgottenAfterAnHour(t *testing.T) {
 	})
 }
 
-func TestSignaturesAreBounded(t *testing.T) {
+func TestTheMemoryOfSignaturesIsBounded(t *testing.T) {
 	s := NewSignatures()
 	defer s.cache.StopAllGoroutines()
 	signature := strings.Repeat("s", 10<<10)
@@ -167,8 +167,8 @@ func TestSignaturesAreBounded(t *testing.T) {
 	}
 }
 
-// A user's call is the user's own, whatever the other users call theirs.
-func TestSignaturesAreNeverShared(t *testing.T) {
+// Calls of two users may have the same id.
+func TestUsersNeverShareSignatures(t *testing.T) {
 	s := NewSignatures()
 	defer s.cache.StopAllGoroutines()
 	s.remember("ab", "c", "1")

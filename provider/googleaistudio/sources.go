@@ -9,10 +9,10 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// sources are the pages that a choice's text stands on, as the search found them
+// sources are the web pages on which a choice's text is based, as the search found them
 // (https://ai.google.dev/api/generate-content#GroundingMetadata).
 type sources struct {
-	text  []byte // what the choice has said; kept only where the client asked for a search
+	text  []byte // the choice's text; kept only if the client asked for a search
 	pages []page
 	said  map[hub.URLCitation]bool
 }
@@ -22,7 +22,7 @@ type page struct {
 	cited      bool
 }
 
-// read says what a frame tells of the sources. Those that belong to no passage are said at the end.
+// read reports the sources in a frame. Sources that belong to no passage are reported at the end.
 func (s *sources) read(index int, grounding []byte, end bool, a *hub.Answer) {
 	if len(grounding) == 0 && (!end || len(s.pages) == 0) {
 		return
@@ -51,7 +51,7 @@ func (s *sources) read(index int, grounding []byte, end bool, a *hub.Answer) {
 	a.Annotations(index, citations)
 }
 
-// add adds the pages of a frame. In a stream, each frame has those that are new, or all of them once more.
+// add adds the pages of a frame. In a stream, a frame has either only new pages, or all pages again.
 func (s *sources) add(chunks gjson.Result) {
 	first := true
 	chunks.ForEach(func(_, chunk gjson.Result) bool {
@@ -71,7 +71,7 @@ func (s *sources) add(chunks gjson.Result) {
 	})
 }
 
-// cite adds a source of a passage, unless it is said already or has no address.
+// cite adds a source of a passage unless it has been reported already or has no address.
 func (s *sources) cite(citations []hub.URLCitation, p *page, start, end int) []hub.URLCitation {
 	c := hub.URLCitation{Start: start, End: end, URL: p.url, Title: p.title}
 	if p.url == "" || s.said[c] {
@@ -84,8 +84,8 @@ func (s *sources) cite(citations []hub.URLCitation, p *page, start, end int) []h
 	return append(citations, c)
 }
 
-// passage is where a segment is in the text, in characters. Gemini counts bytes, from the start of a part or in a
-// stream of all of them; the segment's text tells which.
+// passage returns where a segment is in the text, in characters. Gemini counts bytes. It counts them from the
+// start of a part, or in a stream from the start of all parts. The segment's text shows which.
 func (s *sources) passage(segment gjson.Result) (start, end int) {
 	from, to := int(segment.Get("startIndex").Int()), int(segment.Get("endIndex").Int())
 	text := []byte(segment.Get("text").Str)

@@ -12,7 +12,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// search answers a chat that asks for a search, in a stream or not.
+// search answers a chat that asks for a search, as a stream or as an object.
 func search(t *testing.T, stream bool, frames ...string) (text, sources string) {
 	t.Helper()
 	members := `"messages":[{"role":"user","content":"x"}],"web_search_options":{}`
@@ -50,7 +50,7 @@ func search(t *testing.T, stream bool, frames ...string) (text, sources string) 
 	return text, strings.Join(said, ", ")
 }
 
-func TestTheSourcesOfASearch(t *testing.T) {
+func TestTheSourcesOfASearchBecomeAnnotations(t *testing.T) {
 	frame := func(text, rest string) string {
 		return `{"candidates":[{"content":{"parts":[{"text":"` + text + `"}]}` + rest + `}]}`
 	}
@@ -68,20 +68,20 @@ func TestTheSourcesOfASearch(t *testing.T) {
 		frames []string
 		want   string
 	}{
-		"of one frame":                          {[]string{frame("One. Two.", stop+grounding(a+","+b, support(0, 4, "One.", "0")+","+support(5, 9, "Two.", "0,1")))}, "0-4 https://a A, 5-9 https://a A, 5-9 https://b B"},
-		"in characters, where Gemini has bytes": {[]string{frame("Zürich ist schön. 😀 Ja.", stop+grounding(a, support(24, 27, "Ja.", "0")))}, "20-23 https://a A"},
-		"from the start, which is left out":     {[]string{frame("One.", stop+grounding(a, `{"segment":{"endIndex":4},"groundingChunkIndices":[0]}`))}, "0-4 https://a A"},
-		"behind the text":                       {[]string{frame("On", ""), frame("e. Two.", ""), `{"candidates":[{` + (stop + grounding(a, support(5, 9, "Two.", "0")))[1:] + `}]}`}, "5-9 https://a A"},
-		"behind the reason":                     {[]string{frame("One.", stop), `{"candidates":[{` + grounding(a, support(0, 4, "One.", "0"))[1:] + `}]}`}, "0-4 https://a A"},
-		"of a part":                             {[]string{`{"candidates":[{"content":{"parts":[{"text":"One. "},{"text":"Two."}]}` + stop + grounding(a, `{"segment":{"partIndex":1,"endIndex":4,"text":"Two."},"groundingChunkIndices":[0]}`) + `}]}`}, "5-9 https://a A"},
-		"in frames, each with its own":          {[]string{frame("One.", grounding(a, support(0, 4, "One.", "0"))), frame(" Two.", stop+grounding(b, support(5, 9, "Two.", "1")))}, "0-4 https://a A, 5-9 https://b B"},
-		"in frames, each with all":              {[]string{frame("One.", grounding(a, support(0, 4, "One.", "0"))), frame(" Two.", stop+grounding(a+","+b, support(0, 4, "One.", "0")+","+support(5, 9, "Two.", "1")))}, "0-4 https://a A, 5-9 https://b B"},
-		"of no passage":                         {[]string{frame("é.", grounding(a, "")), frame("", stop)}, "2-2 https://a A"},
-		"of maps and of documents":              {[]string{frame("One.", stop+grounding(`{"maps":{"uri":"https://m","title":"M"}},{"retrievedContext":{"uri":"https://d","title":"D"}}`, support(0, 4, "One.", "0,1")))}, "0-4 https://m M, 0-4 https://d D"},
-		"without an address":                    {[]string{frame("One.", stop+grounding(`{"image":{}},{}`, support(0, 4, "One.", "0,1")))}, ""},
-		"out of range":                          {[]string{frame("One.", stop+grounding(a, support(90, 99, "Nine.", "0,1,-1")+","+support(3, 1, "", "0")))}, "4-4 https://a A, 3-3 https://a A"},
-		"of a text that is not the answer's":    {[]string{frame("One.", stop+grounding(a, support(0, 3, "Un", "0")))}, "0-3 https://a A"},
-		"none":                                  {[]string{frame("One.", stop+`,"groundingMetadata":{}`)}, ""},
+		"of one frame":                         {[]string{frame("One. Two.", stop+grounding(a+","+b, support(0, 4, "One.", "0")+","+support(5, 9, "Two.", "0,1")))}, "0-4 https://a A, 5-9 https://a A, 5-9 https://b B"},
+		"counted in characters, not in bytes":  {[]string{frame("Zürich ist schön. 😀 Ja.", stop+grounding(a, support(24, 27, "Ja.", "0")))}, "20-23 https://a A"},
+		"with a missing start":                 {[]string{frame("One.", stop+grounding(a, `{"segment":{"endIndex":4},"groundingChunkIndices":[0]}`))}, "0-4 https://a A"},
+		"after the text":                       {[]string{frame("On", ""), frame("e. Two.", ""), `{"candidates":[{` + (stop + grounding(a, support(5, 9, "Two.", "0")))[1:] + `}]}`}, "5-9 https://a A"},
+		"after the finish reason":              {[]string{frame("One.", stop), `{"candidates":[{` + grounding(a, support(0, 4, "One.", "0"))[1:] + `}]}`}, "0-4 https://a A"},
+		"of a part":                            {[]string{`{"candidates":[{"content":{"parts":[{"text":"One. "},{"text":"Two."}]}` + stop + grounding(a, `{"segment":{"partIndex":1,"endIndex":4,"text":"Two."},"groundingChunkIndices":[0]}`) + `}]}`}, "5-9 https://a A"},
+		"in frames with only new sources":      {[]string{frame("One.", grounding(a, support(0, 4, "One.", "0"))), frame(" Two.", stop+grounding(b, support(5, 9, "Two.", "1")))}, "0-4 https://a A, 5-9 https://b B"},
+		"in frames with all sources again":     {[]string{frame("One.", grounding(a, support(0, 4, "One.", "0"))), frame(" Two.", stop+grounding(a+","+b, support(0, 4, "One.", "0")+","+support(5, 9, "Two.", "1")))}, "0-4 https://a A, 5-9 https://b B"},
+		"without a passage":                    {[]string{frame("é.", grounding(a, "")), frame("", stop)}, "2-2 https://a A"},
+		"of maps and of documents":             {[]string{frame("One.", stop+grounding(`{"maps":{"uri":"https://m","title":"M"}},{"retrievedContext":{"uri":"https://d","title":"D"}}`, support(0, 4, "One.", "0,1")))}, "0-4 https://m M, 0-4 https://d D"},
+		"without an address":                   {[]string{frame("One.", stop+grounding(`{"image":{}},{}`, support(0, 4, "One.", "0,1")))}, ""},
+		"out of range":                         {[]string{frame("One.", stop+grounding(a, support(90, 99, "Nine.", "0,1,-1")+","+support(3, 1, "", "0")))}, "4-4 https://a A, 3-3 https://a A"},
+		"for a text that is not in the answer": {[]string{frame("One.", stop+grounding(a, support(0, 3, "Un", "0")))}, "0-3 https://a A"},
+		"none":                                 {[]string{frame("One.", stop+`,"groundingMetadata":{}`)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, stream := range []bool{false, true} {
@@ -93,9 +93,8 @@ func TestTheSourcesOfASearch(t *testing.T) {
 	}
 }
 
-// TestSourcesThatNobodyAskedFor come where an operator has added the search to the body: nothing is kept of the
-// text then, so that the passages are not known.
-func TestSourcesThatNobodyAskedFor(t *testing.T) {
+// An operator may add the search to the body. Then the text is not kept, so the passages are not known.
+func TestSourcesAreReportedWithoutBeingAskedFor(t *testing.T) {
 	read := wholeAnswer(t, `{"candidates":[{"content":{"parts":[{"text":"One."}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a","title":"A"}}],"groundingSupports":[{"segment":{"endIndex":4,"text":"One."},"groundingChunkIndices":[0]}]}}]}`)
 	all := read.Choices[0].Message.Annotations
 	if len(all) != 1 || all[0].URLCitation.URL != "https://a" || all[0].URLCitation.EndIndex != 0 {
@@ -103,18 +102,18 @@ func TestSourcesThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-// TestPartsOfOtherKinds are what image models answer with, and code that Gemini has run.
-func TestPartsOfOtherKinds(t *testing.T) {
+// Image models answer with images, and Gemini may run code.
+func TestImagesAndCodeAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct{ parts, text, images string }{
-		"an image":                    {`{"text":"See:"},{"inlineData":{"mimeType":"image/png","data":"AA+/"}}`, "See:", "data:image/png;base64,AA+/"},
-		"an image alone, signed":      {`{"inlineData":{"mimeType":"image/jpeg","data":"AAAA"},"thoughtSignature":"s"}`, "", "data:image/jpeg;base64,AAAA"},
-		"two images":                  {`{"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"inlineData":{"mimeType":"image/png","data":"BBBB"}}`, "", "data:image/png;base64,AAAA data:image/png;base64,BBBB"},
-		"an image of a thought":       {`{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"text":"Hi"}`, "Hi", ""},
-		"code and what came of it":    {`{"text":"Let me see."},{"executableCode":{"language":"PYTHON","code":"print(1)\n"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"1\n"}},{"text":"One."}`, "Let me see.\n```python\nprint(1)\n```\n\n```\n1\n```\nOne.", ""},
-		"code that failed":            {`{"codeExecutionResult":{"outcome":"OUTCOME_FAILED","output":"NameError"}}`, "\n```\nOUTCOME_FAILED\nNameError\n```\n", ""},
-		"code of no language":         {`{"executableCode":{"language":"LANGUAGE_UNSPECIFIED","code":"x"}}`, "\n```\nx\n```\n", ""},
-		"code with fences in it":      {"{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"s = '````'\"}}", "\n`````python\ns = '````'\n`````\n", ""},
-		"parts that are no such part": {`{"inlineData":1,"text":"a"},{"executableCode":null,"codeExecutionResult":[],"text":"b"}`, "ab", ""},
+		"an image":                        {`{"text":"See:"},{"inlineData":{"mimeType":"image/png","data":"AA+/"}}`, "See:", "data:image/png;base64,AA+/"},
+		"only an image, with a signature": {`{"inlineData":{"mimeType":"image/jpeg","data":"AAAA"},"thoughtSignature":"s"}`, "", "data:image/jpeg;base64,AAAA"},
+		"two images":                      {`{"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"inlineData":{"mimeType":"image/png","data":"BBBB"}}`, "", "data:image/png;base64,AAAA data:image/png;base64,BBBB"},
+		"an image in a thought":           {`{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"text":"Hi"}`, "Hi", ""},
+		"code and its output":             {`{"text":"Let me see."},{"executableCode":{"language":"PYTHON","code":"print(1)\n"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"1\n"}},{"text":"One."}`, "Let me see.\n```python\nprint(1)\n```\n\n```\n1\n```\nOne.", ""},
+		"code that failed":                {`{"codeExecutionResult":{"outcome":"OUTCOME_FAILED","output":"NameError"}}`, "\n```\nOUTCOME_FAILED\nNameError\n```\n", ""},
+		"code without a language":         {`{"executableCode":{"language":"LANGUAGE_UNSPECIFIED","code":"x"}}`, "\n```\nx\n```\n", ""},
+		"code with fences in it":          {"{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"s = '````'\"}}", "\n`````python\ns = '````'\n`````\n", ""},
+		"members of wrong types":          {`{"inlineData":1,"text":"a"},{"executableCode":null,"codeExecutionResult":[],"text":"b"}`, "ab", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"candidates":[{"content":{"parts":[` + test.parts + `]},"finishReason":"STOP"}]}`
@@ -143,7 +142,7 @@ func TestPartsOfOtherKinds(t *testing.T) {
 	}
 }
 
-func TestATextCompletionHasNoPlaceForAnImage(t *testing.T) {
+func TestATextCompletionRefusesAnImage(t *testing.T) {
 	got, err := answer(t, hub.Form{Format: openai.Format{}, TextOnly: true}, false, `{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]},"finishReason":"STOP"}]}`)
 	if err == nil || got != "" || !strings.Contains(err.Error(), "image/png") {
 		t.Errorf("error %v, answer %s", err, got)

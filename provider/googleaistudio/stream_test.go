@@ -15,7 +15,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-func TestStreams(t *testing.T) {
+func TestStreamsAreTranslated(t *testing.T) {
 	text := func(s, rest string) string {
 		return `{"candidates":[{"content":{"parts":[{"text":"` + s + `"}]}` + rest + `}]}`
 	}
@@ -24,28 +24,28 @@ func TestStreams(t *testing.T) {
 	}
 	const stop = `,"finishReason":"STOP"`
 	for name, test := range map[string]struct{ stream, want string }{
-		"text":                                  {frames(text("a", ""), text("b", ""), text("c", stop)), `"abc" stop`},
-		"a reason of its own":                   {frames(text("a", ""), `{"candidates":[{"finishReason":"STOP"}]}`), `"a" stop`},
-		"a reason with every frame":             {frames(text("a", stop), text("b", stop), text("c", `,"finishReason":"MAX_TOKENS"`)), `"abc" length`},
-		"a reason that the last does not undo":  {frames(text("a", `,"finishReason":"SAFETY"`), text("", stop)), `"a" content_filter`},
-		"a reason before the text":              {frames(text("", stop), text("a", ""), text("b", "")), `"ab" stop`},
-		"a reason behind a call":                {frames(call("f", ""), text("", stop)), `"" f({}) tool_calls`},
-		"a reason before a call":                {frames(text("a", stop), call("f", "")), `"a" f({}) tool_calls`},
-		"calls in several frames":               {frames(text("a", ""), call("f", ""), call("g", stop)), `"a" f({}) g({}) tool_calls`},
-		"a call behind a broken one":            {frames(text("a", `,"finishReason":"UNEXPECTED_TOOL_CALL"`), call("f", stop)), `"a" stop`},
-		"frames without a candidate":            {frames(`{"modelVersion":"x"}`, text("a", ""), `{"usageMetadata":{}}`, text("", stop), `{"usageMetadata":{}}`), `"a" stop`},
-		"no blank line at the end":              {strings.TrimRight(frames(text("a", ""), text("b", stop)), "\r\n"), `"ab" stop`},
-		"LF for the ends of lines":              {strings.ReplaceAll(frames(text("a", ""), text("b", stop)), "\r", ""), `"ab" stop`},
-		"[DONE], which Google does not send":    {frames(text("a", ""), "[DONE]"), `"a" stop`},
-		"a limit and [DONE]":                    {frames(text("a", `,"finishReason":"MAX_TOKENS"`), "[DONE]"), `"a" length`},
-		"a block behind text":                   {frames(text("a", ""), `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"a" content_filter`},
-		"an array of frames":                    {"[" + text("a", "") + "\n,\n" + text("b", stop) + "]\n", `"ab" stop`},
-		"an array within a frame":               {frames("[" + text("a", "") + "," + text("b", stop) + "]"), `"ab" stop`},
-		"names that come twice":                 {frames(`{"candidates":[{"finishReason":"SAFETY"}],"candidates":[{"content":{"parts":[{"text":"a","text":"b"}]},"finishReason":"STOP"}]}`), `"b" stop`},
-		"names with escapes":                    {frames(`{"candid\u0061tes":[{"content":{"parts":[{"te\u0078t":"a"}]},"finishReason":"STOP"}]}`), `"a" stop`},
-		"values of other types":                 {frames(`{"candidates":[{"index":"0","finishMessage":5,"content":{"parts":[{"text":5},{"thought":1,"text":"a"},"b",null]},"finishReason":"STOP"}],"usageMetadata":[],"responseId":5}`), `"a" stop`},
-		"a text of all kinds of characters":     {frames(text(`\u00e9\ud83d\ude00\n\"\/\ud800`+"\xff", stop)), `"é😀\n\"/��" stop`},
-		"a block in a frame behind one of none": {frames(`{"usageMetadata":{}}`, `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"" refuses "Rephrase the request: Google's filters blocked it (SAFETY)." content_filter`},
+		"text":                           {frames(text("a", ""), text("b", ""), text("c", stop)), `"abc" stop`},
+		"a reason in a frame of its own": {frames(text("a", ""), `{"candidates":[{"finishReason":"STOP"}]}`), `"a" stop`},
+		"a reason with every frame":      {frames(text("a", stop), text("b", stop), text("c", `,"finishReason":"MAX_TOKENS"`)), `"abc" length`},
+		"a reason that the last one does not replace": {frames(text("a", `,"finishReason":"SAFETY"`), text("", stop)), `"a" content_filter`},
+		"a reason before the text":                    {frames(text("", stop), text("a", ""), text("b", "")), `"ab" stop`},
+		"a reason after a call":                       {frames(call("f", ""), text("", stop)), `"" f({}) tool_calls`},
+		"a reason before a call":                      {frames(text("a", stop), call("f", "")), `"a" f({}) tool_calls`},
+		"calls in several frames":                     {frames(text("a", ""), call("f", ""), call("g", stop)), `"a" f({}) g({}) tool_calls`},
+		"a call after a broken one":                   {frames(text("a", `,"finishReason":"UNEXPECTED_TOOL_CALL"`), call("f", stop)), `"a" stop`},
+		"frames without a candidate":                  {frames(`{"modelVersion":"x"}`, text("a", ""), `{"usageMetadata":{}}`, text("", stop), `{"usageMetadata":{}}`), `"a" stop`},
+		"no blank line at the end":                    {strings.TrimRight(frames(text("a", ""), text("b", stop)), "\r\n"), `"ab" stop`},
+		"LF for the ends of lines":                    {strings.ReplaceAll(frames(text("a", ""), text("b", stop)), "\r", ""), `"ab" stop`},
+		"[DONE], which Google does not send":          {frames(text("a", ""), "[DONE]"), `"a" stop`},
+		"a limit and [DONE]":                          {frames(text("a", `,"finishReason":"MAX_TOKENS"`), "[DONE]"), `"a" length`},
+		"a block after text":                          {frames(text("a", ""), `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"a" content_filter`},
+		"an array of frames":                          {"[" + text("a", "") + "\n,\n" + text("b", stop) + "]\n", `"ab" stop`},
+		"an array within a frame":                     {frames("[" + text("a", "") + "," + text("b", stop) + "]"), `"ab" stop`},
+		"names that occur twice":                      {frames(`{"candidates":[{"finishReason":"SAFETY"}],"candidates":[{"content":{"parts":[{"text":"a","text":"b"}]},"finishReason":"STOP"}]}`), `"b" stop`},
+		"names with escapes":                          {frames(`{"candid\u0061tes":[{"content":{"parts":[{"te\u0078t":"a"}]},"finishReason":"STOP"}]}`), `"a" stop`},
+		"values of other types":                       {frames(`{"candidates":[{"index":"0","finishMessage":5,"content":{"parts":[{"text":5},{"thought":1,"text":"a"},"b",null]},"finishReason":"STOP"}],"usageMetadata":[],"responseId":5}`), `"a" stop`},
+		"a text of all kinds of characters":           {frames(text(`\u00e9\ud83d\ude00\n\"\/\ud800`+"\xff", stop)), `"é😀\n\"/��" stop`},
+		"a block after a frame without candidates":    {frames(`{"usageMetadata":{}}`, `{"promptFeedback":{"blockReason":"SAFETY"}}`), `"" refuses "Rephrase the request: Google's filters blocked it (SAFETY)." content_filter`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			read := streamedAnswer(t, test.stream)
@@ -56,17 +56,17 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-func TestStreamsThatBreakOff(t *testing.T) {
+func TestIncompleteStreamsEndWithAnError(t *testing.T) {
 	const half = `{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}`
 	const stopped = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`
 	for name, stream := range map[string]string{
 		"nothing":                        "",
 		"without a reason":               frames(half),
-		"with no more than usage":        frames(`{"usageMetadata":{"promptTokenCount":1}}`),
+		"with only token counts":         frames(`{"usageMetadata":{"promptTokenCount":1}}`),
 		"within a frame":                 frames(half) + "data: {\"cand",
-		"by an error behind a reason":    frames(stopped, `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`),
-		"by an error of a line":          frames(stopped) + `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`,
-		"by an error of several lines":   frames(stopped) + "{\r\n  \"error\": {\r\n    \"code\": 503\r\n  }\r\n}\r\n",
+		"by an error after a reason":     frames(stopped, `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`),
+		"by an error in one line":        frames(stopped) + `{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}`,
+		"by an error in several lines":   frames(stopped) + "{\r\n  \"error\": {\r\n    \"code\": 503\r\n  }\r\n}\r\n",
 		"by an error in a list":          frames(stopped) + "[{\n  \"error\": {\n    \"code\": 503\n  }\n}\n]\n",
 		"by a call that must not be run": frames(`{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"name":"f"}}]}}]}`, `{"candidates":[{"finishReason":"TOO_MANY_TOOL_CALLS"}]}`),
 	} {
@@ -83,24 +83,24 @@ func TestStreamsThatBreakOff(t *testing.T) {
 	}
 }
 
-func TestNothingIsSaidOfAFrameThatIsBrokenAtItsEnd(t *testing.T) {
+func TestAFrameThatIsBrokenAtItsEndIsDropped(t *testing.T) {
 	const said = `{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}`
 	for _, end := range []string{"", "]", "}}", ",}", `,"x":01}`, `,"x":"` + "\t" + `"}`, "} x"} {
 		got, err := answer(t, streamed, true, frames(said+end))
 		if err != nil || !strings.HasPrefix(got, `data: {"error":{`) || !strings.Contains(got, "not valid JSON") {
-			t.Errorf("behind %q: error %v, stream\n%s", end, err, got)
+			t.Errorf("after %q: error %v, stream\n%s", end, err, got)
 		}
 	}
 }
 
-func TestAStreamIsNotWholeWhileOneChoiceIsNot(t *testing.T) {
+func TestAStreamIsIncompleteWhileOneChoiceIs(t *testing.T) {
 	got, err := answer(t, streamed, true, frames(`{"candidates":[{"finishReason":"STOP"},{"content":{"parts":[{"text":"a"}]},"index":1}]}`))
 	if err != nil || strings.Contains(got, "[DONE]") || !strings.Contains(got, `data: {"error":{`) {
 		t.Errorf("error %v, stream\n%s", err, got)
 	}
 }
 
-func TestTheRestOfTheStopWordsIsOurs(t *testing.T) {
+func TestStopWordsThatGeminiDoesNotTakeAreApplied(t *testing.T) {
 	call, err := Provider{}.Call(parse(t, hub.Completions, "gemini-2.5-flash", `"prompt":"p","stream":true,"stop":["1","2","3","4","5","</code>","\n\n"]`))
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestTheRestOfTheStopWordsIsOurs(t *testing.T) {
 	}
 }
 
-// everything is a stream with all that there is.
+// everything is a stream with every kind of content.
 var everything = frames(
 	`{"candidates":[{"content":{"role":"model","parts":[{"text":"hm é\n","thought":true}]},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"responseId":"r"}`,
 	`{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi "}]}},{"content":{"parts":[{"text":"zwei 😀"}]},"index":1,"finishReason":"STOP"}]}`,
@@ -138,15 +138,15 @@ var everything = frames(
 	`{"candidates":[{"content":{"parts":[{"functionCall":{"id":"g2","name":"g"}},{"text":"","thoughtSignature":"eHg="}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":7,"thoughtsTokenCount":3,"totalTokenCount":19}}`,
 )
 
-// created is when an answer was begun, which two of them need not share.
+// created matches the time of an answer, in which two answers may differ.
 var created = regexp.MustCompile(`"created":\d+`)
 
-func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
+func TestAStreamInAnyPiecesGivesTheSameResult(t *testing.T) {
 	for name, form := range map[string]hub.Form{
-		"a stream":              streamed,
-		"a stream with our own": {Format: openai.Format{}, Stream: true, Usage: true, Stop: []string{"u!", "never"}},
-		"an object":             whole,
-		"a completion":          {Format: openai.Format{}, Stream: true, TextOnly: true},
+		"a stream":                 streamed,
+		"a stream with stop words": {Format: openai.Format{}, Stream: true, Usage: true, Stop: []string{"u!", "never"}},
+		"an object":                whole,
+		"a completion":             {Format: openai.Format{}, Stream: true, TextOnly: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			translated := func(pieces ...string) string {
@@ -175,7 +175,7 @@ func TestAStreamTornAnywhereComesOutTheSame(t *testing.T) {
 	}
 }
 
-func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
+func TestAFrameIsWrittenAsSoonAsItIsComplete(t *testing.T) {
 	var out bytes.Buffer
 	translator := Provider{}.translate("", false, streamed)(&out, true)
 	for frame := range strings.SplitAfterSeq(everything, "\r\n\r\n") {
@@ -187,13 +187,13 @@ func TestAFrameComesOutWithTheWriteThatCompletesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out.Len() == before {
-			t.Errorf("nothing comes out of %s", frame)
+			t.Errorf("nothing is written for %s", frame)
 		}
 	}
 }
 
-// Without alt=sse, which a gateway may lose, Gemini streams one array.
-func TestAStreamThatIsAnArray(t *testing.T) {
+// Gemini streams one array if alt=sse is missing. A gateway may lose that parameter.
+func TestAStreamMayBeAnArray(t *testing.T) {
 	array := "[" + strings.TrimSuffix(strings.ReplaceAll(strings.TrimPrefix(everything, "data: "), "\r\n\r\ndata: ", "\r\n,\r\n"), "\r\n\r\n") + "\r\n]\r\n"
 	for name, form := range map[string]hub.Form{"a stream": streamed, "an object": whole} {
 		t.Run(name, func(t *testing.T) {
@@ -216,13 +216,13 @@ func TestAStreamThatIsAnArray(t *testing.T) {
 	for element := range strings.SplitAfterSeq(strings.TrimSuffix(array, "]\r\n"), "\r\n,\r\n") {
 		before := out.Len()
 		if _, err := io.WriteString(translator, element); err != nil || out.Len() == before {
-			t.Errorf("nothing comes out of %s (%v)", element, err)
+			t.Errorf("nothing is written for %s (%v)", element, err)
 		}
 	}
 }
 
-// A text's signature comes with the message, and goes back with its text.
-func TestTheSignatureOfAText(t *testing.T) {
+// The signature of a text comes with the message, and the client sends it back with the text.
+func TestTheSignatureOfATextIsKept(t *testing.T) {
 	stream := frames(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}`, `{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"c2ln"}]},"finishReason":"STOP"}]}`)
 	got, err := answer(t, streamed, true, stream)
 	const extra = `"extra_content":{"google":{"thought_signature":"c2ln"}}`
@@ -238,7 +238,7 @@ func TestTheSignatureOfAText(t *testing.T) {
 	}
 }
 
-func TestAnArrayThatBreaksOff(t *testing.T) {
+func TestAnIncompleteArrayEndsWithAnError(t *testing.T) {
 	const element = `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`
 	for name, array := range map[string]string{
 		"between elements": "[" + element + ",",
@@ -253,7 +253,7 @@ func TestAnArrayThatBreaksOff(t *testing.T) {
 	}
 }
 
-func TestADeprecatedCallIsAnsweredInItsForm(t *testing.T) {
+func TestADeprecatedCallGetsADeprecatedAnswer(t *testing.T) {
 	call, err := Provider{}.Call(parse(t, hub.Chat, "gemini-2.5-flash", `"messages":[{"role":"user","content":"x"}],"functions":[{"name":"f","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}]`))
 	if err != nil {
 		t.Fatal(err)
@@ -315,12 +315,12 @@ func TestAFrameAllocatesLittle(t *testing.T) {
 	translator := Provider{}.translate("", false, streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 1 {
-		t.Errorf("%v allocations, of which the text is one", n)
+		t.Errorf("%v allocations, one of them for the text", n)
 	}
 }
 
-// BenchmarkStream is a stream of 1,000 frames in the pieces that a connection gives, translated and
-// copied.
+// BenchmarkStream translates a stream of 1,000 frames, in pieces of the size that a connection gives, and
+// compares that with copying it.
 func BenchmarkStream(b *testing.B) {
 	const frames, piece = 1000, 4 << 10
 	stream := bytes.Repeat([]byte(oneFrame), frames)
@@ -347,7 +347,7 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
-// BenchmarkConversation is the request of an agent that has read and edited files for a while.
+// BenchmarkConversation converts the request of an agent that has read and edited files for a while.
 func BenchmarkConversation(b *testing.B) {
 	file := strings.Repeat(`    return self.values[index] + offset  # \"é\"\n`, 200)
 	turn := `{"role":"user","content":"` + file + `"},{"role":"assistant","content":" ","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read","arguments":"{\"path\":\"a.py\"}"}}]},{"role":"tool","tool_call_id":"call_%d","content":"` + file + `"}`

@@ -10,8 +10,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
-// version is the version in a model's name, "gemini-2.5-flash", zero where there is none. Names
-// such as "gemini-flash-latest" follow the newest model, from 3 on.
+// version returns the version in a model's name, such as "gemini-2.5-flash", or zero if there is none. Names
+// such as "gemini-flash-latest" follow the newest model and count as version 3.
 func version(model string) (major, minor int) {
 	n, _ := fmt.Sscanf(model, "gemini-%d.%d", &major, &minor)
 	if n == 0 && strings.HasPrefix(model, "gemini-") && strings.HasSuffix(model, "-latest") {
@@ -20,30 +20,30 @@ func version(model string) (major, minor int) {
 	return major, minor
 }
 
-// hasLevels reports whether a model is of version 3 or later, which thinks and looks at images in levels, and
-// takes functions beside the search.
+// hasLevels reports whether a model is of version 3 or later. These models have levels for thinking and for
+// images, and accept functions together with the search.
 func hasLevels(model string) bool {
 	major, _ := version(model)
 	return major >= 3
 }
 
-// takesPenalties reports whether a model knows presence and frequency penalties: Gemini 3 and
-// previews of 2.5 refuse them.
+// takesPenalties reports whether a model accepts presence and frequency penalties. Gemini 3 and previews of
+// 2.5 refuse them.
 func takesPenalties(model string) bool {
 	major, minor := version(model)
 	preview := major == 2 && minor == 5 && strings.Contains(model, "preview")
 	return major < 3 && !preview
 }
 
-// thinking is a `thinking_config`: JSON values, empty where there are none.
+// thinking is a `thinking_config`. Its values are JSON, or empty if they are missing.
 type thinking struct {
-	at                     string // the field that it is
+	at                     string // its field in the request
 	budget, level, include string
 }
 
-// writeThinking adds what is asked for with `reasoning_effort` or `thinking_config`. Both at once are refused, as
-// Google's own OpenAI layer documents it (https://ai.google.dev/gemini-api/docs/openai#thinking); its
-// `include_thoughts` may stand beside an effort.
+// writeThinking adds `reasoning_effort` or `thinking_config`. It refuses both together, as Google documents
+// for its own OpenAI API (https://ai.google.dev/gemini-api/docs/openai#thinking). Only `include_thoughts` may
+// be combined with an effort.
 func (f fields) writeThinking(config *object, model string, t thinking) error {
 	effort := f["reasoning_effort"]
 	if effort.Type != gjson.Null {
@@ -51,7 +51,7 @@ func (f fields) writeThinking(config *object, model string, t thinking) error {
 			return hub.BadRequest("reasoning_effort", "Send `reasoning_effort` as none, minimal, low, medium, high, xhigh or max.")
 		}
 		if t.budget != "" || t.level != "" {
-			return hub.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they say the same.")
+			return hub.BadRequest("reasoning_effort", "Send either `reasoning_effort` or `"+t.at+"`: they mean the same.")
 		}
 		t = t.withEffort(model, effort.Str)
 	}
@@ -71,8 +71,8 @@ func (f fields) writeThinking(config *object, model string, t thinking) error {
 	return nil
 }
 
-// withEffort adds an effort: as a budget of tokens for Gemini 2.5, as a level from 3 on. Older models do not
-// think.
+// withEffort adds an effort: as a budget of tokens for Gemini 2.5, and as a level from version 3 on. Older
+// models do not think.
 func (t thinking) withEffort(model, effort string) thinking {
 	switch major, minor := version(model); {
 	case major > 2:
@@ -92,7 +92,7 @@ var efforts = map[string]bool{
 	"none": true, "minimal": true, "low": true, "medium": true, "high": true, "xhigh": true, "max": true,
 }
 
-// thinkingBudget is in tokens. 2.5 pro cannot do without thinking.
+// thinkingBudget returns a number of tokens. 2.5 pro cannot turn thinking off.
 func thinkingBudget(model, effort string) int {
 	pro := strings.Contains(model, "pro")
 	switch {
@@ -110,7 +110,7 @@ func thinkingBudget(model, effort string) int {
 	return 24576
 }
 
-// thinkingLevel is the nearest level that the model has: 3 pro knows two, flash all four.
+// thinkingLevel returns the nearest level that the model has. 3 pro has two, and flash has all four.
 func thinkingLevel(model string, major, minor int, effort string) string {
 	flash := strings.Contains(model, "flash")
 	switch effort {

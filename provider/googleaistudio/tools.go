@@ -7,8 +7,8 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// writeTools adds the functions that the model may call, how free it is to, and the search, to the body of a
-// request. Only newer models take functions and the search at once
+// writeTools adds the functions that the model may call, the tool choice, and the search to the body of a
+// request. Only newer models accept functions together with the search
 // (https://ai.google.dev/gemini-api/docs/tool-combination).
 func writeTools(body *object, f fields, search, combines bool) error {
 	declarations, err := declare(f)
@@ -42,7 +42,7 @@ func writeToolConfig(body *object, f fields, search bool) error {
 	if calling != nil {
 		config.raw("functionCallingConfig", string(calling))
 	}
-	if search { // without which Gemini takes no functions beside it
+	if search { // Gemini accepts functions together with the search only with this
 		config.raw("includeServerSideToolInvocations", "true")
 	}
 	if len(config.b) > 0 {
@@ -61,7 +61,7 @@ func declare(f fields) ([]byte, error) {
 		err = each("tools", []byte(tools.Raw), func(at string, r *jsontext.Reader) error {
 			tool := gjson.ParseBytes(r.Raw())
 			if tool.Get("type").Str != "function" {
-				return hub.BadRequest(at+".type", "Send tools of type function: Gemini has no others of OpenAI's.")
+				return hub.BadRequest(at+".type", "Send tools of type function: Gemini has none of OpenAI's other types.")
 			}
 			b, err = appendDeclaration(b, at+".function", tool.Get("function"))
 			return err
@@ -85,7 +85,7 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 		return b, hub.BadRequest(at+".name", "Send the function's `name`.")
 	}
 	if c := name[0]; c == '-' || c >= '0' && c <= '9' {
-		return b, hub.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini takes no others.")
+		return b, hub.BadRequest(at+".name", "Begin the function's `name` with a letter or an underscore: Gemini accepts no other names.")
 	}
 	b = separate(b)
 	o := objectBehind(b)
@@ -109,8 +109,8 @@ func appendDeclaration(b []byte, at string, function gjson.Result) ([]byte, erro
 	return append(b, o.end()...), nil
 }
 
-// takesNothing reports whether a schema in Gemini's keywords is that of an object without properties, which Gemini
-// wants left out.
+// takesNothing reports whether a schema, in Gemini's keywords, is that of an object without properties.
+// Gemini wants such a schema left out.
 func takesNothing(parameters gjson.Result) bool {
 	nothing := true
 	parameters.ForEach(func(key, value gjson.Result) bool {
@@ -130,7 +130,8 @@ func takesNothing(parameters gjson.Result) bool {
 	return nothing
 }
 
-// callingConfig is `tool_choice`, or the deprecated `function_call`; nil leaves it to Gemini.
+// callingConfig converts `tool_choice`, or the deprecated `function_call`. It returns nil if the client
+// leaves the choice to Gemini.
 func callingConfig(f fields) ([]byte, error) {
 	at, choice := "tool_choice", f["tool_choice"]
 	if choice.Type == gjson.Null {

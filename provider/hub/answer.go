@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Answer takes what a model says, in the order in which it arrives, and has it written in the form that
-// the client wants. What a stream can show of it comes out at the next Flush, a JSON object at Close.
+// Answer takes what a model says, in the order in which it arrives, and writes it in the form that the client
+// wants. Flush writes what a stream has so far. Close writes the rest, or the whole JSON object.
 type Answer struct {
 	dst    io.Writer
 	form   Form
 	head   Head
 	writer Writer
 
-	buf  []byte  // what is written but not flushed; nil: nothing
-	lent *[]byte // of buffers, what buf began with
+	buf  []byte  // written but not flushed yet; nil if there is nothing
+	lent *[]byte // the element of buffers that buf began with
 
 	choices []*Choice
 	usage   *Usage
-	out     bool // the client has something of a stream
-	failed  bool // an error frame was the last thing out
-	closed  bool // the answer has come to its end
+	out     bool // a part of a stream has been written to dst
+	failed  bool // an error frame has been written; nothing follows it
+	closed  bool // Close or Fail has been called
 
-	event      []byte // the event that the message to be decoded came in; nil: the message may not pass
-	usageEvent []byte // the event with the token counts, which passes at the end
+	event      []byte // the event of the message that is decoded now; nil if the message must not pass
+	usageEvent []byte // the event with the token counts; it passes at the end
 	whole      []byte // a JSON object that passes
 }
 
@@ -36,21 +36,22 @@ func NewAnswer(dst io.Writer, form Form) *Answer {
 	return a
 }
 
-// SetID gives the answer the provider's id. The first one counts. Without any, the writer makes one.
+// SetID sets the provider's id of the answer. Only the first call counts. If there is none, the writer makes
+// an id.
 func (a *Answer) SetID(id string) {
 	if a.head.ID == "" {
 		a.head.ID = id
 	}
 }
 
-// Begin opens a choice of a stream before there is anything to say: that the model answers is news.
+// Begin opens a choice of a stream before its first text, so that the client learns early that the model
+// answers.
 func (a *Answer) Begin(index int) {
 	if c := a.choice(index); a.form.Stream {
 		a.begin(index, c)
 	}
 }
 
-// begin opens a choice.
 func (a *Answer) begin(index int, c *Choice) {
 	if c.begun || a.form.TextOnly {
 		return
@@ -59,13 +60,13 @@ func (a *Answer) begin(index int, c *Choice) {
 	a.write(Event{Kind: Begin, Choice: index})
 }
 
-// write has an event of a stream written.
+// write writes an event of a stream.
 func (a *Answer) write(e Event) {
 	a.borrow()
 	a.buf = a.writer.AppendEvent(a.buf, e)
 }
 
-// say has an event written in a choice that is open.
+// say opens the choice if necessary and writes an event of it.
 func (a *Answer) say(c *Choice, e Event) {
 	a.begin(e.Choice, c)
 	a.write(e)
@@ -94,8 +95,8 @@ func (a *Answer) sayText(index int, c *Choice, text string) {
 	}
 }
 
-// Reasoning adds to what a model thinks aloud. It is never part of the text, and text completions have no
-// place for it.
+// Reasoning adds to the model's reasoning. It is never part of the text. Text completions have no field for
+// it and drop it.
 func (a *Answer) Reasoning(index int, text string) {
 	c := a.choice(index)
 	if a.form.TextOnly || c.Finish != "" {
@@ -114,8 +115,8 @@ func (a *Answer) sayReasoning(index int, c *Choice, text string) {
 	}
 }
 
-// Refusal adds to why there is no answer, in the place of a choice's text. Text completions have no place
-// for it.
+// Refusal adds to the model's reason for not answering, which takes the place of the choice's text. Text
+// completions have no field for it and drop it.
 func (a *Answer) Refusal(index int, text string) {
 	c := a.choice(index)
 	if a.form.TextOnly || c.Finish != "" {
@@ -135,8 +136,8 @@ func (a *Answer) sayRefusal(index int, c *Choice, text string) {
 	}
 }
 
-// Extra adds a JSON object of what a provider wants back with its text, which goes by the name
-// extra_content. Text completions have no place for it.
+// Extra adds extra_content: a JSON object that the provider wants back with the text in later requests. Text
+// completions have no field for it and drop it.
 func (a *Answer) Extra(index int, object []byte) {
 	c := a.choice(index)
 	switch {
@@ -148,7 +149,7 @@ func (a *Answer) Extra(index int, object []byte) {
 	}
 }
 
-// Annotations adds sources of a choice's text. Text completions have no place for them.
+// Annotations adds sources of a choice's text. Text completions have no field for them and drop them.
 func (a *Answer) Annotations(index int, citations []URLCitation) {
 	c := a.choice(index)
 	switch {
@@ -160,7 +161,7 @@ func (a *Answer) Annotations(index int, citations []URLCitation) {
 	}
 }
 
-// Image adds an image by its URL, which may hold its data. Text completions have no place for it.
+// Image adds an image by its URL, which may be a data URL. Text completions have no field for it and drop it.
 func (a *Answer) Image(index int, url string) {
 	c := a.choice(index)
 	switch {
@@ -172,8 +173,8 @@ func (a *Answer) Image(index int, url string) {
 	}
 }
 
-// Logprobs adds the log probabilities of a choice's next tokens. Text completions have another
-// form of them, which is not served.
+// Logprobs adds the log probabilities of a choice's next tokens. Text completions have a different form for
+// them, which is not supported: they are dropped.
 func (a *Answer) Logprobs(index int, tokens []TokenLogprob) {
 	c := a.choice(index)
 	switch {
@@ -185,7 +186,7 @@ func (a *Answer) Logprobs(index int, tokens []TokenLogprob) {
 	}
 }
 
-// Usage notes the token counts. The last ones count.
+// Usage notes the token counts. The last call counts.
 func (a *Answer) Usage(u Usage) {
 	if u == (Usage{}) && a.usage != nil {
 		return // some providers end with zeros
@@ -197,11 +198,12 @@ func (a *Answer) Usage(u Usage) {
 		a.usage = new(Usage)
 	}
 	*a.usage = u
-	a.usageEvent = nil // it has the counts before these
+	a.head.Usage = a.usage
+	a.usageEvent = nil // its counts are outdated now
 }
 
-// Finish ends a choice. Of several reasons the first counts. A choice that called tools ends with
-// tool_calls where the provider says stop, and no other choice does.
+// Finish ends a choice. Only the first reason counts. If the provider says stop for a choice that called
+// tools, the choice ends with tool_calls. A choice without calls never ends with tool_calls.
 func (a *Answer) Finish(index int, reason string) {
 	c := a.choice(index)
 	if c.Finish != "" {
@@ -225,7 +227,8 @@ func (a *Answer) Finish(index int, reason string) {
 	}
 }
 
-// release says the text that was held back as the possible beginning of a stop word, or of a character.
+// release says the text that was held back because it could have been the beginning of a stop word, or half
+// of a character.
 func (a *Answer) release(index int, c *Choice) {
 	text := ""
 	if !c.textHalf.Empty() {
@@ -234,7 +237,7 @@ func (a *Answer) release(index int, c *Choice) {
 	a.sayText(index, c, text+c.stop.rest())
 }
 
-// Finished reports whether all choices that were begun have ended.
+// Finished reports whether there is a choice and all choices have ended.
 func (a *Answer) Finished() bool {
 	for _, c := range a.choices {
 		if c.Finish == "" {
@@ -244,7 +247,8 @@ func (a *Answer) Finished() bool {
 	return len(a.choices) > 0
 }
 
-// End ends the choices that have no finish reason, for providers that say only that they are done.
+// End ends the choices that have no finish reason. It is for providers that say only that the answer is
+// complete.
 func (a *Answer) End() {
 	a.choice(0)
 	a.finishLast()
@@ -256,7 +260,7 @@ func (a *Answer) End() {
 // begun reports whether the provider has said anything.
 func (a *Answer) begun() bool { return len(a.choices) > 0 || a.whole != nil }
 
-// Stopped reports whether stop words of ours have ended every choice.
+// Stopped reports whether stop words that this server applies have ended every choice.
 func (a *Answer) Stopped() bool {
 	for _, c := range a.choices {
 		if !c.stop.stopped {
@@ -266,7 +270,7 @@ func (a *Answer) Stopped() bool {
 	return len(a.choices) >= max(a.form.Choices, 1)
 }
 
-// Flush writes what there is of a stream to the client.
+// Flush writes what has gathered of a stream to the client.
 func (a *Answer) Flush() error {
 	if len(a.buf) == 0 {
 		return nil
@@ -281,11 +285,10 @@ func (a *Answer) Flush() error {
 	return err
 }
 
-// buffers serve all streams, each from the first chunk that it writes to the next Flush: most of the
-// time, a stream waits for its model and needs none.
+// buffers are shared by all streams. A stream borrows one when it writes a chunk and returns it at the next
+// Flush: most of the time a stream waits for its model and needs no buffer.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// borrow makes a.buf ready to be appended to.
 func (a *Answer) borrow() {
 	if a.buf == nil {
 		a.lent = buffers.Get().(*[]byte)
@@ -293,11 +296,11 @@ func (a *Answer) borrow() {
 	}
 }
 
-// maxLent bounds the memory that is kept.
+// maxLent bounds the size of a buffer that is kept for reuse.
 const maxLent = 64 << 10
 
-// Close ends the answer. Where the provider said less than a whole answer, a stream ends with an
-// error and a JSON object is not written at all: the error is returned.
+// Close ends the answer. If the provider's answer is incomplete, a stream ends with an error event. A JSON
+// object is not written at all in that case, and Close returns the error.
 func (a *Answer) Close() error {
 	if a.failed || a.closed {
 		return a.Flush()
@@ -309,7 +312,7 @@ func (a *Answer) Close() error {
 	}
 	a.finishLast()
 	if a.unnamed() {
-		return a.Fail(UpstreamBroken("Try again: the model called a function without naming it."))
+		return a.Fail(ErrUnnamedCall)
 	}
 	if !a.Finished() {
 		return a.Fail(ErrIncomplete)
@@ -330,8 +333,8 @@ func (a *Answer) Close() error {
 	return a.Flush()
 }
 
-// Fail ends a stream with e, after what was said before it; what would be a JSON object is
-// dropped and e returned.
+// Fail ends the answer with e. A stream writes e after what was said before. A JSON object is dropped, and
+// Fail returns e.
 func (a *Answer) Fail(e *Error) error {
 	a.closed = true
 	if !a.form.Stream {
@@ -352,7 +355,7 @@ func (a *Answer) choice(index int) *Choice {
 	return a.choices[index]
 }
 
-// object has the whole answer written.
+// object writes the whole answer.
 func (a *Answer) object() {
 	for _, c := range a.choices {
 		for _, t := range c.calls {

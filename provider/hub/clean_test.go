@@ -16,9 +16,9 @@ func TestMessagesAreCleanedOnlyWhereReadersCouldDisagree(t *testing.T) {
 		"half a surrogate pair":                 {`[ "a\ud83db" , {"c":"` + long + `\"\\"}]`, "[ \"a\uFFFDb\" , {\"c\":\"" + long + `\"\\"}]`},
 		"half a surrogate pair in upper case":   {`["\uDE00"]`, "[\"\uFFFD\"]"},
 		"a pair of them":                        {`["\ud83d\ude00"]`, `["😀"]`},
-		"what looks like one":                   {`["\\ud83d"]`, `["\\ud83d"]`},
-		"what is no UTF-8":                      {"[\"a\xff\",\"" + long + "\"]", "[\"a\uFFFD\",\"" + long + "\"]"},
-		"what is no UTF-8, far behind":          {"[\"" + long + "\xe2\x82\"]", "[\"" + long + "\uFFFD\uFFFD\"]"},
+		"an escaped backslash before ud83d":     {`["\\ud83d"]`, `["\\ud83d"]`},
+		"invalid UTF-8":                         {"[\"a\xff\",\"" + long + "\"]", "[\"a\uFFFD\",\"" + long + "\"]"},
+		"invalid UTF-8 after much text":         {"[\"" + long + "\xe2\x82\"]", "[\"" + long + "\uFFFD\uFFFD\"]"},
 		"half a pair in a short and a long one": {`["\ud83d","` + long + `\ud83d"]`, "[\"\uFFFD\",\"" + long + "\uFFFD\"]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestMessagesAreCleanedOnlyWhereReadersCouldDisagree(t *testing.T) {
 	}
 }
 
-func TestARequestWithoutMessagesHasNoneToClean(t *testing.T) {
+func TestARequestWithoutMessagesHasNothingToClean(t *testing.T) {
 	r, err := ParseRequest(Chat, []byte(`{"model":"a/b","user":"\ud83d"}`))
 	if err != nil || r.CleanMessages() != nil {
 		t.Errorf("%q, %v", r.CleanMessages(), err)

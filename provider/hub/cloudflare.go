@@ -8,10 +8,11 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// cloudflareCodes are what Cloudflare's own codes stand for, in whichever of its envelopes they come. Those of
-// the gateway are gathered from its pages on guardrails, DLP and stored keys, and from public reports, since
-// there is no list; those of Workers AI are on https://developers.cloudflare.com/workers-ai/platform/errors/.
-// An empty Message leaves the upstream's.
+// cloudflareCodes maps Cloudflare's own error codes to errors. A code means the same in each of Cloudflare's
+// envelopes. An empty Message keeps the upstream's message.
+// There is no list of the gateway's codes. They come from its pages on guardrails, DLP and stored keys, and
+// from public reports. The codes of Workers AI are on
+// https://developers.cloudflare.com/workers-ai/platform/errors/.
 var cloudflareCodes = map[int64]Error{
 	// The gateway.
 	2001: *UpstreamMisconfigured("Tell whoever runs this server: the AI gateway it names does not exist."),
@@ -26,10 +27,10 @@ var cloudflareCodes = map[int64]Error{
 	2029: {Status: http.StatusBadRequest, Code: "content_filter"},
 	2030: {Status: http.StatusBadRequest, Code: "content_filter"},
 	2040: *noCredentials(),
-	7013: {Status: http.StatusServiceUnavailable, Code: "upstream_failed", Message: "Try again in a moment: the AI gateway's guardrails are out of order."},
+	7013: {Status: http.StatusServiceUnavailable, Code: "upstream_failed", Message: "Try again in a moment: the AI gateway's guardrails are not working."},
 
-	// Cloudflare's API, on the way to Workers AI. The message of the first two quotes the path, with the
-	// account's id in it.
+	// Cloudflare's API, in front of Workers AI. The messages of 7000 and 7003 quote the path, which contains
+	// the account's id, so they are replaced.
 	7000:  {Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: noRoute},
 	7003:  {Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: noRoute},
 	9109:  *UpstreamRefused(),
@@ -59,8 +60,8 @@ func noCredentials() *Error {
 	return UpstreamMisconfigured("Tell whoever runs this server: the AI gateway has no credentials for this provider.")
 }
 
-// cloudflareError reads an error of the AI Gateway itself, or one in the envelope of Cloudflare's API. item is
-// what it says, r what stands around it.
+// cloudflareError reads an error of the AI Gateway, or one in the envelope of Cloudflare's API. item is the
+// error itself, r the message that contains it.
 func cloudflareError(e *Error, r *report, item gjson.Result) {
 	code := r.internalCode.Int()
 	if code == 0 {
@@ -71,7 +72,7 @@ func cloudflareError(e *Error, r *report, item gjson.Result) {
 	}
 	e.Message = first(item.Get("message").Str, item.Str, r.message.Str, r.description.Str)
 	if bucket := item.Get("bucket").Str; bucket != "" && strings.Contains(e.Message, bucket) {
-		e.Message = "" // how the operator divides the budget is nobody else's business
+		e.Message = "" // the message tells how the operator divides the budget, which is internal
 	}
 	lower := strings.ToLower(e.Message)
 	unknown := e.Status == 0
@@ -100,18 +101,18 @@ func cloudflareError(e *Error, r *report, item gjson.Result) {
 	}
 }
 
-// workersAI reports whether a code of Cloudflare's is one of Workers AI, which is a provider. The others are about
-// the way to one.
+// workersAI reports whether one of Cloudflare's codes belongs to Workers AI, which is a provider. The other
+// codes belong to the gateway or to Cloudflare's API.
 func workersAI(code int64) bool { return code >= 3000 && code < 7000 }
 
-// become takes over what a code stands for.
+// become takes over the fields of a known error.
 func (e *Error) become(meaning *Error) {
 	e.Status, e.Code, e.Param, e.Final = meaning.Status, meaning.Code, meaning.Param, meaning.Final
 	e.Message = first(meaning.Message, e.Message)
 }
 
-// readPolicy reads what the gateway's policies and spending limits say, and reports whether they speak. The
-// older spending limits answer in a list, of which only the words tell what it is about
+// readPolicy reads an error of the gateway's policies or spending limits, and reports whether e is one. The
+// older spending limits answer with a list of errors, and only the words of the message identify them
 // (https://developers.cloudflare.com/ai-gateway/features/policies/ and …/spend-limits/).
 func (e *Error) readPolicy(r *report, item gjson.Result, lower string) bool {
 	isObject := r.error.IsObject()
@@ -121,7 +122,7 @@ func (e *Error) readPolicy(r *report, item gjson.Result, lower string) bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests && (isObject && !rate || spending), unknown && spending:
 		e.Status, e.Code, e.Final = http.StatusTooManyRequests, "spending_limit_reached", true
-		e.Message = sentences("Ask whoever runs this server for a higher limit, or wait until it begins anew.",
+		e.Message = sentences("Ask whoever runs this server for a higher limit, or wait until it is reset.",
 			strings.TrimRight(first(e.Message, "Spending limit exceeded"), ".")+amounts(item))
 	case e.Status == http.StatusForbidden && (isObject || strings.Contains(lower, "policy")), unknown && strings.Contains(lower, "policy"):
 		e.Status, e.Code, e.Final = http.StatusForbidden, "policy_denied", true
@@ -132,7 +133,8 @@ func (e *Error) readPolicy(r *report, item gjson.Result, lower string) bool {
 	return true
 }
 
-// amounts is how much of a limit has been spent, as far as it is said, to the end of the sentence.
+// amounts returns the end of a sentence that says how much of a limit has been spent, as far as the error
+// tells.
 func amounts(item gjson.Result) string {
 	spent, limit := item.Get("spent"), item.Get("limit")
 	switch spentKnown, limitKnown := spent.Type == gjson.Number, limit.Type == gjson.Number; {

@@ -26,7 +26,7 @@ func (r *Request) Prompt() (string, error) {
 	return prompt.Str, nil
 }
 
-// Suffix reads `suffix` of a completions request, empty where it is absent.
+// Suffix reads `suffix` of a completions request. It is empty if the request has none.
 func (r *Request) Suffix() (string, error) {
 	suffix := gjson.GetBytes(r.Body, "suffix")
 	if suffix.Type != gjson.String && suffix.Type != gjson.Null {
@@ -35,8 +35,8 @@ func (r *Request) Suffix() (string, error) {
 	return suffix.Str, nil
 }
 
-// ChatPrompt is the prompt of a completions request as one user message of a chat. A suffix,
-// which a chat has no field for, is put into words.
+// ChatPrompt returns the prompt of a completions request as the text of one user message. A chat has no field
+// for a suffix, so the message asks for the text between the prompt and the suffix.
 func (r *Request) ChatPrompt() (string, error) {
 	prompt, err := r.Prompt()
 	if err != nil {
@@ -50,9 +50,9 @@ func (r *Request) ChatPrompt() (string, error) {
 		"<prefix>" + prompt + "</prefix>\n<suffix>" + suffix + "</suffix>", nil
 }
 
-// ChatFromCompletion makes a completions request into the body of a chat request for model, as
-// one user message. It keeps what both know, byte for byte, and returns the stop words beyond the
-// first maxWords, which are left to us.
+// ChatFromCompletion turns a completions request into the body of a chat request for model, with one user
+// message. Fields that both endpoints know are copied byte for byte. rest are the stop words after the first
+// maxWords: the provider is not told of them, and this server must apply them.
 func (r *Request) ChatFromCompletion(model string, maxWords int) (body []byte, rest []string, err error) {
 	prompt, err := r.ChatPrompt()
 	if err != nil {
@@ -62,8 +62,8 @@ func (r *Request) ChatFromCompletion(model string, maxWords int) (body []byte, r
 	if err != nil {
 		return nil, nil, err
 	}
-	// max_completion_tokens is no field of this endpoint. Continue sends it for reasoning models
-	// alone, which refuse stop words and every temperature but their own.
+	// max_completion_tokens is not a field of this endpoint. Continue sends it for reasoning models only.
+	// These refuse stop words and every temperature except their default.
 	reasoning := gjson.GetBytes(r.Body, "max_completion_tokens").Exists()
 	if reasoning {
 		maxWords = 0
@@ -80,8 +80,8 @@ func (r *Request) ChatFromCompletion(model string, maxWords int) (body []byte, r
 	}
 	gjson.ParseBytes(r.Body).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
-		case "model", "prompt", "suffix", "stop", "messages", // said above
-			"best_of", "echo", "logprobs": // no field of a chat, or another meaning
+		case "model", "prompt", "suffix", "stop", "messages", // written above
+			"best_of", "echo", "logprobs": // not a field of a chat, or one with another meaning
 			return true
 		case "temperature", "top_p":
 			if reasoning {

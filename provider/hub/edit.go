@@ -10,9 +10,10 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// SetModel puts model in the place of the client's in r.Body. It writes where ParseRequest read,
-// so that what was checked is what is replaced, and in place where model is no longer than what
-// it replaces. Where the URL names the model and not the body, it does nothing.
+// SetModel replaces the client's model in r.Body with model. It writes at the place where ParseRequest read
+// the model, so the value that was checked is the value that is replaced. It edits r.Body in place if model
+// is not longer than the old value. If the body does not name the model, because the URL does, SetModel does
+// nothing.
 func (r *Request) SetModel(model string) {
 	if r.model == (span{}) {
 		return
@@ -29,7 +30,7 @@ func (r *Request) SetModel(model string) {
 	r.shift(at, len(quoted))
 }
 
-// LimitStop leaves the first n stop words in r.Body and returns the others, which are left to us.
+// LimitStop leaves the first n stop words in r.Body and returns the others, which this server must apply.
 func (r *Request) LimitStop(n int) (rest []string, err error) {
 	stop, err := r.StopWords()
 	if err != nil {
@@ -47,8 +48,8 @@ func (r *Request) LimitStop(n int) (rest []string, err error) {
 // (https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options).
 const includeUsage = `{"include_usage":true}`
 
-// AskForUsage has r.Body ask for the token counts, where r.AskUsage wants them of a stream whose
-// client did not. They are taken out of the answer again.
+// AskForUsage makes a streaming request ask for token counts if r.AskUsage is set and the client did not ask
+// itself. The counts are then left out of the answer.
 func (r *Request) AskForUsage() {
 	if !r.AskUsage || !r.Stream || r.IncludeUsage {
 		return
@@ -66,34 +67,39 @@ func (r *Request) AskForUsage() {
 	r.replace([]replacement{{r.options, jsontext.Merge(options, []byte(includeUsage))}})
 }
 
-// FlattenText makes the contents of messages that are arrays of text alone into strings, for
-// models that know of no arrays.
+// FlattenText turns message contents that are arrays of text parts into strings, for models that do not
+// accept arrays.
 func (r *Request) FlattenText() {
 	raw := r.Body[r.messages.start:r.messages.end]
-	if !arrayContent.Match(raw) { // which spares most requests a copy
+	if !arrayContent.Match(raw) { // most requests end here, without a copy
 		return
 	}
 	var all []replacement
-	gjson.ParseBytes(raw).ForEach(func(_, m gjson.Result) bool {
-		content := m.Get("content")
-		if text, ok := textAlone(content); ok {
-			start := r.messages.start + content.Index
-			all = append(all, replacement{span{start, start + len(content.Raw)}, jsontext.AppendString(nil, text)})
-		}
-		return true
+	reader := jsontext.NewRereader(raw)
+	reader.Array(func() {
+		reader.Object(func(name []byte) {
+			if string(name) != "content" {
+				return
+			}
+			content := reader.Raw()
+			if text, ok := textAlone(content); ok {
+				start := r.messages.start + cap(raw) - cap(content) // of a part of raw
+				all = append(all, replacement{span{start, start + len(content)}, jsontext.AppendString(nil, text)})
+			}
+		})
 	})
 	r.replace(all)
 }
 
 var arrayContent = regexp.MustCompile(`"content"[ \t\r\n]*:[ \t\r\n]*\[`)
 
-// textAlone returns the text of a content that is an array with nothing but text in it.
-func textAlone(content gjson.Result) (text string, ok bool) {
-	if !content.IsArray() {
+// textAlone returns the text of a content that is an array of text parts only.
+func textAlone(content []byte) (text string, ok bool) {
+	if len(content) == 0 || content[0] != '[' {
 		return "", false
 	}
 	var all strings.Builder
-	content.ForEach(func(_, part gjson.Result) bool {
+	gjson.ParseBytes(content).ForEach(func(_, part gjson.Result) bool {
 		value := part.Get("text")
 		ok = part.Get("type").Str == "text" && value.Type == gjson.String
 		all.WriteString(value.Str)
@@ -102,13 +108,13 @@ func textAlone(content gjson.Result) (text string, ok bool) {
 	return all.String(), ok
 }
 
-// replacement is what is to stand in the place of a value.
+// replacement is a new value for a place in a body.
 type replacement struct {
 	at   span
 	with []byte
 }
 
-// replace replaces values, which must stand in their order, in a copy of r.Body.
+// replace applies all to a copy of r.Body. They must be in the order of their places.
 func (r *Request) replace(all []replacement) {
 	if len(all) == 0 {
 		return
@@ -124,15 +130,15 @@ func (r *Request) replace(all []replacement) {
 		from = one.at.end
 	}
 	r.Body = append(body, r.Body[from:]...)
-	for i := len(all) - 1; i >= 0; i-- { // from the end, so that none moves those to come
+	for i := len(all) - 1; i >= 0; i-- { // from the end, so that no shift moves a place that is still to come
 		r.shift(all[i].at, len(all[i].with))
 	}
 }
 
-// shift moves the spans to where they are once the value at a place has another length.
+// shift updates the spans after the value at a place got another length.
 func (r *Request) shift(at span, length int) {
 	by := length - (at.end - at.start)
-	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options} {
+	for _, s := range []*span{&r.model, &r.stop, &r.messages, &r.options, &r.limit, &r.effort} {
 		if s.start > at.start {
 			s.start += by
 		}

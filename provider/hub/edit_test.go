@@ -26,13 +26,13 @@ func parsed(t testing.TB, body string) *Request {
 
 func TestLimitStop(t *testing.T) {
 	for name, test := range map[string]struct{ stop, want, rest string }{
-		"none":              {``, ``, ``},
-		"null":              {`,"stop":null`, `,"stop":null`, ``},
-		"a string":          {`,"stop":"a"`, `,"stop":"a"`, ``},
-		"as many":           {`,"stop": [ "a","b" ]`, `,"stop": [ "a","b" ]`, ``},
-		"more":              {`,"stop": ["a","b","\n","d\u0065"]`, `,"stop": ["a","b"]`, "\n|de"},
-		"more but for none": {`,"stop":["","a","","b"]`, `,"stop":["a","b"]`, ``},
-		"more in two lists": {`,"stop":["x"],"stop":["a","b","c"]`, `,"stop":["x"],"stop":["a","b"]`, `c`},
+		"none":                     {``, ``, ``},
+		"null":                     {`,"stop":null`, `,"stop":null`, ``},
+		"a string":                 {`,"stop":"a"`, `,"stop":"a"`, ``},
+		"as many":                  {`,"stop": [ "a","b" ]`, `,"stop": [ "a","b" ]`, ``},
+		"more":                     {`,"stop": ["a","b","\n","d\u0065"]`, `,"stop": ["a","b"]`, "\n|de"},
+		"more, some of them empty": {`,"stop":["","a","","b"]`, `,"stop":["a","b"]`, ``},
+		"more in two lists":        {`,"stop":["x"],"stop":["a","b","c"]`, `,"stop":["x"],"stop":["a","b"]`, `c`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const before, after = `{"model":"p/m","messages":[]`, `,"x":1.50}`
@@ -50,14 +50,14 @@ func TestLimitStop(t *testing.T) {
 
 func TestFlattenText(t *testing.T) {
 	for name, test := range map[string]struct{ messages, want string }{
-		"strings":                 {`[{"role":"user","content":"a"}]`, `[{"role":"user","content":"a"}]`},
-		"text alone":              {`[{"role":"user","content":[{"type":"text","text":"a\n"},{"type":"text","text":"b"}],"name":"n"}]`, `[{"role":"user","content":"a\nb","name":"n"}]`},
-		"several":                 {`[{"content" : [ {"type":"text","text":"a"} ]},{"content":"b"},{"content":[{"text":"\"c","type":"text"}]}]`, `[{"content" : "a"},{"content":"b"},{"content":"\"c"}]`},
-		"text beside an image":    {`[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`, `[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`},
-		"none":                    {`[{"content":[]}]`, `[{"content":[]}]`},
-		"a text that is none":     {`[{"content":[{"type":"text","text":1}]}]`, `[{"content":[{"type":"text","text":1}]}]`},
-		"an array of other names": {`[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`, `[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`},
-		"no messages":             {`{"content":[1]}`, `{"content":[1]}`},
+		"strings":                               {`[{"role":"user","content":"a"}]`, `[{"role":"user","content":"a"}]`},
+		"text alone":                            {`[{"role":"user","content":[{"type":"text","text":"a\n"},{"type":"text","text":"b"}],"name":"n"}]`, `[{"role":"user","content":"a\nb","name":"n"}]`},
+		"several":                               {`[{"content" : [ {"type":"text","text":"a"} ]},{"content":"b"},{"content":[{"text":"\"c","type":"text"}]}]`, `[{"content" : "a"},{"content":"b"},{"content":"\"c"}]`},
+		"text beside an image":                  {`[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`, `[{"content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:"}}]}]`},
+		"none":                                  {`[{"content":[]}]`, `[{"content":[]}]`},
+		"a text that is a number":               {`[{"content":[{"type":"text","text":1}]}]`, `[{"content":[{"type":"text","text":1}]}]`},
+		"an array in a field with another name": {`[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`, `[{"contents":[{"type":"text","text":"a"}],"content":"x"}]`},
+		"no messages":                           {`{"content":[1]}`, `{"content":[1]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := parsed(t, `{"stop":["s"],"messages": `+test.messages+`,"model":"p/m"}`)
@@ -69,8 +69,8 @@ func TestFlattenText(t *testing.T) {
 	}
 }
 
-// TestEditsKnowWhereThingsAre: whatever the order of the members and of the edits.
-func TestEditsKnowWhereThingsAre(t *testing.T) {
+// The members and the edits come in every order.
+func TestEditsChangeTheRightPlacesInAnyOrder(t *testing.T) {
 	members := []string{`"model":"p/model"`, `"stop":["a","b","c"]`, `"messages":[{"content":[{"type":"text","text":"hi"}]}]`, `"x":{"model":"y"}`}
 	edits := []func(*Request){
 		func(r *Request) { r.SetModel("much-longer-than-before") },
@@ -111,7 +111,8 @@ func permute[T any](all []T, visit func([]T)) {
 	next(0)
 }
 
-// FuzzEdits holds that a request is the client's but for what is edited, as encoding/json reads both.
+// FuzzEdits checks that edits change nothing else in a request. It compares the values as encoding/json reads
+// them.
 func FuzzEdits(f *testing.F) {
 	f.Add([]byte(`{"stop":["a","b","c","d","e"],"model":"p/m","stream":true,"x":1.50}`), "m")
 	f.Add([]byte(`{"stream_options":{"x":[1, 2],"include_usage":false},"st\u006fp":"a","model":"p/m", "stream": true }`), "a/much/longer/model")
@@ -134,7 +135,7 @@ func FuzzEdits(f *testing.F) {
 		if json.Unmarshal([]byte(sent["stop"]), &words) == nil && len(words) > 4 {
 			words = slices.DeleteFunc(words, func(word string) bool { return word == "" })
 			if json.Unmarshal([]byte(got["stop"]), &kept) != nil || !slices.Equal(append(kept, asRead(rest)...), words) || len(kept) > 4 {
-				t.Fatalf("%s became %s, and %q is ours", sent["stop"], got["stop"], rest)
+				t.Fatalf("%s became %s, and the rest is %q", sent["stop"], got["stop"], rest)
 			}
 			sent["stop"] = got["stop"]
 		}
@@ -161,7 +162,8 @@ func FuzzEdits(f *testing.F) {
 	})
 }
 
-// readMembers reads a JSON object, of which each value stays as it is written. What is none has none.
+// readMembers returns the members of a JSON object, each with its value's JSON. It returns no members for
+// other input.
 func readMembers(object string) map[string]string {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal([]byte(object), &members)
@@ -172,7 +174,7 @@ func readMembers(object string) map[string]string {
 	return written
 }
 
-// asRead is what encoding/json makes of texts, which need not be UTF-8.
+// asRead returns texts as encoding/json writes and reads them. They may contain invalid UTF-8.
 func asRead(texts []string) (read []string) {
 	written, _ := json.Marshal(texts)
 	_ = json.Unmarshal(written, &read)
@@ -195,7 +197,7 @@ func TestAskForUsage(t *testing.T) {
 			r := parsed(t, test.body)
 			r.AskForUsage()
 			if string(r.Body) != test.body {
-				t.Errorf("nobody wants it, and the body became %s", r.Body)
+				t.Errorf("no usage was asked for, and the body became %s", r.Body)
 			}
 			r.AskUsage = true
 			r.AskForUsage()

@@ -5,53 +5,53 @@ import "net/http"
 // Party is who refuses a request.
 type Party string
 
-// The parties that a request passes.
+// The parties that a request reaches, in this order.
 const (
 	Proxy    Party = ""         // this server
 	Gateway  Party = "gateway"  // Cloudflare
 	Provider Party = "provider" // the AI provider
 )
 
-// Error is an error that the client is told of. It knows no format: the client's Format writes it.
+// Error is an error for the client. It is independent of any format: the client's Format writes it.
 type Error struct {
-	// Status is the HTTP status. A format's type of error follows from it.
+	// Status is the HTTP status. Formats derive their type of error from it.
 	Status int
 
-	// Message tells the user what to do, in its first sentence. It reaches the client: no key,
-	// token, namespace id or internal address may be in it.
+	// Message tells the user in its first sentence what to do. The client gets it, so it must not contain a
+	// key, token, namespace id or internal address.
 	Message string
 
-	// Param is the field at fault, Code the machine-readable reason; empty means null.
+	// Param is the request field at fault, Code the machine-readable reason. Empty means null.
 	Param, Code string
 
-	// RetryAfter is the value of the Retry-After header, if there is to be one.
+	// RetryAfter is the value of the Retry-After header. Empty means no header.
 	RetryAfter string
 
-	// From is who refuses. The client is not told.
+	// From is who refuses. The client does not get it.
 	From Party
 
-	// Final says that sending the same request again cannot help. The header x-should-retry: false tells
-	// clients so.
+	// Final says that sending the same request again cannot help. Clients are told with the header
+	// x-should-retry: false.
 	Final bool
 }
 
-// BadRequest is an error with status 400 about param, which may be empty.
+// BadRequest returns an error with status 400 about param, which may be empty.
 func BadRequest(param, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Message: message, Param: param, Code: "invalid_request_error", Final: true}
 }
 
-// ModelNotFound is an error with status 404 about `model`.
+// ModelNotFound returns an error with status 404 about `model`.
 func ModelNotFound(message string) *Error {
 	return &Error{Status: http.StatusNotFound, Message: message, Param: "model", Code: "model_not_found", Final: true}
 }
 
-// UpstreamBroken is an error with status 502: the provider's answer makes no sense or was cut off.
+// UpstreamBroken returns an error with status 502: the provider's answer is malformed or was cut off.
 func UpstreamBroken(message string) *Error {
 	return &Error{Status: http.StatusBadGateway, Message: message, Code: "upstream_invalid_response"}
 }
 
-// UpstreamRefused is an error with status 502: somebody upstream does not take the operator's
-// credentials. The client's key was fine.
+// UpstreamRefused returns an error with status 502: the gateway or the provider refuses the operator's
+// credentials. The client's key is valid.
 func UpstreamRefused() *Error {
 	return &Error{
 		Status: http.StatusBadGateway, Code: "upstream_auth_failed", Final: true,
@@ -59,7 +59,7 @@ func UpstreamRefused() *Error {
 	}
 }
 
-// UpstreamMisconfigured is an error with status 502: settings of the operator's cannot work.
+// UpstreamMisconfigured returns an error with status 502: the operator's settings cannot work.
 func UpstreamMisconfigured(message string) *Error {
 	return &Error{Status: http.StatusBadGateway, Code: "upstream_misconfigured", Final: true, Message: message}
 }
@@ -67,9 +67,10 @@ func UpstreamMisconfigured(message string) *Error {
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// What may be wrong with an answer as a whole.
+// Errors about an answer as a whole.
 var (
-	ErrUnreadable = UpstreamBroken("Try again: the provider's answer is not valid JSON.")
-	ErrEmpty      = UpstreamBroken("Try again: the provider's answer is empty.")
-	ErrIncomplete = UpstreamBroken("Try again: the provider's answer ended before it was complete.")
+	ErrUnreadable  = UpstreamBroken("Try again: the provider's answer is not valid JSON.")
+	ErrEmpty       = UpstreamBroken("Try again: the provider's answer is empty.")
+	ErrUnnamedCall = UpstreamBroken("Try again: the model called a function without naming it.")
+	ErrIncomplete  = UpstreamBroken("Try again: the provider's answer ended before it was complete.")
 )

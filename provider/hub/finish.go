@@ -1,6 +1,6 @@
 package hub
 
-// The finish reasons of OpenAI. There are no others.
+// OpenAI's finish reasons, except for function_call, which belongs to a deprecated form.
 const (
 	FinishStop          = "stop"
 	FinishLength        = "length"
@@ -8,9 +8,9 @@ const (
 	FinishContentFilter = "content_filter"
 )
 
-// FinishLast ends a choice as Finish does, but not before the answer ends, for providers that name
-// a reason with every chunk or before their last one: what follows is still part of the answer.
-// Of several reasons the last one counts, except that FinishStop replaces no other.
+// FinishLast notes a reason that ends a choice when the answer ends. It is for providers that name a reason
+// in every chunk, or before their last chunk. The last reason counts, but FinishStop does not replace another
+// reason.
 func (a *Answer) FinishLast(index int, reason string) {
 	c := a.choice(index)
 	if c.last == "" || reason != FinishStop {
@@ -18,7 +18,7 @@ func (a *Answer) FinishLast(index int, reason string) {
 	}
 }
 
-// finishLast gives the choices the reasons that FinishLast noted for them.
+// finishLast finishes the choices with the reasons that FinishLast noted.
 func (a *Answer) finishLast() {
 	for i, c := range a.choices {
 		if c.last != "" {
@@ -27,7 +27,7 @@ func (a *Answer) finishLast() {
 	}
 }
 
-// finishReason is the reason that a choice with so many tool calls ends with, whatever the provider calls it.
+// finishReason returns the finish reason for a choice with that many tool calls. reason is the provider's.
 func finishReason(calls int, reason string) string {
 	switch {
 	case reason == FinishLength, reason == "max_tokens", reason == "model_length":

@@ -4,13 +4,14 @@ package hub
 type Form struct {
 	Format ChatFormat
 
-	// TextOnly says that the client's format has no place for anything but text, as text completions have.
+	// TextOnly says that the client's format has fields for text only, like text completions.
 	TextOnly bool
 
-	// Stream asks for events, Usage for one with the token counts at their end.
+	// Stream asks for a stream of events. Usage asks for token counts, which a stream gets in an event at its
+	// end.
 	Stream, Usage bool
 
-	// Asked says that the upstream counts tokens though the client did not ask.
+	// Asked says that this server, not the client, asked upstream for token counts.
 	Asked bool
 
 	// Model is the model as the client named it.
@@ -19,20 +20,21 @@ type Form struct {
 	// Choices is how many answers the client asked for with n; 0 means one.
 	Choices int
 
-	// Functions asks for calls in OpenAI's deprecated form, `function_call`, which has place for one.
+	// Functions asks for OpenAI's deprecated `function_call`, which holds one call.
 	Functions bool
 
-	// Pass lets events and objects pass as they are, where they are already what the client is to get.
+	// Pass allows upstream's events and objects to pass unchanged if they are already what the client is to
+	// get.
 	Pass bool
 
-	// Stop are the words that end the text and are left out of it, as far as the provider does not apply
-	// them itself.
+	// Stop are the stop words that this server applies because the provider does not. They end the text and
+	// are not part of it.
 	Stop []string
 }
 
-// Form returns the form of r's answer. stop are the words that are left to us.
+// Form returns the form of r's answer. stop are the stop words that the provider is not told of.
 func (r *Request) Form(stop []string) Form {
-	format, _ := r.Format.(ChatFormat) // others are for one provider, which passes their answers
+	format, _ := r.Format.(ChatFormat) // the other formats belong to one provider, whose answers pass
 	return Form{
 		Format:    format,
 		TextOnly:  r.Endpoint == Completions,

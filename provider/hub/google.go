@@ -10,9 +10,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// googleError is the error that Google reports as said, {"code","message","status","details"}, with an
-// HTTP status (https://ai.google.dev/gemini-api/docs/troubleshooting). What it says of the operator's
-// own project stays here.
+// googleError converts an error of Google, {"code","message","status","details"}, with an HTTP status
+// (https://ai.google.dev/gemini-api/docs/troubleshooting). The client must not see messages about the
+// operator's own project.
 func googleError(status int, said gjson.Result) *Error {
 	name := said.Get("status").Str
 	e := &Error{Status: status, Message: said.Get("message").Str, Code: strings.ToLower(name)}
@@ -31,9 +31,9 @@ func googleError(status int, said gjson.Result) *Error {
 	return e
 }
 
-// isGoogles tells Google's errors by their `status`, or where that is missing by a `code` that is a number:
-// of the others, who have numbers too, OpenAI's shape has a type or a param, and OpenRouter's metadata, or a
-// member beside `error`.
+// isGoogles reports whether an error is Google's. Google's have a text in `status`, or at least a number in
+// `code`. Errors of OpenAI's shape may have such a number too, but they also have a type or a param.
+// OpenRouter's have metadata, or a second member beside `error`.
 func isGoogles(r *report) bool {
 	said := r.error
 	if said.Get("status").Type == gjson.String {
@@ -44,8 +44,8 @@ func isGoogles(r *report) bool {
 		!said.Get("type").Exists() && !said.Get("param").Exists() && !said.Get("metadata").Exists()
 }
 
-// exhausted tells a limit that is over soon, with the seconds to wait if Google says so, from one
-// of a whole day.
+// exhausted tells a limit that ends soon from one that lasts a whole day. retryAfter is in seconds, and empty
+// if Google does not give a delay.
 func exhausted(details gjson.Result) (code, retryAfter string) {
 	delay, err := time.ParseDuration(details.Get(`#(retryDelay!="").retryDelay`).Str)
 	if err == nil && delay > 0 {

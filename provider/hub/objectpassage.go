@@ -8,21 +8,21 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// ObjectPassage is a JSON object on its way from a provider that speaks OpenAI's format. It is held until
-// it is known to be an answer: with status 200 some send an error, a page of HTML, or nothing. An object
-// that is longer than any error passes from there on as it comes.
+// ObjectPassage passes a JSON object from a provider that uses OpenAI's format. Some providers send an
+// error, an HTML page or nothing with status 200. So the object is held until it is known to be an answer. An
+// object that gets longer than any error passes from then on as it arrives.
 type ObjectPassage struct {
-	// List says that a list of objects is a stream, and passes as it comes.
+	// List says that a list of objects is a stream and passes as it arrives.
 	List bool
 
 	held   []byte
 	passed bool
 }
 
-// maxHeldObject is more than an error takes.
+// maxHeldObject is longer than any error.
 const maxHeldObject = 64 << 10
 
-// Pass returns what the client is to get of the next piece, which may be the piece itself.
+// Pass takes the next piece and returns what to send to the client now. That may be the piece itself.
 func (p *ObjectPassage) Pass(piece []byte) []byte {
 	if p.passed {
 		return piece
@@ -37,7 +37,7 @@ func (p *ObjectPassage) Pass(piece []byte) []byte {
 	return held
 }
 
-// Close returns what is held of an answer, or the error that came in its place.
+// Close returns the rest of the answer, or the error that came instead of an answer.
 func (p *ObjectPassage) Close() ([]byte, *Error) {
 	if p.passed {
 		return nil, nil
@@ -62,18 +62,19 @@ func (p *ObjectPassage) Close() ([]byte, *Error) {
 	return held, nil
 }
 
-// Content is the form of an upstream's body, by its first byte that is no white space.
+// Content is the kind of an upstream's body.
 type Content int
 
-// The forms that a body may have.
+// The kinds of bodies.
 const (
-	Unknown Content = iota // nothing has come
+	Unknown Content = iota // nothing but white space so far
 	Events                 // server-sent events
 	JSON
 	Other // HTML or text
 )
 
-// ContentOf tells the form of a body by how it begins. Providers label events as text and JSON as events.
+// ContentOf tells the kind of a body from its beginning. The Content-Type cannot be trusted: some providers
+// label events as text, or JSON as events.
 func ContentOf(beginning []byte) Content {
 	b := bytes.TrimLeft(bytes.TrimPrefix(beginning, byteOrderMark), " \t\r\n")
 	if len(b) == 0 || len(b) < len(byteOrderMark) && bytes.HasPrefix(byteOrderMark, b) {

@@ -2,31 +2,32 @@ package hub
 
 import "bytes"
 
-// objects cuts JSON, which may come torn at any byte, into the objects that it is made of: one, or
-// those of an array, which is how Gemini streams where events were not asked for.
+// objects splits JSON into the objects that it contains: one object, or the elements of an array. Gemini
+// streams an array if the request does not ask for events. The JSON may arrive in pieces that end at any
+// byte.
 type objects struct {
-	object  []byte // the one that is not complete yet
+	object  []byte // the object that is not complete yet
 	depth   int    // how many brackets are open in it
 	quoted  bool   // within a string
-	escaped bool   // behind a backslash
+	escaped bool   // after a backslash
 	place   place
 }
 
-// place is where between objects the next byte stands.
+// place is a position between objects.
 type place int
 
 const (
 	beginning    place = iota
-	beginArray         // behind the array's bracket
-	beginElement       // behind a comma
-	endElement         // behind an object of the array
-	ending             // behind all of it
+	beginArray         // after the array's opening bracket
+	beginElement       // after a comma
+	endElement         // after an object of the array
+	ending             // after everything
 )
 
-// Write takes the next piece and calls event with each object that is complete, which is valid
-// only during the call. It stops at event's first error and returns it.
+// Write takes the next piece and calls event with each complete object. The object is valid only during the
+// call. Write stops at the first error of event and returns it.
 func (o *objects) Write(p []byte, event func(object []byte) error) error {
-	start := 0 // of the object's bytes in p
+	start := 0 // where the object begins in p
 	for i, c := range p {
 		if o.depth == 0 {
 			if !o.between(c) {
@@ -53,7 +54,7 @@ func (o *objects) Write(p []byte, event func(object []byte) error) error {
 	return nil
 }
 
-// Close takes the end of the JSON, which must be whole.
+// Close reports an error if the JSON is incomplete.
 func (o *objects) Close(func([]byte) error) error {
 	if o.place != ending || o.depth > 0 {
 		return ErrIncomplete
@@ -69,7 +70,7 @@ func (o *objects) keep(p []byte) error {
 	return nil
 }
 
-// between takes a byte that belongs to no object yet, and reports whether it may stand there.
+// between takes a byte outside of objects, and reports whether the byte may stand there.
 func (o *objects) between(c byte) bool {
 	switch {
 	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
@@ -90,7 +91,8 @@ func (o *objects) between(c byte) bool {
 	return true
 }
 
-// within takes a byte of an object. Brackets that do not match are left to whoever reads it.
+// within takes a byte of an object. It counts brackets but does not match them: the reader of the object
+// finds such faults.
 func (o *objects) within(c byte) {
 	switch {
 	case o.escaped:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// cut cuts JSON into objects, which come joined by spaces.
+// cut returns the objects in the pieces of JSON, joined by spaces.
 func cut(pieces ...string) (string, error) {
 	var o objects
 	var all []string
@@ -24,7 +24,7 @@ func cut(pieces ...string) (string, error) {
 	return strings.Join(all, " "), o.Close(keep)
 }
 
-func TestJSONIsCutIntoItsObjects(t *testing.T) {
+func TestJSONIsSplitIntoItsObjects(t *testing.T) {
 	for name, test := range map[string]struct{ json, want string }{
 		"one":                  {`{"a":1}`, `{"a":1}`},
 		"one within space":     {" \r\n\t{\"a\" : 1}\n", `{"a" : 1}`},
@@ -46,7 +46,7 @@ func TestJSONIsCutIntoItsObjects(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoObjectIsRefused(t *testing.T) {
+func TestInvalidJSONIsRefused(t *testing.T) {
 	for text, want := range map[string]*Error{
 		"":              ErrIncomplete,
 		" ":             ErrIncomplete,
@@ -89,7 +89,7 @@ func TestAnObjectThatIsTooLargeIsRefused(t *testing.T) {
 	t.Error("64 MB and more are kept")
 }
 
-func TestAnErrorEndsTheCutting(t *testing.T) {
+func TestAnErrorOfTheCallbackStopsTheSplitting(t *testing.T) {
 	var o objects
 	enough := errors.New("enough")
 	if err := o.Write([]byte(`[{},{}]`), func([]byte) error { return enough }); err != enough {

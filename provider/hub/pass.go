@@ -2,44 +2,45 @@ package hub
 
 import "github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 
-// Answers in a format that is the client's own pass as they are, message by message, as far as nothing in
-// them has to be mended. The reader of that format judges a message by itself; the methods below judge
-// it by what came before, and note what it says. A message passes only if all of its parts may.
+// If an answer is already in the client's format, its messages pass unchanged unless something in them must
+// be corrected. The reader of that format checks each message by itself. The methods below check a message
+// against what came before, and note what it says. A message passes only if all of its parts may pass.
 
-// MayPass reports whether messages may pass now: the form allows it, and where a stream is asked for, the
-// message came as an event.
+// MayPass reports whether messages may pass now. The form must allow it. If the client wants a stream, the
+// message must have come as an event.
 func (a *Answer) MayPass() bool {
 	return a.form.Pass && !a.form.TextOnly && !a.form.Functions && (!a.form.Stream || a.event != nil)
 }
 
-// Streams reports whether the client wants events.
+// Streams reports whether the client wants a stream of events.
 func (a *Answer) Streams() bool { return a.form.Stream }
 
-// Named reports whether an answer may go on with a message of that id: all messages have the same.
+// Named reports whether a message with that id may belong to this answer: all its messages must have the same
+// id.
 func (a *Answer) Named(id []byte) bool { return a.head.ID == "" || string(id) == a.head.ID }
 
-// Adopt has what is written later belong to the same answer as the first message that passes. created and
-// model are JSON.
+// Adopt takes over the id, time and model of the first message that passes, so that everything written later
+// belongs to the same answer. created and model are JSON.
 func (a *Answer) Adopt(id, created, model []byte) {
 	if !a.head.Passed {
 		a.head = Head{ID: jsontext.StringOf(id), Created: string(created), Model: jsontext.StringOf(model), Passed: true}
 	}
 }
 
-// PassEvent passes the event that the message came in.
+// PassEvent passes the event of the message that is decoded now.
 func (a *Answer) PassEvent() {
 	a.borrow()
 	a.buf = append(a.buf, a.event...)
 }
 
-// PassChoice is PassEvent for a message that says something of a choice.
+// PassChoice is PassEvent for a message that belongs to a choice.
 func (a *Answer) PassChoice(index int) {
 	a.choice(index).begun = true
 	a.PassEvent()
 }
 
-// TextMayPass reports whether nothing of what a choice says has to wait or to be left out. content,
-// reasoning and refusal are JSON strings, null, or nil.
+// TextMayPass reports whether a piece of a choice may pass: nothing in it may have to be held back or left
+// out. content, reasoning and refusal are JSON strings, null, or nil.
 func (a *Answer) TextMayPass(index int, content, reasoning, refusal []byte) bool {
 	var fresh Choice
 	c := &fresh
@@ -59,14 +60,15 @@ func (a *Answer) TextMayPass(index int, content, reasoning, refusal []byte) bool
 	return len(c.stop.words) == 0 || !jsontext.IsSaid(content) && c.stop.held == "" || jsontext.IsString(content) && c.stop.clear(jsontext.PieceOf(content))
 }
 
-// HasStopWord reports whether a text has a stop word that is left to us.
+// HasStopWord reports whether text contains a stop word that this server applies.
 func (a *Answer) HasStopWord(text string) bool {
 	first, _ := firstOf(text, a.form.Stop)
 	return first >= 0
 }
 
-// PassUsage keeps an event with nothing but the token counts for the end of the answer. It comes once
-// there, if the client has asked for it, and the last one counts. u must have been noted with Usage.
+// PassUsage keeps the event for the end of the answer. The event must contain nothing but the token counts u,
+// which must have been noted with Usage. If there are several, the last one counts. It does nothing if the
+// client did not ask for token counts.
 func (a *Answer) PassUsage(u Usage) {
 	if a.form.Usage && u == *a.usage {
 		a.usageEvent = append(a.usageEvent[:0], a.event...)
@@ -76,8 +78,8 @@ func (a *Answer) PassUsage(u Usage) {
 // WantsUsage reports whether the client asked for token counts.
 func (a *Answer) WantsUsage() bool { return a.form.Usage }
 
-// PassFinish keeps an event that ends a choice and says nothing else for the end of the answer, because
-// some providers say more behind it. It reports whether it may.
+// PassFinish keeps the event for the end of the answer, because some providers say more after it. The event
+// must end a choice and say nothing else. PassFinish reports whether the event may pass.
 func (a *Answer) PassFinish(index int, reason string) bool {
 	c := a.choice(index)
 	if finishReason(c.ncalls, reason) != reason || c.stop.held != "" || !c.allSaid() {
@@ -88,7 +90,7 @@ func (a *Answer) PassFinish(index int, reason string) bool {
 	return true
 }
 
-// RightFinish reports whether a choice with so many tool calls ends with this reason.
+// RightFinish reports whether reason is the right finish reason for a choice with that many tool calls.
 func RightFinish(calls int, reason string) bool {
 	return reason != "" && finishReason(calls, reason) == reason
 }
@@ -99,8 +101,8 @@ type RawCall struct {
 	Name, Arguments []byte // of the function
 }
 
-// PassCall notes a piece of a tool call that passes. It reports whether it may: it must begin the next
-// call or go on with the last one.
+// PassCall notes a piece of a tool call, and reports whether the piece may pass. It may if it begins the next
+// call or continues the last one.
 func (a *Answer) PassCall(index int, t *RawCall) bool {
 	c := a.choice(index)
 	if c.stop.held != "" || !c.allSaid() {
@@ -145,13 +147,13 @@ func (c *Choice) passMore(t *RawCall) bool {
 	return true
 }
 
-// take adds a JSON string to the arguments that the client has.
+// take adds a JSON string to the arguments that the client has got.
 func (t *call) take(arguments []byte) {
 	t.arguments = jsontext.AppendPiece(t.arguments, arguments)
 	t.said = len(t.arguments)
 }
 
-// allSaid reports whether the client has everything of the calls so far.
+// allSaid reports whether the client has got everything of the calls so far.
 func (c *Choice) allSaid() bool {
 	for _, t := range c.calls {
 		if !t.begun || t.said < len(t.arguments) || !t.half.Empty() {
@@ -161,7 +163,8 @@ func (c *Choice) allSaid() bool {
 	return true
 }
 
-// PassObject passes a whole answer. It reports whether it may: nothing else may have been said.
+// PassObject passes a whole answer. It reports whether that is possible: nothing else may have been said
+// before.
 func (a *Answer) PassObject(message []byte) bool {
 	if a.begun() {
 		return false
@@ -170,7 +173,7 @@ func (a *Answer) PassObject(message []byte) bool {
 	return true
 }
 
-// decimal is a number below 1000 as JSON has it.
+// decimal formats a number below 1000.
 func decimal(n int) string {
 	const digits = "0123456789"
 	if n < len(digits) {

@@ -2,28 +2,28 @@ package hub
 
 import "bytes"
 
-// Passage is a stream of events on its way from a provider that speaks the client's format. It passes byte
-// for byte, line by line as it comes. Only JSON that stands alone is held until its end, since it may be
-// an error in place of the rest.
+// Passage passes a stream of events from a provider that uses the client's format. It passes complete lines
+// as they arrive, byte for byte. Lines of JSON outside of an event are held until their end, because they may
+// be an error that replaces the rest of the stream.
 type Passage struct {
-	// Format is the client's.
+	// Format is the client's format.
 	Format Format
 
-	line     []byte // the beginning of a line whose end has not come
-	bare     []byte // lines of JSON that stand alone
+	line     []byte // the beginning of an incomplete line
+	bare     []byte // lines of JSON outside of an event
 	progress Progress
-	reported bool // an error has been reported, which is the last that the client gets
+	reported bool // an error has been reported; the client gets nothing after it
 	came     bool // something has passed
-	open     bool // an event has passed without its blank line
-	torn     bool // the last line has passed without its end
+	open     bool // an event has passed, but not the blank line after it
+	torn     bool // the last line has passed without its line end
 }
 
-// Progress is how far an answer is that passes.
+// Progress is how far an answer that passes has got.
 type Progress struct {
-	// Begun says that an answer has begun. Nothing is known of the end of anything else.
+	// Begun says that an answer has begun. A stream of anything else may end at any point.
 	Begun bool
 
-	// Finished says that the provider has given a reason to finish.
+	// Finished says that the provider has given a finish reason.
 	Finished bool
 
 	// Ended says that the last event has passed.
@@ -33,11 +33,11 @@ type Progress struct {
 	Failed bool
 }
 
-// maxLine bounds the memory that a line takes whose end does not come.
+// maxLine bounds the memory for an incomplete line.
 const maxLine = 64 << 20
 
-// Pass returns what the client is to get of the next piece, which may be the piece itself. An error that
-// the provider reports in it, in whatever shape, is returned, and what comes behind it dropped.
+// Pass takes the next piece and returns what to send to the client now. That may be the piece itself. If the
+// provider reports an error in the piece, in any shape, Pass returns the error and drops what follows.
 func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 	if p.reported {
 		return nil, nil
@@ -55,10 +55,10 @@ func (p *Passage) Pass(piece []byte) ([]byte, *Error) {
 	return p.passLines(piece[:whole])
 }
 
-// passLines passes lines that have their ends.
+// passLines passes complete lines.
 func (p *Passage) passLines(lines []byte) ([]byte, *Error) {
-	var kept []byte // what passes, once that is not all of lines
-	from := 0       // where in lines begins what passes and is not in kept
+	var kept []byte // the lines that pass, if some do not
+	from := 0       // where in lines the bytes begin that pass and are not in kept
 	for at := 0; at < len(lines); {
 		end := at + bytes.IndexByte(lines[at:], '\n') + 1
 		if end == at {
@@ -83,7 +83,8 @@ func (p *Passage) passLines(lines []byte) ([]byte, *Error) {
 	return append(kept, lines[from:]...), nil
 }
 
-// hold keeps a line of JSON that stands alone. It returns all of them with the line that ends them.
+// hold keeps a line of JSON outside of an event. When line ends that JSON, hold returns all of it, or the
+// error that it reports.
 func (p *Passage) hold(line []byte) ([]byte, *Error) {
 	content := bytes.TrimRight(line, "\r\n")
 	if _, data := FieldData(content); len(content) > 0 && !data && len(p.bare) < maxErrorLines {
@@ -103,10 +104,10 @@ func (p *Passage) hold(line []byte) ([]byte, *Error) {
 	return append(held, line...), nil
 }
 
-// maxErrorLines bounds what is held of lines that may be an error.
+// maxErrorLines bounds the size of held lines that may be an error.
 const maxErrorLines = 256 << 10
 
-// look notes what a line says of the answer, which passes unless it reports an error.
+// look notes what a line says about the answer. The line passes unless look returns an error.
 func (p *Passage) look(line []byte) (e *Error) {
 	content := bytes.TrimRight(line, "\r\n")
 	data, ok := FieldData(content)
@@ -122,9 +123,8 @@ func (p *Passage) look(line []byte) (e *Error) {
 	return e
 }
 
-// Close returns what is held of a line that has not come to its end, and an error: one that is reported in
-// it, or that the answer is not whole. A provider may leave out the last event, but not the reason why it
-// finished.
+// Close returns the rest of the stream. It returns an error if the rest reports one, or if the answer is
+// incomplete. A provider may leave out the last event, but not the finish reason.
 func (p *Passage) Close() ([]byte, *Error) {
 	if p.reported {
 		return nil, nil
@@ -145,17 +145,18 @@ func (p *Passage) Close() ([]byte, *Error) {
 	return rest, e
 }
 
-// Complete reports whether the stream has come to its end, whatever the connection does then.
+// Complete reports whether the stream has ended, so that it does not matter how the connection ends.
 func (p *Passage) Complete() bool { return p.progress.Ended || p.reported }
 
-// Failed reports whether an error has passed in the format's own shape.
+// Failed reports whether an error in the format's own shape has passed.
 func (p *Passage) Failed() bool { return p.progress.Failed }
 
 // Reported reports whether an error has ended the stream.
 func (p *Passage) Reported() bool { return p.reported }
 
-// AppendFrame appends the event that ends the stream with e, behind what it broke off in. A blank line
-// too many would be an empty event to some clients.
+// AppendFrame appends the event that ends the stream with e. It first ends the line and the event that have
+// passed in part. It does not add more blank lines than necessary, since some clients read one as an empty
+// event.
 func (p *Passage) AppendFrame(b []byte, e *Error) []byte {
 	switch {
 	case p.torn:

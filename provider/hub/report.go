@@ -12,27 +12,27 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// shape is the form that an error is in.
+// shape is the shape of an error.
 type shape int
 
 const (
 	noError        shape = iota
 	gatewayList          // {"error":[{"code","message"}]}, the AI Gateway's
 	gatewayObject        // {"success":false,"error":{…}}, the AI Gateway's policies
-	cloudflareList       // {"errors":[{"code","message"}]}, of Cloudflare's API
+	cloudflareList       // {"errors":[{"code","message"}]}, Cloudflare's API's
 	object               // {"error":{…}}, a provider's
-	bare                 // a text in `error`, or members that stand alone
+	bare                 // a text in `error`, or members without an object around them
 )
 
-// report is what a message says beside an answer. There is one reading of it for whole answers, events and
-// error bodies, so that none of them knows less than the others.
+// report holds the members of a message that may report an error. Whole answers, events and error bodies are
+// all read with it, so that they recognize the same errors.
 type report struct {
 	error, errors, success, name, object            gjson.Result
 	message, description, detail, param, code, kind gjson.Result
 	httpCode, internalCode, httpStatus              gjson.Result
 
-	members int  // how many there are in all
-	answers bool // whether there is an answer
+	members int  // how many members the message has
+	answers bool // whether the message contains an answer
 }
 
 func readReport(m gjson.Result) (r report) {
@@ -79,7 +79,7 @@ func readReport(m gjson.Result) (r report) {
 	return r
 }
 
-// says reports whether there is anything in a value.
+// says reports whether a value is more than an empty one.
 func says(v gjson.Result) bool {
 	switch v.Raw {
 	case "", "null", "false", "0", `""`, "{}", "[]":
@@ -96,12 +96,16 @@ func says(v gjson.Result) bool {
 	return found
 }
 
-// mayReport spares most messages of a stream a closer look.
+// ErrorMember is in each message that may report an error.
+var ErrorMember = jsontext.NewNeedle(`"e`, `rror`)
+
+// mayReport is a quick check that sorts out most messages of a stream.
 func mayReport(message string) bool {
 	return contains(message, `"e`, `rror`) || contains(message, `"su`, `ccess"`) || contains(message, `"messa`, `ge"`) || contains(message, `"deta`, `il"`)
 }
 
-// contains reports whether before+rare stands in a message, as a Needle does in a piece.
+// contains reports whether message contains before+rare. It searches for the rare part first, like
+// jsontext.Needle.
 func contains(message, before, rare string) bool {
 	for at := 0; ; at++ {
 		i := strings.Index(message[at:], rare)
@@ -115,8 +119,8 @@ func contains(message, before, rare string) bool {
 	}
 }
 
-// shape tells whose error r is, or that it is none: a response of /responses has its own error within it, and
-// many answers have the members of one, with nothing in them.
+// shape tells the shape of the error in r, or noError. An object of /responses describes its own failure,
+// which is no error here. Many answers have members that look like an error's but are empty.
 func (r *report) shape() shape {
 	switch {
 	case r.object.Str == "response":
@@ -135,7 +139,8 @@ func (r *report) shape() shape {
 	return noError
 }
 
-// bare reports whether members that stand alone are an error rather than an answer, or an event of one.
+// bare reports whether members without an object around them are an error, rather than an answer or an event
+// of one.
 func (r *report) bare() bool {
 	switch {
 	case r.answers, strings.HasPrefix(r.kind.Str, "response."), r.object.Str != "" && r.object.Str != "error":
@@ -152,7 +157,7 @@ func (r *report) bare() bool {
 	return r.members == 1 || r.code.Exists() && !good || httpStatus(r.httpStatus) > 0 || strings.Contains(strings.ToLower(r.kind.Str), "error")
 }
 
-// status is the HTTP status that a message names for its error, 0 if it names none.
+// status returns the HTTP status that a message names for its error, or 0.
 func (r *report) status() int {
 	named := [...]gjson.Result{r.httpCode, r.error.Get("code"), r.error.Get("status"), r.code, r.httpStatus}
 	for _, value := range named {
@@ -163,7 +168,7 @@ func (r *report) status() int {
 	return 0
 }
 
-// httpStatus is a number that is the status of an error, also as a text, else 0.
+// httpStatus returns v if it is the status of an error, as a number or as text, or 0.
 func httpStatus(v gjson.Result) int {
 	if v.Type != gjson.Number && v.Type != gjson.String {
 		return 0
@@ -174,8 +179,8 @@ func httpStatus(v gjson.Result) int {
 	return 0
 }
 
-// reporting is the first element of a list that reports an error, else the first of all. Google wraps what
-// it says in lists.
+// reporting returns the first element of a list that reports an error, or the first element if none does.
+// Google wraps its messages in lists.
 func reporting(list gjson.Result) gjson.Result {
 	found := list.Get("0")
 	list.ForEach(func(_, element gjson.Result) bool {
@@ -189,8 +194,8 @@ func reporting(list gjson.Result) gjson.Result {
 	return found
 }
 
-// inBody finds the object that an error's body holds: alone, in a list, or as the data of an event. Where
-// there is none, it returns what the body says in words, if that is short enough to be a message.
+// inBody finds the object in an error's body. It may stand alone, in a list, or in the data of an event. If
+// there is none, inBody returns the body's text, provided it is short enough for a message.
 func inBody(body []byte) (m gjson.Result, text string) {
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	if m = inData(body); m.Exists() {
@@ -208,7 +213,7 @@ func inBody(body []byte) (m gjson.Result, text string) {
 		return nil
 	}
 	if s.Write(body, event) == nil {
-		_ = s.Close(event) // which fails for nothing but an event that is too large
+		_ = s.Close(event) // the only possible error is an event that is too large
 	}
 	if m.Exists() {
 		return m, ""
@@ -216,7 +221,7 @@ func inBody(body []byte) (m gjson.Result, text string) {
 	return m, first(text, plain(string(body)))
 }
 
-// inData is the object in data, or in its list.
+// inData returns the object in data. The object may be in a list.
 func inData(data []byte) gjson.Result {
 	m := gjson.ParseBytes(data)
 	if m.IsArray() {
@@ -228,7 +233,8 @@ func inData(data []byte) gjson.Result {
 	return m
 }
 
-// plain is a line of text as a message, empty where it is markup, data, or too long.
+// plain returns a line of text for use as a message. It returns "" if the text is markup or data, or too
+// long.
 func plain(text string) string {
 	const longest = 300
 	text = strings.TrimSpace(text)

@@ -11,63 +11,74 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// Request is a client's request, read as far as the proxy needs it.
+// Request is a client's request. Only the parts that the proxy needs are parsed.
 type Request struct {
 	Endpoint Endpoint
 
-	// User is who asks; empty where that is not known.
+	// User is the email of the user who asks. It is empty if not known.
 	User string
 
 	// Name is the model as the client named it: "<provider>/<model>".
 	Name string
 
-	// Provider and Model are the two sides of Name's first slash.
+	// Provider and Model are the parts of Name before and after its first slash.
 	Provider, Model string
 
-	// Stream is the client's choice of a stream of events over one JSON object.
+	// Stream says that the client wants a stream of events. If false, it wants one JSON object.
 	Stream bool
 
 	// IncludeUsage is stream_options.include_usage.
 	IncludeUsage bool
 
-	// AskUsage is the operator's wish to know the token counts of streams whose clients do not ask.
+	// AskUsage says that the operator wants the token counts of streams even if the client does not ask for
+	// them.
 	AskUsage bool
 
-	// Format is the client's.
+	// Format is the client's format.
 	Format Format
 
-	// Stop are words that end the text and that no provider is told of, because the client wants to know which
-	// of them it was.
+	// Stop are stop words that this server applies. The provider is not told of them, because the client
+	// wants to know which of them ended the text.
 	Stop []string
 
-	// Query is the client's. A provider sends on what it knows of it.
+	// Query is the client's query string. A provider sends on the parameters that it knows.
 	Query url.Values
 
-	// Body is the JSON as it came. Whoever turns the request into a Call may edit it in place.
+	// Body is the JSON as the client sent it. A provider may edit it in place when it makes a Call.
 	Body []byte
 
-	// Memory returns memory of at least that size for a body that is written anew. It may be used until upstream has
-	// answered. Nil: the garbage collector's is taken.
+	// Memory returns at least size bytes of memory for a new body. It may be used until upstream has
+	// answered. If nil, the memory is allocated.
 	Memory func(size int) []byte
 
-	model, stop, messages, options span // the values of these members in Body
+	// Translated says that Body was written from a request in another format than OpenAI's, so that providers
+	// may change its words.
+	Translated bool
 
-	numbered bool // whether a string may have an escape sequence by number
+	// File is the field of such a request that holds a file, such as a PDF. Few models read files. Empty: there
+	// is none.
+	File string
 
-	asked bool // for token counts that the client did not want
+	model, stop, messages, options span // where the values of these members are in Body
+
+	limit, effort span // of a translated chat: the name max_tokens, and the member reasoning_effort with its comma
+
+	numbered bool // whether a string may have a \u escape
+
+	asked bool // whether this server asked for token counts that the client did not want
 
 	choices          int  // `n`
-	tools, functions bool // whether there are any
+	tools, functions bool // whether the request has any
 }
 
-// span is where a value stands in a body; the zero span is nowhere.
+// span is the place of a value in a body. The zero span means that there is none.
 type span struct{ start, end int }
 
-// ParseRequest reads what the proxy must know of a request's body and checks that all of it is
-// JSON. It keeps body. Its errors are *Error with status 400.
+// ParseRequest reads what the proxy needs of a request's body and checks that all of it is JSON. It keeps
+// body. Its errors are *Error with status 400.
 //
-// More than one `model`, however the name is escaped, is refused: the allow-list would be checked
-// against one of them and the upstream might take the other.
+// It refuses a body with more than one `model`, even if the names are escaped differently. Otherwise the
+// allow-list could be checked against one of them while the upstream takes the other.
 func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 	r := &Request{Endpoint: endpoint, Body: body}
 	numbered, err := jsontext.ScanObject(body, func(m jsontext.Member) error {
@@ -104,6 +115,10 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 			r.tools = value[0] == '['
 		case "functions":
 			r.functions = value[0] == '['
+		case "max_tokens":
+			r.limit = span{m.NameStart, m.NameEnd}
+		case "reasoning_effort":
+			r.effort = span{m.NameStart - len(","), m.ValueEnd}
 		}
 		return nil
 	})
@@ -120,7 +135,7 @@ func ParseRequest(endpoint Endpoint, body []byte) (*Request, error) {
 	return r, nil
 }
 
-// Messages returns the JSON of `messages`, nil where there are none.
+// Messages returns the JSON of `messages`, or nil if there are none.
 func (r *Request) Messages() []byte {
 	if r.messages == (span{}) {
 		return nil
@@ -128,13 +143,13 @@ func (r *Request) Messages() []byte {
 	return r.Body[r.messages.start:r.messages.end]
 }
 
-// CleanMessages returns the JSON of `messages` as Messages does, but with U+FFFD in the place of what readers could
-// disagree on, as CleanString has it. It is a copy only where there is any of that.
+// CleanMessages returns the JSON of `messages`, with U+FFFD in place of invalid characters that JSON readers
+// treat differently; see jsontext.CleanStrings. It makes a copy only if there are any.
 func (r *Request) CleanMessages() []byte {
 	return jsontext.CleanStrings(r.Messages(), r.numbered)
 }
 
-// NewBody returns empty memory for a body of about that size, which takes the place of Body.
+// NewBody returns an empty slice with capacity for a new body of about that size.
 func (r *Request) NewBody(size int) []byte {
 	if r.Memory == nil {
 		return make([]byte, 0, size)
@@ -142,7 +157,7 @@ func (r *Request) NewBody(size int) []byte {
 	return r.Memory(size)[:0]
 }
 
-// Rest returns the JSON of the request with null for its messages, which most of it is made of.
+// Rest returns the JSON of the request with null in place of its messages, which are most of the request.
 func (r *Request) Rest() []byte {
 	if r.messages == (span{}) {
 		return r.Body
@@ -152,7 +167,7 @@ func (r *Request) Rest() []byte {
 	return append(append(append(rest, before...), "null"...), after...)
 }
 
-// unquote returns the text of a valid JSON string, quotes included in raw.
+// unquote returns the text of a valid JSON string. raw includes the quotes.
 func unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
@@ -160,14 +175,21 @@ func unquote(raw []byte) []byte {
 	return jsontext.AppendUnquoted(nil, raw)
 }
 
-// StopWords reads `stop`, a string or an array of strings, without the empty ones.
+// StopWords reads `stop`, a string or an array of strings. It leaves out empty strings.
 func (r *Request) StopWords() ([]string, error) {
-	value := gjson.ParseBytes(r.Body[r.stop.start:r.stop.end])
-	switch {
-	case value.Type == gjson.Null:
+	return ReadStopWords("stop", r.Body[r.stop.start:r.stop.end])
+}
+
+// ReadStopWords reads the stop words at a field of a request: a string, an array of strings or null, without
+// the empty ones. raw is valid JSON or empty.
+func ReadStopWords(field string, raw []byte) ([]string, error) {
+	value := gjson.ParseBytes(raw)
+	if value.Type == gjson.Null {
 		return nil, nil
-	case value.IsObject():
-		return nil, errStop
+	}
+	wrong := BadRequest(field, "Send `"+field+"` as a string or an array of strings.")
+	if value.IsObject() {
+		return nil, wrong
 	}
 	var stop []string
 	var err error
@@ -176,11 +198,11 @@ func (r *Request) StopWords() ([]string, error) {
 		words++
 		switch {
 		case word.Type != gjson.String:
-			err = errStop
+			err = wrong
 		case words > maxStop:
-			err = BadRequest("stop", "Send at most "+strconv.Itoa(maxStop)+" stop words.")
+			err = BadRequest(field, "Send at most "+strconv.Itoa(maxStop)+" stop words.")
 		case len(word.Str) > maxStopWord:
-			err = BadRequest("stop", "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
+			err = BadRequest(field, "Send stop words of at most "+strconv.Itoa(maxStopWord)+" bytes.")
 		case word.Str != "":
 			stop = append(stop, word.Str)
 		}
@@ -192,10 +214,8 @@ func (r *Request) StopWords() ([]string, error) {
 	return stop, nil
 }
 
-var errStop = BadRequest("stop", "Send `stop` as a string or an array of strings.")
-
-// What bounds the work that a request's stop words can cause for each chunk of its answer, which grows
-// with the square of their length. Continue sends 5 to 9, of a few characters.
+// Limits for stop words. For each chunk of the answer, the work grows with the square of a word's length.
+// Continue sends 5 to 9 words of a few characters.
 const (
 	maxStop     = 64
 	maxStopWord = 1 << 10

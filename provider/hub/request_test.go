@@ -19,8 +19,8 @@ func TestParseRequest(t *testing.T) {
 	}{
 		"a chat":                       {`{"model":"a/b","messages":[]}`, "a/b", false, false},
 		"a stream":                     {`{"stream":true,"model":"a/b"}`, "a/b", true, false},
-		"no stream, said so":           {`{"stream":false,"model":"a/b"}`, "a/b", false, false},
-		"no stream, by null":           {`{"stream":null,"model":"a/b"}`, "a/b", false, false},
+		"stream is false":              {`{"stream":false,"model":"a/b"}`, "a/b", false, false},
+		"stream is null":               {`{"stream":null,"model":"a/b"}`, "a/b", false, false},
 		"usage":                        {`{"stream":true,"stream_options":{"include_usage":true},"model":"a/b"}`, "a/b", true, true},
 		"usage that is false":          {`{"stream":true,"stream_options":{"include_usage":false},"model":"a/b"}`, "a/b", true, false},
 		"a model within another value": {`{"x":{"model":"c/d"},"model":"a/b","y":[{"model":"e/f"}]}`, "a/b", false, false},
@@ -28,7 +28,7 @@ func TestParseRequest(t *testing.T) {
 		"an escaped model":             {`{"model":"a\/b\u0063"}`, "a/bc", false, false},
 		"white space everywhere":       {" {\n\t\"model\" :\r \"a/b\" } \n", "a/b", false, false},
 		"all kinds of values":          {`{"a":-1.5e+10,"b":[true,false,null,0,"\"\\\u00e9"],"c":{},"d":[],"model":"a/b"}`, "a/b", false, false},
-		"the model in other letters":   {`{"Model":"c/d","model":"a/b"}`, "a/b", false, false},
+		"another member in upper case": {`{"Model":"c/d","model":"a/b"}`, "a/b", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := ParseRequest(Chat, []byte(test.body))
@@ -42,7 +42,7 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreRefused(t *testing.T) {
+func TestInvalidBodiesAreRefused(t *testing.T) {
 	deep := strings.Repeat("[", 2000) + strings.Repeat("]", 2000)
 	for name, test := range map[string]struct{ body, param, says string }{
 		"nothing":                       {``, "", "not valid JSON"},
@@ -51,7 +51,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		"text":                          {`model=a/b`, "", "not valid JSON"},
 		"no end":                        {`{"model":"a/b"`, "", "not valid JSON"},
 		"a string without end":          {`{"model":"a/b`, "", "not valid JSON"},
-		"more behind the end":           {`{"model":"a/b"}x`, "", "not valid JSON"},
+		"text after the end":            {`{"model":"a/b"}x`, "", "not valid JSON"},
 		"a comma too many":              {`{"model":"a/b",}`, "", "not valid JSON"},
 		"a comma too many in an array":  {`{"model":"a/b","x":[1,]}`, "", "not valid JSON"},
 		"a missing comma":               {`{"model":"a/b" "x":1}`, "", "not valid JSON"},
@@ -64,7 +64,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		"an unknown escape":             {`{"model":"a\x62"}`, "", "not valid JSON"},
 		"a broken \\u":                  {`{"model":"\u00g0"}`, "", "not valid JSON"},
 		"a short \\u":                   {`{"model":"\u00`, "", "not valid JSON"},
-		"a word that is none":           {`{"model":"a/b","x":tru}`, "", "not valid JSON"},
+		"an unknown word":               {`{"model":"a/b","x":tru}`, "", "not valid JSON"},
 		"a leading zero":                {`{"model":"a/b","x":01}`, "", "not valid JSON"},
 		"a lone minus":                  {`{"model":"a/b","x":-}`, "", "not valid JSON"},
 		"a lone dot":                    {`{"model":"a/b","x":1.}`, "", "not valid JSON"},
@@ -132,7 +132,7 @@ func TestSetModelInPlaceAllocatesLittle(t *testing.T) {
 	}
 }
 
-func TestStop(t *testing.T) {
+func TestStopWordsAreRead(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"m"}`:                                                  "",
 		`{"model":"m","stop":null}`:                                      "",
@@ -163,7 +163,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// allocated is how many bytes f allocates.
+// allocated returns how many bytes f allocates.
 func allocated(f func()) int {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -172,7 +172,7 @@ func allocated(f func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
-func TestListsThatAreTooLongTakeNoMemory(t *testing.T) {
+func TestReadingAListThatIsTooLongTakesLittleMemory(t *testing.T) {
 	const elements = 1 << 20
 	for name, list := range map[string]string{
 		"of empty texts": strings.Repeat(`"",`, elements) + `""`,
@@ -227,7 +227,7 @@ func TestChatFromCompletion(t *testing.T) {
 	}
 }
 
-func TestASuffixIsPutIntoWords(t *testing.T) {
+func TestASuffixBecomesPartOfThePrompt(t *testing.T) {
 	r, err := ParseRequest(Completions, []byte(`{"model":"m","prompt":"before","suffix":"after"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestASuffixIsPutIntoWords(t *testing.T) {
 	}
 }
 
-func TestCompletionsThatAreRefused(t *testing.T) {
+func TestInvalidCompletionsAreRefused(t *testing.T) {
 	for body, param := range map[string]string{
 		`{"model":"m"}`:                             "prompt",
 		`{"model":"m","prompt":["a","b"]}`:          "prompt",
@@ -259,7 +259,7 @@ func TestCompletionsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestARequestIsItsMessagesAndTheRest(t *testing.T) {
+func TestMessagesAndRestTogetherMakeTheRequest(t *testing.T) {
 	for body, want := range map[string][2]string{
 		`{"model":"m","messages": [ {} ],"n":1}`:           {`[ {} ]`, `{"model":"m","messages": null,"n":1}`},
 		`{"messages":"hi","model":"m"}`:                    {`"hi"`, `{"messages":null,"model":"m"}`},

@@ -2,38 +2,38 @@ package hub
 
 import "bytes"
 
-// byteOrderMark may stand at the beginning of a stream, and says nothing.
+// byteOrderMark may stand at the beginning of a stream. It is ignored.
 var byteOrderMark = []byte("\ufeff")
 
-// maxFrame bounds one event of an upstream's stream; official clients give up at 32 MB.
+// maxFrame bounds one event of an upstream's stream. Official clients accept up to 32 MB.
 const maxFrame = 32 << 20
 
-// Splitter cuts a stream of server-sent events, which may come torn at any byte, into the data
-// of its events. Lines end with LF, CRLF or CR; several data lines of one event are joined by LF;
-// comments and other fields are dropped. JSON that stands alone counts as an event, since Google
-// reports errors in the middle of a stream that way too
-// (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+// Splitter splits a stream of server-sent events into the data of its events. The stream may arrive in pieces
+// that end at any byte. Lines end with LF, CRLF or CR. Several data lines of one event are joined by LF.
+// Comments and other fields are dropped
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). JSON outside of
+// an event counts as an event, because Google reports some errors that way in the middle of a stream.
 type Splitter struct {
-	torn  []byte // what has come of an event that is not over
-	line  int    // where in torn the line begins whose end has not come
-	seen  int    // how much of that line is known to have no end
-	data  []byte // of an event with several lines, each with its LF
+	torn  []byte // the beginning of an incomplete event
+	line  int    // where in torn the incomplete line begins
+	seen  int    // how many bytes of that line are known to contain no line end
+	data  []byte // the data lines of one event, each with its LF
 	event []byte
 	begun bool // whether there has been an event
 }
 
-// Event returns the event that the callback is called for as it came, with the blank line that ends it.
-// It is valid only during the call.
+// Event returns the event for which the callback is called, unchanged, with the blank line that ends it. It
+// is valid only during the call.
 func (s *Splitter) Event() []byte { return s.event }
 
-// Write takes the next piece of the stream and calls event with each event's data, which is valid
-// only during the call. It stops at event's first error and returns it.
+// Write takes the next piece of the stream and calls event with the data of each complete event. The data is
+// valid only during the call. Write stops at the first error of event and returns it.
 func (s *Splitter) Write(p []byte, event func(data []byte) error) error {
 	if len(s.torn) > 0 {
 		s.torn = append(s.torn, p...)
 		p = s.torn
 	}
-	start, line, seen := 0, s.line, s.seen // start is the event's
+	start, line, seen := 0, s.line, s.seen // start is where the event begins
 	for {
 		length, next := lineLength(p[line:], seen)
 		if next == 0 {
@@ -57,8 +57,9 @@ func (s *Splitter) Write(p []byte, event func(data []byte) error) error {
 	return nil
 }
 
-// lineLength returns how long the line is that p begins with, without and with its end. There is none
-// in the first seen bytes. next is 0 if the end has not come, of which CR may be a part only.
+// lineLength returns the length of p's first line without and with its line end. The first seen bytes are
+// known to contain no line end. next is 0 if the line is incomplete. A CR at the end of p does not end the
+// line, because an LF may follow.
 func lineLength(p []byte, seen int) (length, next int) {
 	from := max(0, seen-1)
 	lf := bytes.IndexByte(p[from:], '\n')
@@ -82,7 +83,7 @@ func lineLength(p []byte, seen int) (length, next int) {
 
 var errFrameTooLarge = UpstreamBroken("Try again: the provider sent an event of more than 32 MB.")
 
-// Close takes the end of the stream. An event that lacks only its blank line counts.
+// Close takes the end of the stream. If the last event lacks only its blank line, it counts.
 func (s *Splitter) Close(event func(data []byte) error) error {
 	if len(s.torn) == 0 {
 		return nil
@@ -103,7 +104,7 @@ func (s *Splitter) endEvent(event func(data []byte) error) error {
 		return event(data)
 	}
 	s.data = s.data[:0]
-	bare := false // the lines are JSON without the name of a field
+	bare := false // the lines are JSON without a field name
 	for len(rest) > 0 {
 		length, next := lineLength(rest, 0)
 		if next == 0 {
@@ -113,7 +114,7 @@ func (s *Splitter) endEvent(event func(data []byte) error) error {
 		rest = rest[next:]
 		value, ok := FieldData(line)
 		switch {
-		case bare && ok: // JSON that no blank line has ended
+		case bare && ok: // JSON without a blank line after it
 			if err := event(s.data[:len(s.data)-1]); err != nil {
 				return err
 			}
@@ -131,7 +132,7 @@ func (s *Splitter) endEvent(event func(data []byte) error) error {
 	return event(s.data[:len(s.data)-1])
 }
 
-// oneLine returns the data of an event that has one line of data and nothing else, as almost all have.
+// oneLine returns the data of an event that consists of one data line, as almost all events do.
 func oneLine(event []byte) (data []byte, ok bool) {
 	length, next := lineLength(event, 0)
 	if len(event)-next > len("\r\n") {
@@ -140,7 +141,7 @@ func oneLine(event []byte) (data []byte, ok bool) {
 	return FieldData(event[:length])
 }
 
-// FieldData returns the value of an event's line, if the line is one of the field data.
+// FieldData returns the value of an event's line if the line is a data field.
 func FieldData(line []byte) (value []byte, ok bool) {
 	value, ok = bytes.CutPrefix(line, []byte("data"))
 	switch {

@@ -35,8 +35,8 @@ func TestSplitter(t *testing.T) {
 		"two events":                       {"data: a\n\ndata: b\n\n", []string{"a", "b"}},
 		"CRLF":                             {"data: a\r\n\r\ndata: b\r\n\r\n", []string{"a", "b"}},
 		"CR":                               {"data: a\r\rdata: b\r\r", []string{"a", "b"}},
-		"no space behind the colon":        {"data:a\n\n", []string{"a"}},
-		"two spaces behind the colon":      {"data:  a\n\n", []string{" a"}},
+		"no space after the colon":         {"data:a\n\n", []string{"a"}},
+		"two spaces after the colon":       {"data:  a\n\n", []string{" a"}},
 		"several data lines":               {"data: a\ndata: b\n\n", []string{"a\nb"}},
 		"comments and other fields":        {": ping\nevent: x\nid: 1\nretry: 5\ndata: a\n\n", []string{"a"}},
 		"a field that begins with data":    {"database: x\n\ndata: a\n\n", []string{"a"}},
@@ -97,7 +97,7 @@ func FuzzSplitter(f *testing.F) {
 	})
 }
 
-func TestJSONThatStandsAloneIsAnEvent(t *testing.T) {
+func TestJSONOutsideOfAnEventCountsAsAnEvent(t *testing.T) {
 	for name, test := range map[string]struct {
 		stream string
 		want   []string

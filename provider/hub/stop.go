@@ -2,20 +2,23 @@ package hub
 
 import "strings"
 
-// stopper ends a text before the first of its words, also where the word spans pieces. It holds
-// back no more than what could be the beginning of a word.
+// stopper ends a text before the first of its words. A word may be spread over several pieces. stopper holds
+// back only text that could be the beginning of a word.
 type stopper struct {
 	words   []string
 	held    string
 	stopped bool
-	word    string // which of the words it was
+	word    string // the word that ended the text
 }
 
-// next takes a piece of text and returns what may be said now. Once it has reported that the text
-// has ended, it says nothing more.
+// next takes a piece of text and returns what may be said now. stopped reports that the text has ended. After
+// that, nothing more is said.
 func (s *stopper) next(text string) (say string, stopped bool) {
-	if len(s.words) == 0 || s.stopped {
-		return text, s.stopped
+	switch {
+	case s.stopped:
+		return "", true
+	case len(s.words) == 0:
+		return text, false
 	}
 	text = s.held + text
 	s.held = ""
@@ -24,7 +27,7 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 		keep = max(keep, overlap(text, word))
 	}
 	hold := len(text) - keep
-	// A word that is there ends the text, unless another may have begun before it.
+	// The first word ends the text, unless another word may have begun before it.
 	if end, word := firstOf(text, s.words); end >= 0 && end <= hold {
 		s.stopped, s.word = true, word
 		return text[:end], true
@@ -33,7 +36,7 @@ func (s *stopper) next(text string) (say string, stopped bool) {
 	return text[:hold], false
 }
 
-// clear reports whether text may be said as it is, with nothing to be held back or left out.
+// clear reports whether text may be said unchanged, with nothing to hold back or leave out.
 func (s *stopper) clear(text string) bool {
 	if first, _ := firstOf(text, s.words); s.held != "" || s.stopped || first >= 0 {
 		return false
@@ -46,7 +49,7 @@ func (s *stopper) clear(text string) bool {
 	return true
 }
 
-// rest returns what is held back, once no more text can come.
+// rest returns the text that is held back, when no more text can come.
 func (s *stopper) rest() string {
 	rest := s.held
 	s.held = ""
@@ -57,7 +60,7 @@ func (s *stopper) rest() string {
 	return rest
 }
 
-// firstOf returns where the first of the words begins in text, and which it is, or -1 if there is none.
+// firstOf returns the first of the words in text and where it begins, or -1 if there is none.
 func firstOf(text string, words []string) (first int, found string) {
 	first = -1
 	for _, word := range words {
@@ -68,7 +71,7 @@ func firstOf(text string, words []string) (first int, found string) {
 	return first, found
 }
 
-// overlap is the length of the longest end of text that word begins with, short of all of word.
+// overlap returns the length of the longest end of text that is a beginning of word, but not all of word.
 func overlap(text, word string) int {
 	for n := min(len(text), len(word)-1); n > 0; n-- {
 		if strings.HasSuffix(text, word[:n]) {

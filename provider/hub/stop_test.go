@@ -72,3 +72,13 @@ func FuzzStopper(f *testing.F) {
 		}
 	})
 }
+
+func TestNothingIsSaidBehindAStopWord(t *testing.T) {
+	s := stopper{words: []string{"STOP"}}
+	for _, piece := range []string{"a STOP b", "c", "\xf0\x9f"} {
+		said, stopped := s.next(piece)
+		if want := map[bool]string{true: "a ", false: ""}[piece[0] == 'a']; said != want || !stopped {
+			t.Errorf("%q: says %q, stopped %v", piece, said, stopped)
+		}
+	}
+}

@@ -8,10 +8,10 @@ import (
 
 // ToolCall is a call of a function, or a piece of one.
 type ToolCall struct {
-	// ID must be unique within the conversation; empty means that one is made.
+	// ID must be unique within the conversation. If empty, an id is made.
 	ID, Name string
 
-	// Arguments is a JSON object in text; empty means {}.
+	// Arguments is the text of a JSON object. Empty means {}.
 	Arguments string
 
 	// Extra is the JSON value of extra_content, if any.
@@ -21,27 +21,27 @@ type ToolCall struct {
 // NewCallID makes the id of a tool call.
 func NewCallID() string { return "call_" + rand.Text() }
 
-// call is a tool call of a choice, as far as it is known.
+// call is a tool call of a choice, as far as it has arrived.
 type call struct {
-	key       int    // by which the provider tells a choice's calls apart
-	theirID   string // the provider's id; ours differs where that is taken
+	key       int    // the provider's key, which tells a choice's calls apart
+	theirID   string // the provider's id; ours differs if another call has that id
 	id, name  string
 	arguments []byte
-	half      jsontext.Half // the end of a piece of the arguments
+	half      jsontext.Half // half of a character at the end of a piece of the arguments
 	extra     []byte
 
-	whole    bool // no more of the arguments can come
+	whole    bool // the arguments are complete
 	begun    bool // the client knows of the call
-	position int  // among those that the client knows of
-	said     int  // how many bytes of the arguments a stream has said
-	extraOut bool // a stream has said extra
+	position int  // index among the calls that the client knows of
+	said     int  // how many bytes of the arguments a stream has written
+	extraOut bool // a stream has written extra
 }
 
-// complete reports whether nothing more of a call can come that would make sense.
+// complete reports whether a call's arguments are complete. More would make them invalid.
 func (t *call) complete() bool { return t.whole || jsontext.ValidObject(t.arguments) }
 
-// ToolCall adds a whole tool call, in a delta of its own: Continue's IDE loses a call that shares
-// one with text. Text completions have no place for it.
+// ToolCall adds a whole tool call. It gets a delta of its own, because Continue's IDE loses a call that
+// shares one with text. Text completions have no field for calls and drop them.
 func (a *Answer) ToolCall(index int, t ToolCall) {
 	if t.Arguments == "" {
 		t.Arguments = "{}"
@@ -53,12 +53,11 @@ func (a *Answer) ToolCall(index int, t ToolCall) {
 	a.addToCall(index, c, c.newCall(-1), t, true)
 }
 
-// ToolCallPart adds a piece of a tool call as OpenAI's streams have them. key tells a choice's
-// calls apart, and whole says that all of the arguments are there. A piece that says nothing, with
-// which some providers end a call, is dropped.
+// ToolCallPart adds a piece of a tool call, as in OpenAI's streams. key tells a choice's calls apart. whole
+// says that the arguments are complete. Some providers end a call with an empty piece, which is dropped.
 //
-// Pieces of two calls never alternate in what comes out, since Continue's IDE adds a piece to
-// whatever call is the latest: where they do in what comes in, the later call waits.
+// The pieces of two calls never alternate in the client's stream, because Continue's IDE adds each piece to
+// the latest call. If they alternate in the provider's stream, the later call waits for the earlier one.
 func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
 	c := a.choice(index)
 	if a.form.TextOnly || c.Finish != "" {
@@ -71,12 +70,12 @@ func (a *Answer) ToolCallPart(index, key int, part ToolCall, whole bool) {
 	case t == nil:
 		t = c.newCall(key)
 	case t.whole:
-		return // it comes again
+		return // the call has been repeated
 	}
 	a.addToCall(index, c, t, part, whole)
 }
 
-// callOf returns the call that a piece goes on with, nil where it begins another.
+// callOf returns the call that a piece continues, or nil if the piece begins another call.
 func (c *Choice) callOf(key int, part ToolCall) *call {
 	for i := len(c.calls) - 1; i >= 0; i-- {
 		if t := c.calls[i]; t.key == key {
@@ -89,9 +88,9 @@ func (c *Choice) callOf(key int, part ToolCall) *call {
 	return nil
 }
 
-// isOver reports whether a piece with the same key begins another call: some providers give all calls
-// the same key. Others give each piece of one call an id of its own, so that another id alone begins
-// nothing as long as more of the arguments must come.
+// isOver reports whether a piece with the same key begins another call. Some providers give the same key to
+// all calls. Others give a new id to each piece of one call, so a new id alone begins another call only if
+// the arguments are complete.
 func (t *call) isOver(part ToolCall) bool {
 	otherID := part.ID != "" && t.theirID != "" && part.ID != t.theirID
 	otherName := part.Name != "" && t.name != "" && part.Name != t.name
@@ -129,8 +128,8 @@ func (a *Answer) addToCall(index int, c *Choice, t *call, part ToolCall, whole b
 	}
 }
 
-// sayCalls says what can be said of the calls of a stream: all of one before anything of the next.
-// At the end, that is everything.
+// sayCalls writes what can be written of the calls of a stream. It finishes one call before it begins the
+// next. end says that nothing more will arrive: then it writes everything.
 func (a *Answer) sayCalls(index int, c *Choice, end bool) {
 	for ; c.saying < len(c.calls); c.saying++ {
 		t := c.calls[c.saying]
@@ -143,7 +142,8 @@ func (a *Answer) sayCalls(index int, c *Choice, end bool) {
 	}
 }
 
-// sayCall says what is new of a call. Arguments that stay empty are none, which is no JSON.
+// sayCall writes what is new of a call. If the arguments are empty at the end, they become {}, since an empty
+// text is not valid JSON.
 func (a *Answer) sayCall(index int, c *Choice, t *call, end bool) {
 	if end {
 		t.arguments = append(t.arguments, t.half.Rest()...)
@@ -171,14 +171,14 @@ func (a *Answer) sayCall(index int, c *Choice, t *call, end bool) {
 	t.said, t.extraOut = len(t.arguments), t.extraOut || len(extra) > 0
 }
 
-// beginCall gives a call that has a name its place among those that the client knows of. The
-// deprecated form has place for one, and behind a stop word there is none.
+// beginCall makes t the next call that the client knows of. It reports false if there can be none: the
+// deprecated form holds one call only, and no call may follow a stop word.
 func (a *Answer) beginCall(index int, c *Choice, t *call) bool {
 	if a.form.Functions && c.ncalls > 0 {
 		return false
 	}
 	a.release(index, c)
-	if c.stop.stopped { // in what was held back
+	if c.stop.stopped { // release found a stop word in the text that was held back
 		return false
 	}
 	t.id = t.theirID
@@ -202,7 +202,7 @@ func (c *Choice) idTaken(t *call) bool {
 	return false
 }
 
-// unnamed reports whether there are arguments of a call that never got a name.
+// unnamed reports whether a call has arguments but never got a name.
 func (a *Answer) unnamed() bool {
 	for _, c := range a.choices {
 		for _, t := range c.calls {

@@ -9,17 +9,18 @@ import (
 // maxObject bounds a JSON object that is translated as a whole.
 const maxObject = 64 << 20
 
-// Decode reads one message of an upstream, an event's data or a JSON object, and says it on a. Its
-// errors are *Error; they end the answer.
+// Decode reads one message of an upstream, the data of an event or a JSON object, and reports what it says to
+// a. Its errors are *Error and end the answer.
 type Decode func(message []byte, a *Answer) error
 
-// Translate returns a Call's Translate for a provider whose messages are understood by what newDecode
-// returns for each answer, whether they come as events or as JSON.
+// Translate returns a function for Call.Translate. It calls newDecode once for each answer, and the Decode
+// that it gets reads all messages of the answer, whether they arrive as events or as JSON.
 func Translate(form Form, newDecode func() Decode) func(dst io.Writer, sse bool) Translator {
 	return func(dst io.Writer, sse bool) Translator { return NewTranslator(dst, sse, form, newDecode()) }
 }
 
-// NewTranslator makes the translator of one answer, which sse says is events rather than JSON.
+// NewTranslator makes the translator of one answer. sse says that the answer is a stream of events. If false,
+// it is JSON.
 func NewTranslator(dst io.Writer, sse bool, form Form, decode Decode) Translator {
 	t := &answerTranslator{answer: NewAnswer(dst, form), decode: decode, sse: sse}
 	if sse {
@@ -37,10 +38,10 @@ type answerTranslator struct {
 	decode   Decode
 	sse      bool
 	messages splitter
-	events   *Splitter          // messages, if they are events
-	each     func([]byte) error // message, which would be allocated anew for each Write
-	err      *Error             // what ended the answer early
-	complete bool               // a stream has ended as it should
+	events   *Splitter          // messages, if the answer is a stream of events
+	each     func([]byte) error // the method message; kept because each Write would allocate it
+	err      *Error             // the error that ended the answer early
+	complete bool               // a stream has ended normally
 }
 
 // splitter cuts an upstream's body into messages.
@@ -51,8 +52,8 @@ type splitter interface {
 
 func (t *answerTranslator) Stream() bool { return t.answer.form.Stream }
 
-// Done is true before the upstream's end only after a stop word of ours or an error: what the
-// provider sends behind its finish reason, the usage, is still wanted.
+// Done is true only after a stop word that this server applies, or after an error. It is false after a finish
+// reason, because the token counts follow.
 func (t *answerTranslator) Done() bool {
 	if t.err != nil {
 		return true
@@ -81,8 +82,7 @@ func (t *answerTranslator) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// note keeps the first error that ended the answer. In a stream of events the client learns of it
-// at once.
+// note keeps the first error that ended the answer. A client that reads a stream of events gets it at once.
 func (t *answerTranslator) note(err error) {
 	if err == nil || t.err != nil {
 		return
@@ -91,7 +91,7 @@ func (t *answerTranslator) note(err error) {
 		t.err = UpstreamBroken("Try again: the provider's answer could not be read.")
 	}
 	if t.Stream() && t.sse {
-		_ = t.answer.Fail(t.err) // that the client is gone, the next Write will tell
+		_ = t.answer.Fail(t.err) // if the client is gone, the next Write reports it
 	}
 }
 
@@ -105,7 +105,7 @@ func (t *answerTranslator) message(data []byte) error {
 		return nil
 	case string(data) == "[DONE]":
 		return t.end()
-	case data[0] == '[': // which Google may wrap messages in
+	case data[0] == '[': // Google may wrap messages in a list
 		list := new(objects)
 		if err := list.Write(data, t.message); err != nil {
 			return err
@@ -118,7 +118,7 @@ func (t *answerTranslator) message(data []byte) error {
 	return t.decode(data, t.answer)
 }
 
-// countOnly reads the token counts alone, of what had come already when a stop word ended the answer.
+// countOnly reads only the token counts of a message that came after a stop word had ended the answer.
 func (t *answerTranslator) countOnly(message []byte) {
 	rest := NewAnswer(io.Discard, Form{Format: t.answer.form.Format})
 	if t.decode(message, rest) == nil && rest.usage != nil {
@@ -126,8 +126,8 @@ func (t *answerTranslator) countOnly(message []byte) {
 	}
 }
 
-// end takes the provider's word that this is all. A stream ends with it, whenever the connection
-// does.
+// end is called when the provider says that the answer is complete. A stream ends now, even if the connection
+// stays open.
 func (t *answerTranslator) end() error {
 	t.answer.End()
 	if !t.Stream() {
@@ -147,18 +147,18 @@ func (t *answerTranslator) Close() error {
 	switch {
 	case t.err != nil:
 		return t.fail(t.err)
-	case t.complete: // with an event that ended with the stream
+	case t.complete: // by the event that messages.Close completed
 		return t.answer.Flush()
 	case !t.sse && !t.answer.begun():
 		return ErrEmpty
 	case !t.sse:
-		t.answer.End() // JSON that could be read to its end is whole
+		t.answer.End() // JSON that could be read to its end is complete
 	}
 	return t.answer.Close()
 }
 
-// fail ends the answer with e. As long as the client has seen nothing, it can be told with a
-// status, which it understands better than an event.
+// fail ends the answer with e. If the client has not seen anything, the error is returned: an HTTP status is
+// clearer to a client than an event.
 func (t *answerTranslator) fail(e *Error) error {
 	if t.unseen() {
 		return e
@@ -166,8 +166,8 @@ func (t *answerTranslator) fail(e *Error) error {
 	return t.answer.Fail(e)
 }
 
-// unseen reports whether the client has seen nothing yet, not even a header: an answer in JSON may
-// turn out to be none.
+// unseen reports whether the client has not seen anything yet, not even a header. Headers wait for JSON,
+// because it may turn out not to be an answer.
 func (t *answerTranslator) unseen() bool { return !t.sse && !t.answer.out }
 
 func (t *answerTranslator) Abort(e *Error) error {
@@ -177,24 +177,24 @@ func (t *answerTranslator) Abort(e *Error) error {
 	return t.fail(e)
 }
 
-// TranslateBody returns a Call's Translate for an answer that becomes one JSON object. convert is given the
-// upstream's whole body. Its errors are *Error.
+// TranslateBody returns a function for Call.Translate, for answers that become one JSON object. convert gets
+// the upstream's whole body. Its errors are *Error.
 func TranslateBody(convert func(body []byte) ([]byte, error)) func(dst io.Writer, sse bool) Translator {
 	return func(dst io.Writer, _ bool) Translator { return &BodyTranslator{Dst: dst, Convert: convert} }
 }
 
-// BodyTranslator translates an answer once all of it has come.
+// BodyTranslator translates an answer when all of it has arrived.
 type BodyTranslator struct {
 	Dst     io.Writer
 	Convert func([]byte) ([]byte, error)
 
-	// Count reads the token counts of the upstream's body. Nil: they are not known.
+	// Count reads the token counts of the upstream's body. If nil, they are not known.
 	Count func(body []byte) Usage
 
 	body bytes.Buffer
 }
 
-// Stream reports that no events come out.
+// Stream returns false: a BodyTranslator writes no events.
 func (t *BodyTranslator) Stream() bool { return false }
 
 // Done reports whether the body is too large.
@@ -224,5 +224,5 @@ func (t *BodyTranslator) Close() error {
 	return err
 }
 
-// Abort returns e: nothing has come out yet.
+// Abort returns e, because nothing has been written yet.
 func (t *BodyTranslator) Abort(e *Error) error { return e }

@@ -12,12 +12,13 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
-// UpstreamError is the error for an upstream's answer that is none, in OpenAI's shape: with the answer's
-// status, or the one that the upstream's own code stands for, and with its message.
+// UpstreamError converts an upstream's error answer. Its status is the answer's, or the one that the
+// upstream's own error code stands for. It has the upstream's message.
 //
-// Four parties speak on the gateway's host, each in shapes of its own: the gateway, Cloudflare's API, the
-// provider, and Cloudflare's edge, in HTML or text. Any of them may be wrapped in an event of a stream.
-// Errors that come from the operator's own credentials or settings become 502: the client's key was fine.
+// Four parties answer on the gateway's host, each with errors of its own shape: the gateway, Cloudflare's
+// API, the provider, and Cloudflare's edge, which answers in HTML or text. Any of them may be wrapped in an
+// event of a stream. Errors about the operator's own credentials or settings become status 502, because the
+// client's key is valid.
 func UpstreamError(status int, header http.Header, body []byte) *Error {
 	e := &Error{Status: status, RetryAfter: header.Get("Retry-After"), From: Gateway}
 	m, text := inBody(body)
@@ -36,9 +37,10 @@ func UpstreamError(status int, header http.Header, body []byte) *Error {
 	return e.complete()
 }
 
-// Reported returns the error that a message of a successful answer reports in any of the shapes that
-// UpstreamError knows, also as an element of a list, nil where it reports none. Its status is the one that
-// the message names or that Cloudflare's code stands for, else 502. m must be valid JSON.
+// Reported returns the error that a message of a successful answer reports, or nil if it reports none. It
+// knows the same shapes as UpstreamError. The message may be a list whose element reports the error. The
+// error's status is the one that the message names or that Cloudflare's code stands for. Without either, it
+// is 502. m must be valid JSON.
 func Reported(m gjson.Result) *Error {
 	if !mayReport(m.Raw) {
 		return nil
@@ -60,11 +62,12 @@ func Reported(m gjson.Result) *Error {
 	return e.complete()
 }
 
-// ReportedIn returns the error that the data of an event reports, nil where it reports none or is not JSON.
+// ReportedIn returns the error that the data of an event reports. It returns nil if the data reports none or
+// is not JSON.
 func ReportedIn(data []byte) *Error {
 	data = bytes.TrimSpace(data)
 	m := gjson.ParseBytes(data)
-	if m.IsArray() { // Google's, where JSON stands alone
+	if m.IsArray() { // Google's JSON outside of events
 		m = m.Get("0")
 	}
 	if !jsontext.ValidObject([]byte(m.Raw)) {
@@ -75,7 +78,7 @@ func ReportedIn(data []byte) *Error {
 
 const noMessage = "Try again: the provider reported an error without a message."
 
-// read reads what r says. A Status of 0 is one that is not known yet, and stays 0 if r does not tell.
+// read reads the error in r. A Status of 0 means not known yet, and stays 0 if r does not name a status.
 func (e *Error) read(r *report, s shape) {
 	e.From = Provider
 	switch {
@@ -85,7 +88,7 @@ func (e *Error) read(r *report, s shape) {
 	case s == gatewayObject:
 		e.From = Gateway
 		cloudflareError(e, r, r.error)
-	case s == cloudflareList: // Workers AI, a provider, answers so
+	case s == cloudflareList: // Workers AI is a provider and answers in this shape
 		cloudflareError(e, r, r.errors.Get("0"))
 	case r.error.IsObject():
 		providerError(e, r)
@@ -94,7 +97,7 @@ func (e *Error) read(r *report, s shape) {
 	}
 }
 
-// complete fills in what the upstream did not say, by the status.
+// complete fills in what the upstream did not say, depending on the status.
 func (e *Error) complete() *Error {
 	from := e.From
 	switch {
@@ -116,14 +119,14 @@ func (e *Error) complete() *Error {
 	return e
 }
 
-// operatorsID finds what a message may quote of the operator's accounts: ids of Cloudflare's and numbers of
-// Google's projects.
+// operatorsID matches ids of the operator that a message may quote: Cloudflare's ids and numbers of Google
+// projects.
 var operatorsID = regexp.MustCompile(`\b[0-9a-fA-F]{32}\b|\bproject(s/|_number:)[0-9]+`)
 
-// WithoutIDs returns text in which ids of the operator's accounts are replaced.
+// WithoutIDs returns text with the ids of the operator's accounts replaced.
 func WithoutIDs(text []byte) []byte { return operatorsID.ReplaceAll(text, []byte("[redacted]")) }
 
-// advice is the message for a status about which the upstream says no more.
+// advice returns the message for a status if the upstream gave none.
 func advice(status int) string {
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -134,7 +137,7 @@ func advice(status int) string {
 	return "Check the request: the provider answered with status " + strconv.Itoa(status) + "."
 }
 
-// final reports whether it is of no use to send the same request again.
+// final reports whether sending the same request again cannot help.
 func (e *Error) final() bool {
 	switch e.Code {
 	case "insufficient_quota", "credit_balance_exhausted":
@@ -143,14 +146,14 @@ func (e *Error) final() bool {
 	return e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests
 }
 
-// refusesKey reports whether a provider refuses its key with another status than 401, as xAI does, or within
-// an answer.
+// refusesKey reports whether a provider refuses its key without status 401: xAI does it with another status,
+// others within an answer.
 func (e *Error) refusesKey() bool {
 	message := strings.ToLower(e.Message)
 	return e.Code == "invalid_api_key" || strings.Contains(message, "incorrect api key") || strings.Contains(message, "invalid api key")
 }
 
-// providerError reads {"error":{…}} of OpenAI, Azure OpenAI, Google and others.
+// providerError reads {"error":{…}}, as sent by OpenAI, Azure OpenAI, Google and others.
 func providerError(e *Error, r *report) {
 	said := r.error
 	if isGoogles(r) {
@@ -165,15 +168,15 @@ func providerError(e *Error, r *report) {
 	switch kind := said.Get("type").Str; {
 	case e.Code == "DeploymentNotFound": // Azure's
 		e.Code, e.Param = "model_not_found", "model"
-	case kind == "authentication_error": // Anthropic's, and OpenAI's of old
+	case kind == "authentication_error": // Anthropic's, and older ones of OpenAI's
 		e.Code = "invalid_api_key"
 	case kind == "insufficient_quota":
 		e.Code = first(e.Code, kind)
 	}
 }
 
-// rawMessage is the message of what OpenRouter quotes from the provider behind it: JSON as a text
-// (https://openrouter.ai/docs/api/reference/errors-and-debugging).
+// rawMessage returns the message that OpenRouter quotes from the provider behind it: JSON in a string, or a
+// text (https://openrouter.ai/docs/api/reference/errors-and-debugging).
 func rawMessage(raw gjson.Result) string {
 	if m := raw.Str; jsontext.ValidObject([]byte(m)) {
 		return first(gjson.Get(m, "error.message").Str, gjson.Get(m, "message").Str)
@@ -181,7 +184,8 @@ func rawMessage(raw gjson.Result) string {
 	return plain(raw.Str)
 }
 
-// codeIn is an upstream's code, but for one that is no more than a status as a number, or a sentence as xAI's.
+// codeIn returns an upstream's error code. It returns "" if the code is only an HTTP status, or a sentence
+// like xAI's.
 func codeIn(code gjson.Result) string {
 	switch {
 	case code.Type == gjson.String && !strings.Contains(code.Str, " "):
@@ -192,15 +196,15 @@ func codeIn(code gjson.Result) string {
 	return ""
 }
 
-// bareError reads an error whose members stand outside of an object `error`, as Cerebras, vLLM and xAI have
-// them, or that is FastAPI's list of what is wrong with a request, as Mistral's is.
+// bareError reads an error without an object in `error`. Cerebras, vLLM and xAI put its members at the top.
+// Mistral sends FastAPI's list of invalid fields.
 func bareError(e *Error, r *report) {
 	e.Message = first(r.error.Str, r.message.Str, r.detail.Str, invalidField(r.detail.Get("0")), invalidField(r.message.Get("detail.0")))
 	e.Param = r.param.Str
 	e.Code = codeIn(r.code)
 }
 
-// invalidField is what FastAPI says of a field, behind the field's place in the body
+// invalidField returns FastAPI's message about a field, with the field's path in front
 // (https://fastapi.tiangolo.com/tutorial/handling-errors/).
 func invalidField(item gjson.Result) string {
 	message := item.Get("msg").Str
@@ -216,7 +220,7 @@ func invalidField(item gjson.Result) string {
 	return strings.Join(place, ".") + ": " + message
 }
 
-// readText reads what Cloudflare's edge, or a proxy on the way, says in words.
+// readText reads a text from Cloudflare's edge, or from a proxy in between.
 func (e *Error) readText(text string) {
 	if code, ok := strings.CutPrefix(text, "error code: "); ok && codeIn(gjson.Parse(code)) == code {
 		e.Code = code
@@ -226,7 +230,7 @@ func (e *Error) readText(text string) {
 	}
 }
 
-// sentences are those that are not empty, one behind the other.
+// sentences joins the texts that are not empty.
 func sentences(texts ...string) string {
 	var b strings.Builder
 	for _, text := range texts {
@@ -244,7 +248,7 @@ func sentences(texts ...string) string {
 	return b.String()
 }
 
-// first returns the first text that is not empty.
+// first returns the first text that is not empty, or "".
 func first(texts ...string) string {
 	for _, text := range texts {
 		if text != "" {

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// AppendString appends s as a JSON string. Characters beyond ASCII stay as they are; what is no
-// valid UTF-8 becomes U+FFFD, and so does half a surrogate pair, which Reader.String may return.
+// AppendString appends s as a JSON string. Characters beyond ASCII are not escaped. Invalid UTF-8 becomes
+// U+FFFD, and so does half a surrogate pair, which Reader.String may return.
 func AppendString(b []byte, s string) []byte {
 	if i := plainLength(s); i < len(s) {
 		return appendEscaped(b, s, i)
@@ -19,8 +19,8 @@ func AppendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// plainLength is how many bytes s begins with that are ASCII and need no escape. It looks at eight at
-// once, since files are long.
+// plainLength returns how many bytes at the beginning of s are ASCII and need no escape. It checks eight
+// bytes at a time, since strings may hold whole files.
 func plainLength(s string) int {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
@@ -40,10 +40,10 @@ func plainLength(s string) int {
 	return i
 }
 
-// appendEscaped is AppendString for an s whose first i bytes need no escape.
+// appendEscaped is AppendString for a string whose first i bytes need no escape.
 func appendEscaped(b []byte, s string, i int) []byte {
 	b = append(b, '"')
-	clean := 0 // where the bytes begin that are to be copied as they are
+	clean := 0 // where the bytes begin that are copied unchanged
 	for i < len(s) {
 		c := s[i]
 		n := 1
@@ -93,12 +93,12 @@ func AppendStrings(b []byte, all []string) []byte {
 	return append(b, ']')
 }
 
-// AppendUnquoted appends the text of a valid JSON string; raw includes its quotes. Half a surrogate
-// pair becomes U+FFFD; what is no valid UTF-8 stays.
+// AppendUnquoted appends the text of a valid JSON string. raw includes the quotes. Half a surrogate pair
+// becomes U+FFFD. Invalid UTF-8 is kept.
 func AppendUnquoted(b, raw []byte) []byte { return appendUnquoted(b, raw, utf8.AppendRune) }
 
-// AppendPiece is AppendUnquoted for a string that may be a piece of a text. It keeps half a surrogate
-// pair, because its other half may begin the next piece.
+// AppendPiece is AppendUnquoted for a string that may be a piece of a text. It keeps half a surrogate pair,
+// because the next piece may begin with the other half.
 func AppendPiece(b, raw []byte) []byte {
 	return appendUnquoted(b, raw, func(b []byte, r rune) []byte {
 		if utf16.IsSurrogate(r) {
@@ -108,7 +108,7 @@ func AppendPiece(b, raw []byte) []byte {
 	})
 }
 
-// appendUnquoted appends the text of a valid JSON string, with appendRune for each escape by number.
+// appendUnquoted appends the text of a valid JSON string. It calls appendRune for each \u escape.
 func appendUnquoted(b, raw []byte, appendRune func(b []byte, r rune) []byte) []byte {
 	for raw = raw[1 : len(raw)-1]; ; {
 		plain := bytes.IndexByte(raw, '\\')
@@ -126,8 +126,8 @@ func appendUnquoted(b, raw []byte, appendRune func(b []byte, r rune) []byte) []b
 	}
 }
 
-// CleanString returns a valid JSON string as it is, unless readers could disagree on it: half a
-// surrogate pair and what is no valid UTF-8 become U+FFFD. raw includes the quotes.
+// CleanString returns a valid JSON string unchanged unless JSON readers could read it differently. In that
+// case half a surrogate pair and invalid UTF-8 become U+FFFD. raw includes the quotes.
 func CleanString(raw []byte) []byte {
 	if utf8.Valid(raw) && !mayHaveSurrogates(raw) {
 		return raw
@@ -136,8 +136,8 @@ func CleanString(raw []byte) []byte {
 	return AppendString(make([]byte, 0, len(raw)), string([]rune(string(text))))
 }
 
-// CleanStrings returns valid JSON with each of its strings cleaned as CleanString does. numbered says whether
-// a string may have an escape by number, such as \u00e9. The result is raw itself where no string changes.
+// CleanStrings returns valid JSON in which CleanString has been applied to each string. numbered says whether
+// a string may have a \u escape. If no string changes, the result is raw itself.
 func CleanStrings(raw []byte, numbered bool) []byte {
 	if validText(raw) && !(numbered && mayHaveSurrogates(raw)) {
 		return raw
@@ -149,7 +149,7 @@ func CleanStrings(raw []byte, numbered bool) []byte {
 			return append(clean, rest...)
 		}
 		s := scanner{b: rest, i: start, checked: true}
-		if s.string() != nil { // which valid JSON never causes
+		if s.string() != nil { // never happens with valid JSON
 			return raw
 		}
 		clean = append(append(clean, rest[:start]...), CleanString(rest[start:s.i])...)
@@ -157,7 +157,7 @@ func CleanStrings(raw []byte, numbered bool) []byte {
 	}
 }
 
-// validText is utf8.Valid, but looks at 32 bytes at once as long as they are ASCII, as code mostly is.
+// validText is utf8.Valid, but it checks 32 bytes at a time as long as they are ASCII. Source code mostly is.
 func validText(b []byte) bool {
 	for ; len(b) >= 32; b = b[32:] {
 		w := (*[32]byte)(b)
@@ -170,13 +170,13 @@ func validText(b []byte) bool {
 	return utf8.Valid(b)
 }
 
-// mayHaveSurrogates reports whether a JSON string may have an escape of half a surrogate pair, which
-// are those from \ud800 to \udfff.
+// mayHaveSurrogates reports whether a JSON string may have an escape of half a surrogate pair. These are
+// \ud800 to \udfff.
 func mayHaveSurrogates(raw []byte) bool {
 	return bytes.Contains(raw, []byte(`\ud`)) || bytes.Contains(raw, []byte(`\uD`))
 }
 
-// unescape is the character that a letter behind a backslash stands for.
+// unescape returns the character for the letter after a backslash.
 func unescape(letter byte) byte {
 	switch letter {
 	case 'b':
@@ -193,8 +193,7 @@ func unescape(letter byte) byte {
 	return letter
 }
 
-// unescapeRune reads an escape by number such as \u00e9, or a surrogate pair of two. Half a pair is
-// returned as it is.
+// unescapeRune reads a \u escape, or two that are a surrogate pair. Half a pair is returned unchanged.
 func unescapeRune(raw []byte) (r rune, n int) {
 	r = hexRune(raw)
 	if !utf16.IsSurrogate(r) {
@@ -208,8 +207,8 @@ func unescapeRune(raw []byte) (r rune, n int) {
 	return r, 6
 }
 
-// hexRune is the number of an escape.
+// hexRune returns the number of a \u escape.
 func hexRune(raw []byte) rune {
-	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16) // which is valid
+	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16) // always valid
 	return rune(n)
 }

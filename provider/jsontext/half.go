@@ -5,17 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// Half joins the pieces of a text. A piece may end within a character, since providers cut their answers
-// by tokens. Half keeps the beginning of that character until the next piece brings the rest.
+// Half joins the pieces of a text. A piece may end within a character, because providers split their answers
+// into tokens. Half keeps the beginning of that character until the next piece brings the rest.
 //
-// JSON writes a character beyond the basic plane as two escapes. Reader.String keeps an escape that
-// stands alone as three bytes, as if it were a character (https://simonsapin.github.io/wtf-8/).
+// JSON writes a character beyond the basic plane as two escapes. Reader.String turns an escape that stands
+// alone into three bytes, as WTF-8 does (https://simonsapin.github.io/wtf-8/).
 type Half struct {
 	bytes [3]byte
 	n     int
 }
 
-// Join takes the next piece. It returns the whole characters that are there now.
+// Join takes the next piece and returns the text up to the end of the last complete character.
 func (h *Half) Join(text string) string {
 	if text == "" || h.n == 0 && text[len(text)-1] < utf8.RuneSelf {
 		return text
@@ -28,17 +28,17 @@ func (h *Half) Join(text string) string {
 	return text[:whole]
 }
 
-// Rest returns what is kept, once no more text can come.
+// Rest returns the kept bytes, when no more text can come.
 func (h *Half) Rest() string {
 	rest := string(h.bytes[:h.n])
 	h.n = 0
 	return rest
 }
 
-// Empty reports whether nothing is kept.
+// Empty reports whether no bytes are kept.
 func (h *Half) Empty() bool { return h.n == 0 }
 
-// unfinished is how many bytes at the end of text are the beginning of a character.
+// unfinished returns how many bytes at the end of text are the beginning of a character.
 func unfinished(text string) int {
 	for n := 1; n <= min(3, len(text)); n++ {
 		tail := text[len(text)-n:]
@@ -53,7 +53,7 @@ func unfinished(text string) int {
 	return 0
 }
 
-// surrogateLength is how many bytes a half of a surrogate pair takes.
+// surrogateLength is the length of half a surrogate pair in bytes.
 const surrogateLength = 3
 
 // isSurrogate reports whether s begins with half a surrogate pair, from U+D800 to U+DFFF.
@@ -61,7 +61,8 @@ func isSurrogate(s string) bool {
 	return len(s) >= surrogateLength && s[0] == 0xED && s[1] >= 0xA0 && s[1] <= 0xBF && s[2] >= 0x80 && s[2] <= 0xBF
 }
 
-// joinSurrogates makes one character of the two halves that text begins with, if it does.
+// joinSurrogates joins the two halves of a surrogate pair at the beginning of text into one character. It
+// returns text unchanged if there are none.
 func joinSurrogates(text string) string {
 	if !isSurrogate(text) || !isSurrogate(text[surrogateLength:]) {
 		return text
@@ -73,12 +74,12 @@ func joinSurrogates(text string) string {
 	return string(r) + text[2*surrogateLength:]
 }
 
-// surrogate is the half of a pair that s begins with.
+// surrogate returns the half of a surrogate pair that s begins with.
 func surrogate(s string) rune {
 	return rune(s[0]&0x0F)<<12 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F)
 }
 
-// appendSurrogate appends half a pair.
+// appendSurrogate appends half a surrogate pair.
 func appendSurrogate(b []byte, r rune) []byte {
 	return append(b, 0xE0|byte(r>>12), 0x80|byte(r>>6)&0xBF, 0x80|byte(r)&0xBF)
 }

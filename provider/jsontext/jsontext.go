@@ -1,4 +1,3 @@
-// Package jsontext scans, reads, edits and writes JSON without decoding more of it than is needed.
-// It bounds the nesting of what it reads, and it treats broken text in one way everywhere: what is not
-// valid UTF-8 becomes U+FFFD.
+// Package jsontext scans, reads, edits and writes JSON, and decodes no more of it than necessary. It limits
+// the nesting of JSON that it reads. Invalid UTF-8 becomes U+FFFD.
 package jsontext

@@ -2,9 +2,9 @@ package jsontext
 
 import "github.com/tidwall/gjson"
 
-// Merge merges patch into body, both JSON objects, as RFC 7396 has it: objects are merged member
-// by member, null removes a member, and anything else takes its place. All that patch does not
-// name stays as it is, byte for byte.
+// Merge merges patch into body as RFC 7396 says. Both are JSON objects. Objects are merged member by member,
+// null removes a member, and any other value replaces the old one. Members that patch does not name keep
+// their bytes.
 func Merge(body, patch []byte) []byte {
 	merged := make([]byte, 0, len(body)+len(patch))
 	return appendMerged(merged, gjson.ParseBytes(body), gjson.ParseBytes(patch))
@@ -36,7 +36,7 @@ func appendMerged(b []byte, target, patch gjson.Result) []byte {
 		target.ForEach(func(name, old gjson.Result) bool {
 			change := changes[name.Str]
 			if change.Raw != "" && done[name.Str] {
-				return true // named twice
+				return true // a second member of the same name
 			}
 			done[name.Str] = change.Raw != ""
 			member(name, old, change)

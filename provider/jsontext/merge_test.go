@@ -9,11 +9,11 @@ func TestMerge(t *testing.T) {
 		"into nothing":               {`{}`, `{"b":2}`, `{"b":2}`},
 		"in the place of another":    {`{"a":1,"b":{"c":1},"d":3}`, `{"b":2}`, `{"a":1,"b":2,"d":3}`},
 		"within an object":           {`{"a":{"b":1,"c":2}}`, `{"a":{"c":3,"d":4}}`, `{"a":{"b":1,"c":3,"d":4}}`},
-		"an object over none":        {`{"a":"x"}`, `{"a":{"b":1,"c":null}}`, `{"a":{"b":1}}`},
+		"an object over a string":    {`{"a":"x"}`, `{"a":{"b":1,"c":null}}`, `{"a":{"b":1}}`},
 		"an array as a whole":        {`{"a":[1,2]}`, `{"a":[3]}`, `{"a":[3]}`},
 		"null removes":               {`{"a":1,"b":2,"c":3}`, `{"a":null,"c":null}`, `{"b":2}`},
-		"null of what is not there":  {`{"a":1}`, `{"b":null}`, `{"a":1}`},
-		"a member that is there two": {`{"a":1,"b":2,"a":3}`, `{"a":4}`, `{"a":4,"b":2}`},
+		"null for a missing member":  {`{"a":1}`, `{"b":null}`, `{"a":1}`},
+		"a member that occurs twice": {`{"a":1,"b":2,"a":3}`, `{"a":4}`, `{"a":4,"b":2}`},
 		"a name that is escaped":     {`{"\u0061":1}`, `{"a":4}`, `{"\u0061":4}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,16 +2,15 @@ package jsontext
 
 import "bytes"
 
-// Needle is text that is looked for in every piece of an answer that passes: `"error` in JSON. To look for its
-// first letter, as bytes.Index does, would stop at each quote, of which JSON is full, and takes five times as
-// long as to look for a rare one first.
+// Needle is a text to search for in every piece of an answer that passes, such as `"error`. bytes.Index would
+// search for its first character and stop at each quote. JSON is full of quotes, so a search for a rare
+// letter first is five times as fast.
 type Needle struct{ before, rare []byte }
 
-// NewNeedle returns the needle before+rare, where rare begins with a letter that what it is looked for in has
-// little of.
+// NewNeedle returns the needle before+rare. The first letter of rare should be rare in the texts to search.
 func NewNeedle(before, rare string) Needle { return Needle{[]byte(before), []byte(rare)} }
 
-// Index returns where the needle first stands in b, or -1 if it does not.
+// Index returns the index of the first needle in b, or -1 if there is none.
 func (n Needle) Index(b []byte) int {
 	for at := 0; ; at++ {
 		i := bytes.Index(b[at:], n.rare)
@@ -25,5 +24,5 @@ func (n Needle) Index(b []byte) int {
 	}
 }
 
-// In reports whether the needle stands in b.
+// In reports whether b contains the needle.
 func (n Needle) In(b []byte) bool { return n.Index(b) >= 0 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestANeedleIsFoundWhereItStands(t *testing.T) {
+func TestANeedleIsFoundAtItsFirstPlace(t *testing.T) {
 	needles := map[string]Needle{`"err`: NewNeedle(`"e`, "rr"), `"e`: NewNeedle(`"`, "e"), `rrr`: NewNeedle("r", "rr"), `rr`: NewNeedle("", "rr")}
 	var all func(b []byte)
 	all = func(b []byte) {

@@ -6,34 +6,34 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Reader reads JSON and checks it in the same pass. What it has handed out counts only once Close finds
-// all of it valid: collect first, act then.
+// Reader reads JSON and validates it in the same pass. The values are certain to be valid only after Close
+// returns nil, so callers must not act on them before that.
 //
-// Each value is read once, by the method for its type. One that is of another type, or that is not
-// read at all, is checked and passed over.
+// Each value can be read once, with the method for its type. A value of another type, or one that is not
+// read, is validated and skipped.
 type Reader struct {
 	s      scanner
 	depth  int
-	unread bool // whether s stands at a value that nothing has read
+	unread bool // whether s is at a value that has not been read
 	err    error
 }
 
-// NewReader makes a Reader of b, of which the raw values that it hands out are part.
+// NewReader makes a Reader of b. The raw values that it returns are slices of b.
 func NewReader(b []byte) Reader {
 	r := Reader{s: scanner{b: b}, unread: true}
 	r.s.space()
 	return r
 }
 
-// NewRereader is NewReader for a b that is known to be valid: a part of a request that has been parsed. It does
-// not look at the texts of strings again.
+// NewRereader is NewReader for JSON that is known to be valid, such as a part of a parsed request. It does
+// not validate the contents of strings again.
 func NewRereader(b []byte) Reader {
 	r := NewReader(b)
 	r.s.checked = true
 	return r
 }
 
-// Close passes over what has not been read and reports whether all of b is one valid value.
+// Close skips what has not been read, and reports an error if b is not one valid value.
 func (r *Reader) Close() error {
 	r.pass()
 	r.s.space()
@@ -43,8 +43,8 @@ func (r *Reader) Close() error {
 	return r.err
 }
 
-// Object calls member with the name of each of an object's members, at whose value the Reader then
-// stands. It reports whether there is an object.
+// Object calls member with the name of each member of an object. During the call, the Reader is at the
+// member's value. Object reports whether the value is an object.
 func (r *Reader) Object(member func(name []byte)) bool {
 	if !r.open('{') {
 		return false
@@ -59,8 +59,7 @@ func (r *Reader) Object(member func(name []byte)) bool {
 	return true
 }
 
-// Array calls element with the Reader at each of an array's elements. It reports whether there is an
-// array.
+// Array calls element with the Reader at each element of an array. It reports whether the value is an array.
 func (r *Reader) Array(element func()) bool {
 	if !r.open('[') {
 		return false
@@ -73,8 +72,8 @@ func (r *Reader) Array(element func()) bool {
 	return true
 }
 
-// String reads a string. It is empty where there is none. Half a surrogate pair stays half of one, as
-// Half takes it: the string may be a piece of a text.
+// String reads a string. If the value is not a string, the result is empty. Half a surrogate pair is kept,
+// because the string may be a piece of a text; see Half.
 func (r *Reader) String() string {
 	if !r.unread || !r.at('"') {
 		return ""
@@ -91,8 +90,8 @@ func (r *Reader) String() string {
 	return PieceOf(r.s.b[start:r.s.i])
 }
 
-// PieceOf returns the text of a valid JSON string, which may be a piece of a longer text. Half a surrogate
-// pair stays half of one.
+// PieceOf returns the text of a valid JSON string that may be a piece of a longer text. Half a surrogate pair
+// is kept.
 func PieceOf(raw []byte) string {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1])
@@ -101,7 +100,7 @@ func PieceOf(raw []byte) string {
 	return string(AppendPiece(short[:0], raw))
 }
 
-// Int reads a number, also one that is written as a string, as gjson does.
+// Int reads a number. It also accepts a number in a string, as gjson does.
 func (r *Reader) Int() int64 {
 	raw := r.Raw()
 	var n int64
@@ -117,7 +116,7 @@ func (r *Reader) Int() int64 {
 // True reports whether the value is true.
 func (r *Reader) True() bool { return r.unread && r.at('t') && r.Raw() != nil }
 
-// Raw reads a value as it is written, nil if it is not valid.
+// Raw returns the JSON of a value, or nil if the value is not valid.
 func (r *Reader) Raw() []byte {
 	start := r.s.i
 	if !r.unread || !r.pass() {
@@ -126,7 +125,7 @@ func (r *Reader) Raw() []byte {
 	return r.s.b[start:r.s.i]
 }
 
-// pass passes over the value that has not been read, if there is one.
+// pass skips the value that has not been read, if there is one.
 func (r *Reader) pass() bool {
 	if r.unread {
 		r.unread = false
@@ -164,7 +163,7 @@ func (r *Reader) more(bracket byte) bool {
 	if !r.pass() || r.close(bracket) {
 		return false
 	}
-	if !r.at(',') { // close has passed over the white space
+	if !r.at(',') { // close has skipped the white space
 		r.fail(errNotJSON)
 		return false
 	}
@@ -172,7 +171,7 @@ func (r *Reader) more(bracket byte) bool {
 	return true
 }
 
-// name reads a name and goes to its value.
+// name reads a name and moves to its value.
 func (r *Reader) name() []byte {
 	r.s.space()
 	if !r.at('"') {
@@ -189,7 +188,7 @@ func (r *Reader) name() []byte {
 	return name
 }
 
-// text is the text of the string that follows: a part of the JSON, unless it has escapes.
+// text returns the text of the next string. It is a slice of the JSON unless the string has escapes.
 func (r *Reader) text() []byte {
 	start := r.s.i
 	if r.s.plain() {
@@ -206,5 +205,5 @@ func (r *Reader) text() []byte {
 	return AppendUnquoted(nil, raw)
 }
 
-// fail ends the reading: nothing that is asked for after it is there.
+// fail ends the reading. Everything that is read after it is empty.
 func (r *Reader) fail(err error) { r.err, r.unread = err, false }

@@ -9,7 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// readAll reads the value at which r stands as encoding/json would.
+// readAll reads the value at r like encoding/json.
 func readAll(r *Reader) any {
 	object := map[string]any{}
 	if r.Object(func(name []byte) { object[wellFormed(string(name))] = readAll(r) }) {
@@ -23,35 +23,35 @@ func readAll(r *Reader) any {
 		return whole(r.String())
 	}
 	var value any
-	_ = json.Unmarshal(r.Raw(), &value) // nil where r has failed
+	_ = json.Unmarshal(r.Raw(), &value) // value stays nil if r has failed
 	return value
 }
 
-// whole has one U+FFFD in the place of half a surrogate pair, of which String leaves three bytes.
+// whole replaces half a surrogate pair with one U+FFFD. Reader.String returns three bytes for it.
 func whole(s string) string {
 	var text string
 	_ = json.Unmarshal(AppendString(nil, s), &text)
 	return text
 }
 
-// wellFormed has U+FFFD in the place of what is no UTF-8, as encoding/json has it.
+// wellFormed replaces invalid UTF-8 with U+FFFD, as encoding/json does.
 func wellFormed(s string) string { return string([]rune(s)) }
 
-func TestAReaderReadsWhatIsThere(t *testing.T) {
+func TestAReaderReadsTheSameAsEncodingJSON(t *testing.T) {
 	for name, value := range map[string]string{
-		"a string":                   ` "a" `,
-		"a number":                   `-5`,
-		"an array":                   `[[],{}]`,
-		"nothing":                    `{}`,
-		"every kind of value":        `{"a":"x","b":-1.5e3,"c":true,"d":false,"e":null,"f":{},"g":[]}`,
-		"white space":                " {\n\"a\" :\t[ 1 , {\r} ] , \"b\" : { } } \n",
-		"objects in arrays":          `{"a":[[{"b":[{"c":"d"}]}],"e"]}`,
-		"a name that comes twice":    `{"a":1,"a":{"b":2}}`,
-		"escapes":                    `{"a\n\"":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}`,
-		"half a pair of surrogates":  `{"a":"\ud83d","b":"\ude00\ud83d\ud83d\ude00","c":"\ud83d\n","d":"\ud83d\u00e9"}`,
-		"what is no UTF-8":           "{\"a\xff\":\"\xc3(é\"}",
-		"strings of all lengths":     `{"":"","1234567":"12345678","123456789012345678901234567890123":"` + strings.Repeat("x", 100) + `"}`,
-		"an escape behind much text": `{"a":"` + strings.Repeat("x", 200) + `\u00e9"}`,
+		"a string":                  ` "a" `,
+		"a number":                  `-5`,
+		"an array":                  `[[],{}]`,
+		"nothing":                   `{}`,
+		"every kind of value":       `{"a":"x","b":-1.5e3,"c":true,"d":false,"e":null,"f":{},"g":[]}`,
+		"white space":               " {\n\"a\" :\t[ 1 , {\r} ] , \"b\" : { } } \n",
+		"objects in arrays":         `{"a":[[{"b":[{"c":"d"}]}],"e"]}`,
+		"a name that comes twice":   `{"a":1,"a":{"b":2}}`,
+		"escapes":                   `{"a\n\"":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}`,
+		"half a pair of surrogates": `{"a":"\ud83d","b":"\ude00\ud83d\ud83d\ude00","c":"\ud83d\n","d":"\ud83d\u00e9"}`,
+		"invalid UTF-8":             "{\"a\xff\":\"\xc3(é\"}",
+		"strings of all lengths":    `{"":"","1234567":"12345678","123456789012345678901234567890123":"` + strings.Repeat("x", 100) + `"}`,
+		"an escape after much text": `{"a":"` + strings.Repeat("x", 200) + `\u00e9"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want any
@@ -66,44 +66,44 @@ func TestAReaderReadsWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestAReaderFindsWhatIsWrongAtTheEnd(t *testing.T) {
+func TestCloseReportsInvalidJSON(t *testing.T) {
 	for name, broken := range map[string]string{
-		"nothing":                 ``,
-		"white space":             " \n",
-		"half an object":          `{"a":1`,
-		"half a name":             `{"a`,
-		"half a value":            `{"a":"b`,
-		"an open array":           `{"a":[1}`,
-		"a bracket too many":      `{"a":[1}]}`,
-		"two objects":             `{}{}`,
-		"something behind it":     `{"a":1}x`,
-		"a comma too many":        `{"a":1,}`,
-		"one in an array":         `{"a":[1,]}`,
-		"a comma too few":         `{"a":1 "b":2}`,
-		"no colon":                `{"a" 1}`,
-		"a name that is a number": `{1:2}`,
-		"a name without quotes":   `{a:1}`,
-		"no value":                `{"a":}`,
-		"an escape that is none":  `{"a":"\x"}`,
-		"one in a name":           `{"\u12":1}`,
-		"a control character":     "{\"a\":\"\n\"}",
-		"a number that is none":   `{"a":01}`,
-		"nesting too deep":        strings.Repeat(`{"a":`, maxDepth) + "{}" + strings.Repeat("}", maxDepth),
+		"nothing":                      ``,
+		"white space":                  " \n",
+		"half an object":               `{"a":1`,
+		"half a name":                  `{"a`,
+		"half a value":                 `{"a":"b`,
+		"an open array":                `{"a":[1}`,
+		"a bracket too many":           `{"a":[1}]}`,
+		"two objects":                  `{}{}`,
+		"text after the end":           `{"a":1}x`,
+		"a comma too many":             `{"a":1,}`,
+		"a comma too many in an array": `{"a":[1,]}`,
+		"a comma too few":              `{"a":1 "b":2}`,
+		"no colon":                     `{"a" 1}`,
+		"a name that is a number":      `{1:2}`,
+		"a name without quotes":        `{a:1}`,
+		"no value":                     `{"a":}`,
+		"an unknown escape":            `{"a":"\x"}`,
+		"an invalid escape in a name":  `{"\u12":1}`,
+		"a control character":          "{\"a\":\"\n\"}",
+		"an invalid number":            `{"a":01}`,
+		"nesting too deep":             strings.Repeat(`{"a":`, maxDepth) + "{}" + strings.Repeat("}", maxDepth),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := NewReader([]byte(broken))
 			readAll(&r)
 			if r.Close() == nil {
-				t.Error("read to its end, it counts as valid")
+				t.Error("Close reports no error after everything has been read")
 			}
 			if r = NewReader([]byte(broken)); r.Close() == nil {
-				t.Error("passed over, it counts as valid")
+				t.Error("Close reports no error after everything has been skipped")
 			}
 		})
 	}
 }
 
-func TestValuesOfAnotherTypeArePassedOver(t *testing.T) {
+func TestValuesOfAnotherTypeAreSkipped(t *testing.T) {
 	for _, value := range []string{`"x"`, `""`, `"1.5"`, `7`, `-7.5`, `900719925474099267`, `true`, `false`, `null`, `{"a":"b"}`, `["a"]`} {
 		want := gjson.Parse(value)
 		for name, read := range map[string]func(r *Reader) bool{
@@ -134,7 +134,8 @@ func TestValuesOfAnotherTypeArePassedOver(t *testing.T) {
 	}
 }
 
-// FuzzReader holds the reader against encoding/json, whether it reads the values or passes over them.
+// FuzzReader compares the reader with encoding/json. It reads all values the first time and skips them the
+// second time.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte(`{"a":[1,2.5e10,"x\n",{"b":"\ud83d\ude00\ud800"}],"a":{"c":null}}`))
 	f.Add([]byte("{\"a\xff\":\"\xc3(\"}"))
@@ -147,11 +148,11 @@ func FuzzReader(f *testing.F) {
 		if (r.Close() == nil) != valid {
 			t.Fatalf("%q: error %v, encoding/json says %v", b, r.Close(), valid)
 		}
-		half := false // in raw bytes, which a Reader takes for the half of a pair that an escape has left
+		half := false // whether b has raw bytes that a Reader takes for half a surrogate pair
 		for i := range b {
 			half = half || isSurrogate(string(b[i:min(i+surrogateLength, len(b))]))
 		}
-		if !half && json.Unmarshal(b, &want) == nil && !reflect.DeepEqual(got, want) { // 1e999 is JSON, but no number
+		if !half && json.Unmarshal(b, &want) == nil && !reflect.DeepEqual(got, want) { // 1e999 is valid JSON, but not a number in Go
 			t.Fatalf("%q: reads %#v, want %#v", b, got, want)
 		}
 		r = NewReader(b)
@@ -161,7 +162,7 @@ func FuzzReader(f *testing.F) {
 			}
 		})
 		if (r.Close() == nil) != valid {
-			t.Fatalf("%q passed over: error %v, encoding/json says %v", b, r.Close(), valid)
+			t.Fatalf("%q skipped: error %v, encoding/json says %v", b, r.Close(), valid)
 		}
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"math/bits"
 )
 
-// maxDepth bounds the nesting of a request's JSON. gjson and most upstreams recurse once a
-// level, and Go ends the whole process when a stack outgrows 1 GB: 20 MB of "[" would do.
+// maxDepth limits the nesting of JSON. gjson and most upstreams recurse at each level, and Go aborts the
+// process when a stack grows beyond 1 GB. 20 MB of "[" would be enough for that.
 const maxDepth = 1000
 
 var (
@@ -16,19 +16,18 @@ var (
 	errTooDeep = errors.New("the request body nests deeper than 1000 levels")
 )
 
-// Member is one name and value of a JSON object, as offsets into its bytes. Both include the quotes of
-// a string.
+// Member is a name and a value of a JSON object, as offsets into its bytes. The bytes of a string include the
+// quotes.
 type Member struct {
 	NameStart, NameEnd   int
 	ValueStart, ValueEnd int
 }
 
-// ScanObject checks that b is one valid JSON object (RFC 8259). It calls visit, which may be nil, for each
-// member, and stops at visit's first error. numbered reports whether a string may have an escape by number,
-// such as \u00e9.
+// ScanObject checks that b is one valid JSON object (RFC 8259). It calls visit for each member and stops at
+// the first error of visit, which may be nil. numbered reports whether a string may have a \u escape.
 //
-// It takes one pass and allocates nothing. gjson needs a pass to validate and another to read, and its
-// validation recurses without a bound.
+// It takes one pass and allocates nothing. gjson would need one pass to validate and another to read, and its
+// validation recurses without a limit.
 func ScanObject(b []byte, visit func(m Member) error) (numbered bool, err error) {
 	s := scanner{b: b}
 	err = s.whole(visit)
@@ -45,15 +44,15 @@ type scanner struct {
 	b []byte
 	i int
 
-	// checked says that b is known to be valid JSON: then only the ends of long strings are looked for.
+	// checked says that b is known to be valid JSON. Then the contents of long strings are not validated.
 	checked bool
 
-	// unicode says that a string may have an escape sequence by number, such as \u00e9: one behind a backslash that is
-	// escaped itself is taken for one. It is not set where checked is.
+	// unicode says that a string may have a \u escape. It may also be set for an escaped backslash that is
+	// followed by "u". It is not set if checked is.
 	unicode bool
 }
 
-// whole is ScanObject.
+// whole implements ScanObject.
 func (s *scanner) whole(visit func(m Member) error) error {
 	s.space()
 	if s.i >= len(s.b) || s.b[s.i] != '{' {
@@ -217,11 +216,11 @@ func (s *scanner) digits() bool {
 	return s.i > start
 }
 
-// Every byte's lowest bit and its highest, to look at eight bytes at once: (x-ones)&^x has the top bit
-// set of the first byte that is zero, and of none before it.
+// These constants hold the lowest and the highest bit of each byte of a word, to check eight bytes at once:
+// (x-ones)&^x&tops has the top bit of the first byte that is zero, and no top bit below it.
 const ones, tops = 0x0101010101010101, 0x8080808080808080
 
-// text takes a string, which is mostly a short one: answers are made of names.
+// text takes a string. It tries plain first, since most strings of an answer are short names.
 func (s *scanner) text() error {
 	if s.plain() {
 		return nil
@@ -229,13 +228,13 @@ func (s *scanner) text() error {
 	return s.string()
 }
 
-// plain takes a string of up to 32 bytes without escapes, and reports whether there is one. It looks
-// for whatever comes first of a quote, a backslash and a control character.
+// plain takes a string of up to 32 bytes without escapes, and reports whether there is one. It searches for
+// the first quote, backslash or control character.
 func (s *scanner) plain() bool {
 	b := s.b
 	for i, end := s.i+1, min(s.i+25, len(b)-8); i <= end; i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
-		quote, backslash := x^'"'*ones, x^'\\'*ones // whose top bits are those of x
+		quote, backslash := x^'"'*ones, x^'\\'*ones // their top bits are those of x
 		found := ((quote - ones) | (backslash - ones) | (x - ' '*ones)) &^ x & tops
 		if found == 0 {
 			continue
@@ -250,8 +249,8 @@ func (s *scanner) plain() bool {
 	return false
 }
 
-// string leaves the search for the end to bytes.IndexByte, which compares many bytes at a time where the
-// processor can: prompts are long strings, and here is where a request's time goes.
+// string searches for the end with bytes.IndexByte, which compares many bytes at a time on most processors.
+// Prompts are long strings, and most of the time for a request is spent here.
 func (s *scanner) string() error {
 	start := s.i + 1
 	for end := start; ; end++ {
@@ -263,7 +262,7 @@ func (s *scanner) string() error {
 		if escaped(s.b[start:end]) {
 			continue
 		}
-		text := s.b[start : end+1] // the quote too, so that something follows each backslash
+		text := s.b[start : end+1] // with the quote, so that a byte follows each backslash
 		if !s.checked && (hasControl(text) || bytes.IndexByte(text, '\\') >= 0 && !s.escapesValid(text)) {
 			return errNotJSON
 		}
@@ -272,15 +271,15 @@ func (s *scanner) string() error {
 	}
 }
 
-// escaped reports whether what follows text belongs to an escape sequence that its last byte begins: with
-// an odd number of backslashes at its end, it does.
+// escaped reports whether the byte after text is escaped: text must end with an odd number of backslashes.
 func escaped(text []byte) bool {
 	return len(text) > 0 && text[len(text)-1] == '\\' && (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
 
-// escapesValid reports whether all escape sequences in text are valid, which ends with its quote. Each line of
-// code that is quoted has some, too many to search for one after the other: it marks the backslashes of
-// 64 bytes at once, a bit each, and looks at what follows them, in whatever order they come.
+// escapesValid reports whether all escape sequences in text are valid. text ends with its closing quote.
+// Quoted source code has escapes in each line, too many to search for them one by one. So escapesValid marks
+// the backslashes of 64 bytes at once, with a bit for each, and checks the byte after each mark. The order
+// does not matter.
 func (s *scanner) escapesValid(text []byte) bool {
 	if len(text) < 64 {
 		for i := range len(text) - 1 {
@@ -291,7 +290,7 @@ func (s *scanner) escapesValid(text []byte) bool {
 		return true
 	}
 	for i := 0; i < len(text); i += 64 {
-		i = min(i, len(text)-64) // the last bytes with some before them again
+		i = min(i, len(text)-64) // the last 64 bytes, even if some have been checked already
 		for marks := backslashes((*[64]byte)(text[i:])); marks != 0; marks &= marks - 1 {
 			mark := bits.TrailingZeros64(marks)
 			if at := i + mark%8*8 + mark/8; !short[text[at+1]] && !s.escapeValid(text, at) {
@@ -302,7 +301,8 @@ func (s *scanner) escapesValid(text []byte) bool {
 	return true
 }
 
-// backslashes marks those of b, and perhaps brackets behind one: bit 8i+j stands for b[i+8j].
+// backslashes returns marks for the backslashes in b. It may also mark a bracket after a backslash. Bit 8i+j
+// stands for b[i+8j].
 func backslashes(b *[64]byte) (marks uint64) {
 	marks = mark(marks, b[:])
 	marks = mark(marks, b[8:])
@@ -314,14 +314,14 @@ func backslashes(b *[64]byte) (marks uint64) {
 	return mark(marks, b[56:])
 }
 
-// mark makes room in marks for the next eight bytes, and marks the backslashes among them.
+// mark shifts marks by one bit and marks the backslashes among the next eight bytes.
 func mark(marks uint64, b []byte) uint64 {
 	x := binary.LittleEndian.Uint64(b) ^ '\\'*ones
 	return marks>>1 | (x-ones)&^x&tops
 }
 
-// escapeValid reports whether there is nothing wrong at i: a backslash begins a sequence that is valid, or
-// is part of one.
+// escapeValid reports whether text is valid at i: if there is a backslash, it must begin a valid escape
+// sequence or be part of one.
 func (s *scanner) escapeValid(text []byte, i int) bool {
 	if text[i] != '\\' || short[text[i+1]] {
 		return true
@@ -331,9 +331,10 @@ func (s *scanner) escapeValid(text []byte, i int) bool {
 	return numbered || escaped(text[:i])
 }
 
-// hasControl reports whether one of the bytes is a control character. It subtracts a space from eight
-// bytes at once: one that is below sets its top bit, as does one far beyond ASCII. It then borrows of the
-// next, so that which others are below cannot be told, but that does not matter.
+// hasControl reports whether b contains a control character. It subtracts a space from each of eight bytes at
+// once. The top bit of a byte is set afterwards if the byte was below a space or far beyond ASCII. The
+// subtraction may borrow from the next byte, so it does not tell which byte was below, but only whether there
+// may be one.
 func hasControl(b []byte) bool {
 	const spaces = ' ' * ones
 	var suspicious uint64
@@ -360,10 +361,10 @@ func hasControl(b []byte) bool {
 	return false
 }
 
-// short are the characters that make an escape sequence with a backslash alone.
+// short are the characters that form an escape sequence together with a backslash.
 var short = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
-// isUnicode reports whether text begins with what makes an escape sequence of a code unit.
+// isUnicode reports whether text begins with "u" and four hexadecimal digits.
 func isUnicode(text []byte) bool {
 	if len(text) < 5 || text[0] != 'u' {
 		return false

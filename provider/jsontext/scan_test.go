@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Strings are looked at many bytes at a time: what is in one must be found wherever it stands.
-func TestAStringIsJSONOrNotWhereverItsCharactersStand(t *testing.T) {
+// The scanner checks many bytes at a time, so the test puts each character at every place.
+func TestAStringIsCheckedAtEveryPlace(t *testing.T) {
 	for _, odd := range []string{"\x00", "\n", "\x1f", " ", "\x7f", "\x80", "\xff", `\`, `\\`, `\"`, `"`, `\n\t`, `\\\n`, `\u00e9`, `\u00g9`, `\u1`, `\x`, `\\x`, `\]`, `\\]]`} {
 		for length := range 140 {
 			for at := range length + 1 {
@@ -24,7 +24,7 @@ func TestAStringIsJSONOrNotWhereverItsCharactersStand(t *testing.T) {
 	}
 }
 
-// FuzzScan holds our scanner against encoding/json.
+// FuzzScan compares the scanner with encoding/json.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,2.5e10,"x\n"],"b":{"c":null}}`, `{"a":01}`, `{"a":"` + "\x1f" + `"}`, `{"é":"\u00e9\ud800"}`} {
 		f.Add([]byte(seed))

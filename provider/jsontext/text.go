@@ -11,13 +11,13 @@ import (
 // Compact returns valid JSON without the white space between its tokens.
 func Compact(raw string) string {
 	var compact bytes.Buffer
-	_ = json.Compact(&compact, []byte(raw)) // which is valid
+	_ = json.Compact(&compact, []byte(raw)) // always valid
 	return compact.String()
 }
 
-// Text returns the text of a JSON value: that of a string, or that of all parts of a message's content.
-// Null has none. Any other value is returned as it is written: Workers AI sends whatever looks like JSON
-// as JSON, from single digits to the whole of an answer that was asked for in JSON.
+// Text returns the text of a JSON value: a string's text, or the texts of all parts of a message's content.
+// The text of null is empty. The text of any other value is its JSON. Workers AI needs that: it sends every
+// text that looks like JSON as JSON, from single digits to a whole answer in JSON mode.
 func Text(v gjson.Result) string {
 	switch {
 	case v.Type == gjson.Null:
@@ -37,7 +37,7 @@ func Text(v gjson.Result) string {
 	return v.Raw
 }
 
-// RawText is Text for a value that is still JSON, and may be a piece of a text.
+// RawText is Text for the JSON of a value. A string may be a piece of a text.
 func RawText(raw []byte) string {
 	switch {
 	case IsNone(raw):
@@ -48,7 +48,7 @@ func RawText(raw []byte) string {
 	return Text(gjson.ParseBytes(raw))
 }
 
-// StringOf returns the text of a valid JSON string, and nothing for any other value.
+// StringOf returns the text of a valid JSON string, or "" for any other value.
 func StringOf(raw []byte) string {
 	if !IsString(raw) {
 		return ""
@@ -56,21 +56,21 @@ func StringOf(raw []byte) string {
 	return PieceOf(raw)
 }
 
-// IsString reports whether a valid value is a string.
+// IsString reports whether a valid JSON value is a string.
 func IsString(raw []byte) bool { return len(raw) > 1 && raw[0] == '"' }
 
-// IsSaid reports whether a valid value is a string that is not empty.
+// IsSaid reports whether a valid JSON value is a string that is not empty.
 func IsSaid(raw []byte) bool { return len(raw) > len(`""`) && raw[0] == '"' }
 
-// IsNone reports whether a valid value is missing or null.
+// IsNone reports whether a JSON value is missing or null. A value that is there must be valid.
 func IsNone(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
 
-// IsNumber reports whether a valid value is a number.
+// IsNumber reports whether a valid JSON value is a number.
 func IsNumber(raw []byte) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
 }
 
-// EndsInHalf reports whether a valid JSON string ends within a character.
+// EndsInHalf reports whether the text of a valid JSON string ends within a character.
 func EndsInHalf(raw []byte) bool {
 	text := raw[:len(raw)-1]
 	const escape = len(`\ud800`)

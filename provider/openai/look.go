@@ -8,7 +8,6 @@ import (
 )
 
 var (
-	errorMember   = jsontext.NewNeedle(`"e`, `rror"`)
 	choicesMember = []byte(`"choices"`)
 	finishReason  = jsontext.NewNeedle(`"`, `finish_reason"`)
 )
@@ -20,7 +19,7 @@ func (Format) Look(data []byte, p *hub.Progress) *hub.Error {
 		p.Ended = true
 		return nil
 	}
-	if !answers || errorMember.In(data) {
+	if !answers || hub.ErrorMember.In(data) {
 		if e := hub.ReportedIn(data); e != nil {
 			return e
 		}

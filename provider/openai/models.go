@@ -1,29 +1,32 @@
 package openai
 
 import (
-	"strings"
-
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
 )
 
 // AppendModels appends the answer to GET /models.
-func AppendModels(b []byte, names []string) []byte {
+func AppendModels(b []byte, models []hub.Model) []byte {
 	b = append(b, `{"object":"list","data":[`...)
-	for i, name := range names {
+	for i, m := range models {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = AppendModel(b, name)
+		b = AppendModel(b, m)
 	}
 	return append(b, "]}"...)
 }
 
 // AppendModel appends one model, which its provider owns. When it was made is not known.
-func AppendModel(b []byte, name string) []byte {
-	owner, _, _ := strings.Cut(name, "/")
-	b = append(b, `{"id":`...)
-	b = jsontext.AppendString(b, name)
-	b = append(b, `,"object":"model","created":0,"owned_by":`...)
-	b = jsontext.AppendString(b, owner)
+func AppendModel(b []byte, m hub.Model) []byte {
+	b = jsontext.AppendString(append(b, `{"id":`...), m.Name)
+	b = jsontext.AppendString(append(b, `,"object":"model","created":0,"owned_by":`...), m.Provider)
 	return append(b, '}')
 }
+
+// CodexModels is the list that Codex is given. Codex's models have some thirty fields each, down to its
+// prompts. From an empty list it takes nothing, and uses the models that it has built in.
+const CodexModels = `{"models":[]}`
+
+// CodexETag is the ETag of CodexModels. Codex takes a list only with one.
+const CodexETag = `"empty"`

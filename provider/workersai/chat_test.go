@@ -20,7 +20,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// chatCall is the call for a chat.
+// chatCall returns the call for a chat.
 func chatCall(t testing.TB, members string) *hub.Call {
 	t.Helper()
 	r, err := openai.ParseRequest(hub.Chat, []byte(`{"model":"workers-ai/`+qwen+`",`+members+`}`))
@@ -35,7 +35,7 @@ func chatCall(t testing.TB, members string) *hub.Call {
 	return call
 }
 
-func TestAChatGoesOutAsItCame(t *testing.T) {
+func TestAChatIsSentUnchanged(t *testing.T) {
 	for name, test := range map[string]struct{ sent, want string }{
 		"as Continue sends it":        {`"messages":[{"role":"user","content":"hi"}],"max_tokens":4096,"x":1.50`, `"messages":[{"role":"user","content":"hi"}],"max_tokens":4096,"x":1.50`},
 		"text in parts":               {`"messages":[{"role":"system","content":[{"type":"text","text":"a"}]},{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]}]`, `"messages":[{"role":"system","content":"a"},{"role":"user","content":"bc"}]`},
@@ -52,14 +52,14 @@ func TestAChatGoesOutAsItCame(t *testing.T) {
 	r, _ := openai.ParseRequest(hub.Chat, []byte(`{"model":"workers-ai/`+qwen+`","stop":7}`))
 	r.Model = qwen
 	if _, err := (Provider{}).Call(r); err == nil {
-		t.Error("a stop word that is a number is taken")
+		t.Error("a stop word that is a number is accepted")
 	}
 }
 
-func TestTokenCountsThatTheOperatorAskedFor(t *testing.T) {
+func TestTokenCountsOnlyForTheOperatorAreNotShown(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent, want string
-		shown      int // how many chunks have counts
+		shown      int // how many chunks have token counts
 	}{
 		"a stream whose client does not ask": {`"messages":[],"stream":true`, `"messages":[],"stream":true,"stream_options":{"include_usage":true}`, 0},
 		"a stream whose client does":         {`"messages":[],"stream":true,"stream_options":{"include_usage":true}`, `"messages":[],"stream":true,"stream_options":{"include_usage":true}`, 1},
@@ -91,7 +91,8 @@ func TestTokenCountsThatTheOperatorAskedFor(t *testing.T) {
 	}
 }
 
-// chatted is what OpenAI's client makes of a chat, in one line, and how it got it.
+// chatted returns in one line what OpenAI's client reads from the answer to a chat, and all that was written
+// for it.
 func chatted(t testing.TB, call *hub.Call, stream, sse bool, pieces ...string) (heard, all string, err error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -142,7 +143,7 @@ func line(read *sdk.ChatCompletion) string {
 
 const usage = `"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"neurons":0.25}`
 
-func TestChatsInAllTheirShapes(t *testing.T) {
+func TestChatAnswersOfEveryShapeAreTranslated(t *testing.T) {
 	events := func(all ...string) string { return "data: " + strings.Join(all, "\n\ndata: ") + "\n\n" }
 	delta := func(delta, more string) string {
 		return `{"id":"x","choices":[{"index":0,"delta":{` + delta + `}` + more + `}],` + usage + `}`
@@ -153,7 +154,7 @@ func TestChatsInAllTheirShapes(t *testing.T) {
 	}{
 		"chunks with numbers, and usage on each": {true, events(delta(`"role":"assistant","content":"I have "`, ""), delta(`"content":4`, ""), delta(`"content":2`, ""), delta(`"content":" things"`, ""), delta(`"content":""`, `,"finish_reason":"stop"`), "[DONE]"), `"I have 42 things" stop 7`},
 		"a call with null ids and an object":     {true, events(delta(`"tool_calls":[{"id":null,"type":"function","index":0,"function":{"name":"f","arguments":{"a": 1}}}]`, ""), delta(`"tool_calls":[{"id":null,"type":null,"index":0,"function":{"name":null,"arguments":""}}]`, ""), delta(``, `,"finish_reason":"tool_calls"`), "[DONE]"), `"" made:f({"a":1}) tool_calls 7`},
-		"a call behind text, ending with stop":   {true, events(delta(`"content":"hm"`, ""), delta(`"tool_calls":[{"id":"c1","index":0,"function":{"name":"f","arguments":"{}"}}]`, `,"finish_reason":"stop"`), "[DONE]"), `"hm" c1:f({}) tool_calls 7`},
+		"a call after text, ending with stop":    {true, events(delta(`"content":"hm"`, ""), delta(`"tool_calls":[{"id":"c1","index":0,"function":{"name":"f","arguments":"{}"}}]`, `,"finish_reason":"stop"`), "[DONE]"), `"hm" c1:f({}) tool_calls 7`},
 		"native frames":                          {true, events(`{"response":"a ","p":"x"}`, `{"response":7}`, `{"response":"","`+usage[1:]+`}`, "[DONE]"), `"a 7" stop 7`},
 		"native frames with calls":               {true, events(`{"response":null}`, `{"tool_calls":[{"name":"f","arguments":{"a":1}},{"name":"g","arguments":{}}]}`, `{"response":"","`+usage[1:]+`}`, "[DONE]"), `"" made:f({"a":1}) made:g({}) tool_calls 7`},
 		"native frames with pieces of calls":     {true, events(`{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}]}`, `{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}`, `{"finish_reason":"tool_calls",`+usage+`}`), `"" c1:f({"a":1}) tool_calls 7`},
@@ -163,9 +164,9 @@ func TestChatsInAllTheirShapes(t *testing.T) {
 		"an envelope":                            {false, `{"result":{"response":"a","tool_calls":[],` + usage + `},"success":true,"errors":[],"messages":[]}`, `"a" stop 7`},
 		"an envelope with calls":                 {false, `{"result":{"response":null,"tool_calls":[{"name":"f","arguments":{"a":1}}],` + usage + `},"success":true}`, `"" made:f({"a":1}) tool_calls 7`},
 		"an envelope with OpenAI's format":       {false, `{"result":{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}],` + usage + `},"success":true}`, `"a" stop 7`},
-		"a list that was asked for in JSON":      {false, `{"result":{"response":[{"type": "bug"}],` + usage + `},"success":true}`, `"[{\"type\":\"bug\"}]" stop 7`},
+		"a list in JSON mode":                    {false, `{"result":{"response":[{"type": "bug"}],` + usage + `},"success":true}`, `"[{\"type\":\"bug\"}]" stop 7`},
 		"an empty list":                          {false, `{"result":{"response":[],` + usage + `},"success":true}`, `"[]" stop 7`},
-		"an object that was asked for in JSON":   {false, `{"result":{"response":{"a": [1, 2]},` + usage + `},"success":true}`, `"{\"a\":[1,2]}" stop 7`},
+		"an object in JSON mode":                 {false, `{"result":{"response":{"a": [1, 2]},` + usage + `},"success":true}`, `"{\"a\":[1,2]}" stop 7`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, stream := range []bool{true, false} {
@@ -184,15 +185,15 @@ func TestChatsInAllTheirShapes(t *testing.T) {
 	}
 }
 
-func TestChatsThatFail(t *testing.T) {
+func TestFailedChatsEndWithAnError(t *testing.T) {
 	const chunk = `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
 	for name, test := range map[string]struct{ body, says string }{
 		"cut before [DONE] and a reason":  {chunk, "before it was complete"},
-		"cut in a frame":                  {chunk + `data: {"choices":[{"ind`, "not valid JSON"},
+		"cut within a frame":              {chunk + `data: {"choices":[{"ind`, "not valid JSON"},
 		"nothing":                         {"", "before it was complete"},
 		"an error in the envelope":        {chunk + "data: " + cloudflareError + "\n\n", "out of memory"},
 		"an error in OpenAI's form":       {chunk + `data: {"error":{"message":"overloaded","type":"server_error"}}` + "\n\n", "overloaded"},
-		"frames that say nothing":         {"data: {\"p\":\"abc\"}\n\n", "before it was complete"},
+		"frames without content":          {"data: {\"p\":\"abc\"}\n\n", "before it was complete"},
 		"a call that never gets its name": {`data: {"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}` + "\n\ndata: [DONE]\n\n", "without naming it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,8 +208,8 @@ func TestChatsThatFail(t *testing.T) {
 	}
 }
 
-// TestStopWordsOfAChat: whether the model knows them or not.
-func TestStopWordsOfAChat(t *testing.T) {
+// The stop words apply whether the model knows them or not.
+func TestStopWordsOfAChatAreApplied(t *testing.T) {
 	chunk := func(text string) string {
 		return `data: {"choices":[{"index":0,"delta":{"content":` + string(jsontext.AppendString(nil, text)) + `}}]}` + "\n\n"
 	}

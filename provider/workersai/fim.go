@@ -2,8 +2,8 @@ package workersai
 
 import "strings"
 
-// fillInTheMiddle puts a prompt and its suffix between the markers that the model was trained on.
-// Unknown models get StarCoder's, which most newer code models know.
+// fillInTheMiddle puts a prompt and its suffix between the markers that the model was trained on. Unknown
+// models get StarCoder's markers, which most newer code models know.
 func fillInTheMiddle(model, prompt, suffix string) string {
 	model = strings.ToLower(model)
 	switch {

@@ -8,9 +8,9 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// newDecode returns the decoder of one answer of any of Workers AI's endpoints. They answer in OpenAI's
-// format or in {"response":…}, alone or in Cloudflare's API envelope, and which of them does what
-// depends on the model more than on the endpoint.
+// newDecode returns the decoder of one answer. All of Workers AI's endpoints answer in OpenAI's format or in
+// {"response":…}, either of them with or without Cloudflare's API envelope. Which one it is depends on the
+// model more than on the endpoint.
 func newDecode() hub.Decode { return new(decoder).decode }
 
 // decoder reads the messages of one answer.
@@ -31,7 +31,7 @@ func (d *decoder) decode(message []byte, a *hub.Answer) error {
 	return nil
 }
 
-// native is a message in Workers AI's own format. Values that may be of several types stay JSON.
+// native is a message in Workers AI's own format. Values that may have several types are kept as JSON.
 type native struct {
 	result, calls []byte
 	response      []byte
@@ -55,13 +55,13 @@ func readNative(message []byte) (n native) {
 	return n
 }
 
-// say says a message on a. One that has nothing but padding says nothing.
+// say reports a message to a. A message of only padding reports nothing.
 func (n *native) say(a *hub.Answer) {
 	if n.response == nil && n.calls == nil && n.finish == "" {
 		return
 	}
 	response := gjson.ParseBytes(n.response)
-	if response.IsArray() { // an answer in JSON, whatever it looks like
+	if response.IsArray() { // an answer in JSON mode; jsontext.RawText would read it as parts of a content
 		a.Text(0, jsontext.Compact(response.Raw))
 	} else {
 		a.Text(0, jsontext.RawText(n.response))

@@ -1,4 +1,4 @@
-// Package workersai is Cloudflare Workers AI behind the AI Gateway
+// Package workersai implements the provider for Cloudflare Workers AI behind the AI Gateway
 // (https://developers.cloudflare.com/ai-gateway/usage/providers/workersai/).
 package workersai
 
@@ -13,11 +13,11 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/provider/openai"
 )
 
-// Provider sends requests to Workers AI's OpenAI-compatible endpoints, and text completions to the
-// models' own, which alone take a prompt as it is.
+// Provider sends requests to Workers AI's OpenAI-compatible endpoints. Text completions go to the models' own
+// endpoints, because only these accept a raw prompt.
 type Provider struct{}
 
-// Accepts takes names that begin with @cf/ or @hf/.
+// Accepts accepts names that begin with @cf/ or @hf/.
 func (Provider) Accepts(model string) error {
 	if !strings.HasPrefix(model, "@cf/") && !strings.HasPrefix(model, "@hf/") {
 		return hub.ModelNotFound("Name the model as \"workers-ai/@cf/<author>/<model>\".")
@@ -25,7 +25,7 @@ func (Provider) Accepts(model string) error {
 	return nil
 }
 
-// Call returns the request for r.
+// Call returns the request to the gateway for r.
 func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	switch r.Endpoint {
 	case hub.Chat:
@@ -37,12 +37,15 @@ func (Provider) Call(r *hub.Request) (*hub.Call, error) {
 	return &hub.Call{Path: "workers-ai/v1/embeddings", Body: r.Body}, nil // hub.Embeddings
 }
 
-// stopWords is how many are sent: no more than OpenAI's clients are used to.
+// stopWords is how many stop words are sent. OpenAI accepts no more.
 const stopWords = 4
 
-// chat sends what the client does, in the form that every model takes. Since nothing says which models know
-// stop words, all of them are ours too.
+// chat sends the client's body in a form that every model accepts. No documentation says which models know
+// stop words, so this server applies all of them too.
 func chat(r *hub.Request) (*hub.Call, error) {
+	if r.File != "" {
+		return nil, hub.BadRequest(r.File, "Send the document's text: the models of Workers AI read no files.")
+	}
 	r.AskForUsage()
 	stop, err := r.StopWords()
 	if err != nil {
@@ -62,8 +65,8 @@ func chat(r *hub.Request) (*hub.Call, error) {
 	}, nil
 }
 
-// completion asks the model itself, with the prompt as it is (`raw`): the OpenAI-compatible
-// endpoints would wrap it into a chat template, which breaks fill-in-the-middle.
+// completion asks the model's own endpoint with a raw prompt (`raw`). The OpenAI-compatible endpoints would
+// put the prompt into a chat template, which breaks fill-in-the-middle.
 func completion(r *hub.Request) (*hub.Call, error) {
 	prompt, err := r.Prompt()
 	if err != nil {
@@ -104,6 +107,6 @@ func completion(r *hub.Request) (*hub.Call, error) {
 	return &hub.Call{
 		Path:      "workers-ai/" + r.Model,
 		Body:      append(body, '}'),
-		Translate: hub.Translate(r.Form(stop), newDecode), // the endpoint takes no stop words: all are ours
+		Translate: hub.Translate(r.Form(stop), newDecode), // the endpoint accepts no stop words, so this server applies all of them
 	}, nil
 }

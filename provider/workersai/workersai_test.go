@@ -28,17 +28,17 @@ func completions(t *testing.T, model, body string) *hub.Call {
 	return call
 }
 
-func TestTabCompletionIsARawPrompt(t *testing.T) {
+func TestATabCompletionIsSentAsARawPrompt(t *testing.T) {
 	for name, test := range map[string]struct{ model, body, want string }{
 		"as Continue sends it": {
 			qwen, `"max_tokens":4096,"temperature":0.01,"stream":true,"stop":["<|fim_pad|>"],"prompt":"<|fim_prefix|>a\n<|fim_suffix|>b<|fim_middle|>"`,
 			`{"prompt":"<|fim_prefix|>a\n<|fim_suffix|>b<|fim_middle|>","raw":true,"stream":true,"max_tokens":4096,"temperature":0.01}`},
-		"all that the endpoint knows": {
+		"everything that the endpoint knows": {
 			qwen, `"prompt":"x","top_p":0.90,"top_k":5,"seed":7,"frequency_penalty":0.1,"presence_penalty":0.2,"logit_bias":{},"user":"u","n":1`,
 			`{"prompt":"x","raw":true,"stream":false,"top_p":0.90,"top_k":5,"seed":7,"frequency_penalty":0.1,"presence_penalty":0.2}`},
 		"the limit by its newer name": {qwen, `"prompt":"x","max_completion_tokens":9`, `{"prompt":"x","raw":true,"stream":false,"max_tokens":9}`},
 		"the limit by both names":     {qwen, `"prompt":"x","max_completion_tokens":9,"max_tokens":8`, `{"prompt":"x","raw":true,"stream":false,"max_tokens":8}`},
-		"what is null is left out":    {qwen, `"prompt":["x"],"temperature":null,"suffix":null`, `{"prompt":"x","raw":true,"stream":false}`},
+		"null is left out":            {qwen, `"prompt":["x"],"temperature":null,"suffix":null`, `{"prompt":"x","raw":true,"stream":false}`},
 		"a suffix for Qwen":           {qwen, `"prompt":"a","suffix":"b"`, `{"prompt":"<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>","raw":true,"stream":false}`},
 		"a suffix for DeepSeek":       {"@hf/thebloke/deepseek-coder-6.7b-base-awq", `"prompt":"a","suffix":"b"`, `{"prompt":"<｜fim▁begin｜>a<｜fim▁hole｜>b<｜fim▁end｜>","raw":true,"stream":false}`},
 		"a suffix for CodeLlama":      {"@hf/thebloke/codellama-7b-awq", `"prompt":"a","suffix":"b"`, `{"prompt":"<PRE> a <SUF>b <MID>","raw":true,"stream":false}`},
@@ -53,7 +53,8 @@ func TestTabCompletionIsARawPrompt(t *testing.T) {
 	}
 }
 
-// answered translates an upstream's answer, in pieces, and returns the text and all that came out.
+// answered translates an upstream's answer that arrives in pieces. It returns the text and all that was
+// written.
 func answered(t *testing.T, call *hub.Call, sse bool, pieces ...string) (text, all string, err error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -70,7 +71,7 @@ func answered(t *testing.T, call *hub.Call, sse bool, pieces ...string) (text, a
 	return text, out.String(), err
 }
 
-func TestAnswersInAllTheirShapes(t *testing.T) {
+func TestCompletionAnswersOfEveryShapeAreTranslated(t *testing.T) {
 	for name, test := range map[string]struct {
 		sse        bool
 		body, text string
@@ -101,7 +102,7 @@ func TestAnswersInAllTheirShapes(t *testing.T) {
 	}
 }
 
-func TestStopWordsAreAllOurs(t *testing.T) {
+func TestAllStopWordsAreAppliedHere(t *testing.T) {
 	call := completions(t, qwen, `"prompt":"x","stop":["1","2","3","4","5","6","</code>"]`)
 	text, _, err := answered(t, call, false, `{"result":{"response":"code</code>more"},"success":true}`)
 	if err != nil || text != "code" || strings.Contains(string(call.Body), "stop") {
@@ -109,7 +110,7 @@ func TestStopWordsAreAllOurs(t *testing.T) {
 	}
 }
 
-func TestAnswersThatFail(t *testing.T) {
+func TestFailedAnswersBecomeErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		sse  bool
 		body string
@@ -117,10 +118,10 @@ func TestAnswersThatFail(t *testing.T) {
 	}{
 		"an error in the envelope":             {false, cloudflareError, "out of memory"},
 		"an error in an event":                 {true, "data: " + cloudflareError + "\n\n", "out of memory"},
-		"no JSON":                              {false, "<html>", "not valid JSON"},
-		"an event that is no JSON":             {true, "data: x\n\n", "not valid JSON"},
+		"HTML":                                 {false, "<html>", "not valid JSON"},
+		"an event that is not JSON":            {true, "data: x\n\n", "not valid JSON"},
 		"a stream without [DONE] and a reason": {true, "data: {\"response\":\"a\"}\n\n", "before it was complete"},
-		"a stream without anything":            {true, "", "before it was complete"},
+		"an empty stream":                      {true, "", "before it was complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := answered(t, completions(t, qwen, `"prompt":"x"`), test.sse, test.body)

@@ -59,25 +59,38 @@ func (c *conn) raced(err error) bool {
 // message is a request in the form in which it is sent.
 type message []byte
 
-// chat returns a user's request. The model comes after the messages, which have about size bytes: a
+// api is a format in which clients ask for a model.
+type api struct {
+	path  string
+	start string // the body up to the first message
+	item  string // the members of each message before its role
+}
+
+var (
+	chats     = api{path: "/v1/chat/completions", start: `{"messages":[`}
+	messages  = api{path: "/v1/messages", start: `{"max_tokens":1024,"messages":[`}
+	responses = api{path: "/v1/responses", start: `{"input":[`, item: `"type":"message",`}
+)
+
+// request returns a user's request. The model comes after the messages, which have about size bytes: a
 // conversation about code, in turns of 2 KB.
-func chat(model string, size int, streamed bool, connection int, header ...string) message {
+func (a *api) request(model string, size int, streamed bool, connection int, header ...string) message {
 	line := `    return self.values[index] + offset\n`
 	var body strings.Builder
-	body.WriteString(`{"messages":[`)
+	body.WriteString(a.start)
 	for turn := 0; body.Len() < size-128 || turn == 0; turn++ {
 		if turn > 0 {
 			body.WriteByte(',')
 		}
 		length := min(2<<10, size-128-body.Len())
-		fmt.Fprintf(&body, `{"role":%q,"content":"%s"}`, []string{"user", "assistant"}[turn%2], strings.Repeat(line, max(1, length/len(line))))
+		fmt.Fprintf(&body, `{%s"role":%q,"content":"%s"}`, a.item, []string{"user", "assistant"}[turn%2], strings.Repeat(line, max(1, length/len(line))))
 	}
 	fmt.Fprintf(&body, `],"stream":%t,"model":%q}`, streamed, model)
 	if len(header) == 0 {
 		header = []string{"X-User-Email: " + knownUser, "Authorization: Bearer " + key}
 	}
-	return fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load/%d\r\nAccept: application/json\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
-		connection, strings.Join(header, "\r\n"), body.Len(), body.String())
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load/%d\r\nAccept: application/json\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+		a.path, connection, strings.Join(header, "\r\n"), body.Len(), body.String())
 }
 
 // do sends m and reads the answer. It calls each with every chunk of a chunked answer.

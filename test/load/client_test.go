@@ -69,7 +69,7 @@ func TestAConnectionIsReusedOnlyAfterACompleteAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dialed(t, answering(t, test.answer))
-			err := c.ok(chat(passing, 256, false, 0), nil)
+			err := c.ok(chats.request(passing, 256, false, 0), nil)
 			if (err == nil) != test.works || c.last != test.last {
 				t.Errorf("error %v, last %t", err, c.last)
 			}
@@ -87,7 +87,7 @@ func TestOnlyAnUnreadRequestHasRaced(t *testing.T) {
 	failed := func(answer string, deadline time.Duration) (c *conn, err error) {
 		c = dialed(t, answering(t, answer))
 		_ = c.SetReadDeadline(time.Now().Add(deadline))
-		return c, c.ok(chat(passing, 256, false, 0), nil)
+		return c, c.ok(chats.request(passing, 256, false, 0), nil)
 	}
 	if c, err := failed("", time.Minute); !c.raced(err) {
 		t.Errorf("closed without a word: %v is none", err)

@@ -52,7 +52,7 @@ func (b *bench) flood(ctx context.Context) (err error) {
 	}
 	defer s.stop()
 	b.up.script.Store(&script{})
-	known := variant{name: "ours", server: s, model: passing, served: &b.up.served}
+	known := variant{name: "ours", api: &chats, server: s, model: passing, served: &b.up.served}
 	work := func(when string) error {
 		r, err := loop(ctx, known, plan{connections: 1, size: 4 << 10, rate: 200}, b.length)
 		if err != nil {
@@ -138,6 +138,6 @@ func madeUp(connection, n int) message {
 	if connection%2 == 0 {
 		name = fmt.Sprintf("made-up-%d-%d-%d@example.com", now(), connection, n)
 	}
-	return chat(passing, 256, false, connection, "Authorization: Bearer "+name+":a-made-up-key",
+	return chats.request(passing, 256, false, connection, "Authorization: Bearer "+name+":a-made-up-key",
 		fmt.Sprintf("X-Forwarded-For: 10.%d.%d.%d", connection, n>>8&255, n&255))
 }

@@ -13,6 +13,7 @@ import (
 type variant struct {
 	name   string
 	server *server
+	api    *api
 	model  string
 	served *atomic.Int64 // the number of requests that the upstream has served
 
@@ -30,6 +31,10 @@ func (v variant) sends() *dialect {
 	switch {
 	case v.answers != nil:
 		return v.answers
+	case v.model == native:
+		return &anthropic
+	case v.api != &chats:
+		return nil
 	case v.model == passing:
 		return &openAI
 	case v.model == edge:
@@ -83,7 +88,7 @@ func loop(ctx context.Context, v variant, p plan, length time.Duration) (*result
 		}
 		defer func() { _ = c.Close() }()
 		_ = c.SetDeadline(time.Now().Add(length + 30*time.Second))
-		r.workers[i] = &worker{number: i, conn: c, message: chat(v.model, p.size, p.streamed, i), model: v.model, waits: make([]int64, 0, 1<<14)}
+		r.workers[i] = &worker{number: i, conn: c, message: v.api.request(v.model, p.size, p.streamed, i), model: v.model, waits: make([]int64, 0, 1<<14)}
 	}
 	if err := r.each(func(w *worker) error { return w.request(p) }); err != nil {
 		return nil, err

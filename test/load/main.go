@@ -168,12 +168,18 @@ func (b *bench) round(ctx context.Context, round int, site string) error {
 // every variant, and its upstream answers as each variant's provider does.
 func (b *bench) variants() []variant {
 	return []variant{
-		{name: "bare", model: passing, served: &b.up.served, answers: &openAI},
-		{name: "ours", model: passing, served: &b.up.served},
-		{name: "bare, Workers AI", model: edge, served: &b.up.served, answers: &workersAI},
-		{name: "workers", model: edge, served: &b.up.served},
-		{name: "bare, Gemini", model: translated, served: &b.up.served, answers: &google},
-		{name: "gemini", model: translated, served: &b.up.served},
+		{name: "bare", api: &chats, model: passing, served: &b.up.served, answers: &openAI},
+		{name: "ours", api: &chats, model: passing, served: &b.up.served},
+		{name: "bare, Workers AI", api: &chats, model: edge, served: &b.up.served, answers: &workersAI},
+		{name: "workers", api: &chats, model: edge, served: &b.up.served},
+		{name: "bare, Gemini", api: &chats, model: translated, served: &b.up.served, answers: &google},
+		{name: "gemini", api: &chats, model: translated, served: &b.up.served},
+		{name: "bare, Anthropic", api: &messages, model: native, served: &b.up.served, answers: &anthropic},
+		{name: "anthropic", api: &messages, model: native, served: &b.up.served},
+		{name: "messages, Workers AI", api: &messages, model: edge, served: &b.up.served},
+		{name: "messages, Gemini", api: &messages, model: translated, served: &b.up.served},
+		{name: "responses, Workers AI", api: &responses, model: edge, served: &b.up.served},
+		{name: "responses, Gemini", api: &responses, model: translated, served: &b.up.served},
 	}
 }
 

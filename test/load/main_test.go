@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -97,21 +98,33 @@ func TestUpstreamAnswersInTheFormatOfThePath(t *testing.T) {
 		"/v1/a/g/compat/chat/completions":                               &openAI,
 		"/v1/a/g/workers-ai/v1/chat/completions":                        &workersAI,
 		"/v1/a/g/google-ai-studio/v1beta/models/gemini:generateContent": &google,
+		"/v1/a/g/anthropic/v1/messages":                                 &anthropic,
 	} {
 		if got := dialectOf([]byte("POST " + path + " HTTP/1.1")); got != want {
 			t.Errorf("%s is answered with %s", path, got.whole)
 		}
 	}
-	for _, d := range []*dialect{&openAI, &workersAI, &google} {
+	for _, d := range []*dialect{&openAI, &workersAI, &google, &anthropic} {
 		event := string(d.appendEvent(nil, 42))
 		if stamp, n := stampOf([]byte(event)); stamp != 42 || n != 1 || len(event) != len(d.event) {
 			t.Errorf("%s has stamp %d", event, stamp)
 		}
 		for event := range strings.SplitSeq(strings.ReplaceAll(event+d.last, "\r", ""), "\n\n") {
-			data := strings.TrimPrefix(strings.TrimSpace(event), "data: ")
+			_, data, _ := strings.Cut("\n"+strings.TrimSpace(event), "\ndata: ")
 			if data != "" && data != "[DONE]" && !json.Valid([]byte(data)) {
 				t.Errorf("%s is no JSON", data)
 			}
 		}
+	}
+}
+
+func TestMessagesAreAskedForByTheirPath(t *testing.T) {
+	asked := variant{model: edge}.request(4<<10, true, 7)
+	messages := variant{model: edge, messages: true}
+	if want := bytes.Replace(asked, []byte("/v1/chat/completions"), []byte("/v1/messages"), 1); !bytes.Equal(messages.request(4<<10, true, 7), want) || bytes.Equal(asked, want) {
+		t.Errorf("%.80s", messages.request(4<<10, true, 7))
+	}
+	if messages.sends() != nil {
+		t.Error("what comes back is translated")
 	}
 }

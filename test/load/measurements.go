@@ -50,7 +50,7 @@ type doing = func(ctx context.Context, v variant, length time.Duration) error
 func (b *bench) throughput(name string, size int) doing {
 	return func(ctx context.Context, v variant, length time.Duration) error {
 		b.up.script.Store(&script{answers: v.answers})
-		h, err := b.hammer(ctx, v, chat(v.model, size, false, wrks), length)
+		h, err := b.hammer(ctx, v, v.api.request(v.model, size, false, wrks), length)
 		if err != nil {
 			return err
 		}

@@ -116,7 +116,7 @@ func (c *crowd) stream(ctx context.Context, number int, of int64) {
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		events := 0
-		return conn.ok(chat(c.model, 4<<10, true, number), func(piece []byte) {
+		return conn.ok(chats.request(c.model, 4<<10, true, number), func(piece []byte) {
 			stamp, n := stampOf(piece)
 			if n > 0 {
 				delays = append(delays, now()-stamp)

@@ -23,6 +23,7 @@ const (
 	passing      = "groq/llama-3.3-70b-versatile"
 	translated   = "google-ai-studio/gemini-2.5-flash"
 	edge         = "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast"
+	native       = "anthropic/claude-sonnet-4-5" // asked for by its own API
 	startsWithin = 20 * time.Second
 )
 
@@ -93,6 +94,7 @@ func providerEntries() map[string]string {
 		"groq":             `{"headers":{"Authorization":"Bearer a-key-of-groq"}}`,
 		"workers-ai":       `{"headers":{"Authorization":"Bearer a-key-of-workers-ai"}}`,
 		"google-ai-studio": `{"headers":{"x-goog-api-key":"a-key-of-google"}}`,
+		"anthropic":        `{"headers":{"x-api-key":"a-key-of-anthropic"}}`,
 	}
 }
 

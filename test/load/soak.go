@@ -40,7 +40,7 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 	}
 	defer s.server.stop()
 	b.up.script.Store(&script{next: nil})
-	r, err := loop(ctx, variant{name: "ours", server: s.server, model: passing, served: &b.up.served}, plan{connections: connections, size: 4 << 10}, min(3*time.Second, length/5))
+	r, err := loop(ctx, variant{name: "ours", api: &chats, server: s.server, model: passing, served: &b.up.served}, plan{connections: connections, size: 4 << 10}, min(3*time.Second, length/5))
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func usersChat(number int) message {
 	if number%4 == 1 {
 		model = translated
 	}
-	return chat(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
+	return chats.request(model, 4<<10, streams(number), number, "X-User-Email: "+userName(number), "Authorization: Bearer "+key)
 }
 
 // user sends requests until the soak ends.

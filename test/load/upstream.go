@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// upstream is a server that answers as fast as possible. It answers like Gemini or Workers AI if
-// the path is theirs, and like OpenAI otherwise. It reads as little as possible of a request, and
+// upstream is a server that answers as fast as possible. It answers like Anthropic, Gemini or
+// Workers AI if the path is theirs, and like OpenAI otherwise. It reads as little as possible of a request, and
 // its answers are ready. So the servers that are measured have the machine to themselves.
 type upstream struct {
 	address  string
@@ -113,6 +113,8 @@ func request(reader *bufio.Reader) (asked *dialect, connection int, err error) {
 // dialectOf returns the dialect of a path.
 func dialectOf(path []byte) *dialect {
 	switch {
+	case bytes.Contains(path, []byte("/anthropic/")):
+		return &anthropic
 	case bytes.Contains(path, []byte("/google-ai-studio/")):
 		return &google
 	case bytes.Contains(path, []byte("/workers-ai/")):
@@ -166,6 +168,14 @@ var google = dialect{
 		`"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 10,"totalTokenCount": 1010},"modelVersion": "gemini-2.5-flash","responseId": "load"}` + "\r\n\r\n",
 	last: `data: {"candidates": [{"content": {"parts": [{"text": ""}],"role": "model"},"finishReason": "STOP","index": 0}],` +
 		`"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 120,"totalTokenCount": 1120},"modelVersion": "gemini-2.5-flash","responseId": "load"}` + "\r\n\r\n",
+}
+
+var anthropic = dialect{
+	whole: object(`{"id":"msg_load","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"` + answerText + `"}],` +
+		`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1000,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120}}`),
+	event: "event: content_block_delta\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" ` + stampPlace + `"}}` + "\n\n",
+	last: "event: message_delta\n" + `data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":120}}` + "\n\n" +
+		"event: message_stop\n" + `data: {"type":"message_stop"}` + "\n\n",
 }
 
 var answerText = strings.Repeat("The loop ends one element early. ", 15)

@@ -1,0 +1,20 @@
+// Claude Code, Codex and OpenCode on the models of providers with other protocols.
+import { claudeCode, codex, openCode, testAgentOn } from './agent.js'
+
+const chat = {
+  'workers-ai': { path: 'workers-ai/v1/chat/completions', answers: /This is @cf\/meta\/llama-3.1-8b-instruct on workers-ai/ },
+  'azure-openai': { path: 'azure-openai/inst/gpt-5-mini/chat/completions', answers: /This is gpt-5-mini on azure-openai/ },
+  'google-ai-studio': { path: 'google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent', answers: /This is gemini-2.5-flash on google-ai-studio/ },
+  openai: { path: 'compat/chat/completions', answers: /This is gpt-4o-mini on openai/ },
+}
+const responses = {
+  ...chat,
+  'azure-openai': { ...chat['azure-openai'], path: 'azure-openai/inst/openai/responses' },
+  openai: { ...chat.openai, path: 'openai/responses' },
+}
+
+for (const provider of Object.keys(chat)) {
+  testAgentOn(provider, { ...claudeCode, ...chat[provider] })
+  if (provider !== 'openai') testAgentOn(provider, { ...codex, ...responses[provider] }) // codex.test.js has it
+  if (provider !== 'openai') testAgentOn(provider, { ...openCode, ...chat[provider] }) // opencode.test.js has it
+}
