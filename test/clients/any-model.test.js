@@ -3,7 +3,7 @@ import { claudeCode, codex, openCode, testAgentOn } from './agent.js'
 
 const chat = {
   'workers-ai': { path: 'workers-ai/v1/chat/completions', answers: /This is @cf\/meta\/llama-3.1-8b-instruct on workers-ai/ },
-  'azure-openai': { path: 'azure-openai/inst/gpt-5-mini/chat/completions', answers: /This is gpt-5-mini on azure-openai/ },
+  'azure-openai': { models: 'inst/gpt-5-mini', path: 'azure-openai/inst/gpt-5-mini/chat/completions', answers: /This is gpt-5-mini on azure-openai/ },
   'google-ai-studio': { path: 'google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent', answers: /This is gemini-2.5-flash on google-ai-studio/ },
   openai: { path: 'compat/chat/completions', answers: /This is gpt-4o-mini on openai/ },
 }
