@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -220,8 +221,17 @@ func (d *dialect) appendEvent(out []byte, stamp int64) []byte {
 	return out
 }
 
-// stampOf returns the stamp in a piece of an answer, and how many stamps there are.
+// repeats is the beginning of an event of a response that says again what was said before.
+var repeats = regexp.MustCompile(`"type":"response\.(\w+\.done|completed)"`)
+
+// stampOf returns the stamp in a piece of an answer, and how many stamps there are. What a response says
+// again at its end does not count.
 func stampOf(piece []byte) (stamp int64, n int) {
+	if bytes.Contains(piece, []byte(`"type":"response.`)) {
+		if again := repeats.FindIndex(piece); again != nil {
+			piece = piece[:again[0]]
+		}
+	}
 	if n = bytes.Count(piece, []byte(stampMark)); n == 0 {
 		return 0, 0
 	}
