@@ -55,7 +55,7 @@ func TestMessagesBeforeAStrictGateway(t *testing.T) {
 					r := messagesRequest(t, body, model)
 					m := ask(t, gateway, r)
 					reads, calls := strings.Contains(name, "toolresult"), name == "everything" || strings.Contains(name, "stream-tools")
-					if (m.StopReason == "tool_use") != calls || len(m.Content) == 0 || reads && !strings.Contains(m.Content[0].Text, "The tool says") || m.Usage.OutputTokens == 0 || m.Usage.InputTokens == 0 || string(m.Model) != model {
+					if (m.StopReason == "tool_use") != calls || len(m.Content) == 0 || reads && !strings.Contains(m.Content[0].Text, "The tool says") || m.Usage.OutputTokens == 0 || m.Usage.InputTokens == 0 || m.Model != model {
 						t.Errorf("answer %s", m.RawJSON())
 					}
 				})

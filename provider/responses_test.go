@@ -153,7 +153,7 @@ func TestRecordedRequestsToResponsesOnEveryProvider(t *testing.T) {
 				t.Run(file+" "+name+" "+form, func(t *testing.T) {
 					body, _ := sjson.Set(body, "stream", stream)
 					r := response(t, stream, asked(t, New(), gateway, name, body))
-					if r.Status != "completed" || r.OutputText() == "" || string(r.Model) != name || r.Usage.InputTokens == 0 || r.Usage.TotalTokens != r.Usage.InputTokens+r.Usage.OutputTokens {
+					if r.Status != "completed" || r.OutputText() == "" || r.Model != name || r.Usage.InputTokens == 0 || r.Usage.TotalTokens != r.Usage.InputTokens+r.Usage.OutputTokens {
 						t.Errorf("response %s", r.RawJSON())
 					}
 				})

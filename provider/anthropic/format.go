@@ -29,7 +29,7 @@ type Format struct {
 }
 
 // NewWriter makes the writer of one answer.
-func (f Format) NewWriter(form hub.Form, head *hub.Head) hub.Writer {
+func (f Format) NewWriter(_ hub.Form, head *hub.Head) hub.Writer {
 	return &messageWriter{thinking: f.thinking, head: head}
 }
 

@@ -3,6 +3,7 @@ package anthropic
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -144,7 +145,7 @@ func FuzzToChat(f *testing.F) {
 		}
 		chat, err := ToChat(r)
 		if err != nil {
-			if e, ok := err.(*hub.Error); !ok || e.Status != 400 || e.Message == "" {
+			if e := new(hub.Error); !errors.As(err, &e) || e.Status != 400 || e.Message == "" {
 				t.Errorf("%q: %#v", body, err)
 			}
 			return

@@ -62,7 +62,7 @@ func accumulate(t testing.TB, stream string) (m sdk.Message, failed string) {
 		if err := json.Unmarshal([]byte(e.data), &read); err != nil {
 			t.Fatalf("event %s: %v", e.data, err)
 		}
-		ok := true
+		var ok bool
 		switch e.name {
 		case "message_start":
 			ok, state = state == "", "begun"

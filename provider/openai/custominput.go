@@ -44,12 +44,12 @@ func (r *inputReader) next(piece string) string {
 	}
 	var text strings.Builder
 	for i := 0; i < len(piece); {
-		switch {
-		case r.at == inputText:
+		switch r.at {
+		case inputText:
 			i += r.text(piece[i:], &text)
-		case r.at == inputEnd:
+		case inputEnd:
 			return text.String()
-		case r.at == inputNoJSON:
+		case inputNoJSON:
 			all := string(r.all)
 			r.all = nil
 			return all
