@@ -34,7 +34,7 @@ test('the Continue CLI loads the printed configuration and chats', limit, async 
 test('each chat model of the printed configuration can be chosen', limit, async () => {
   const [head, ...entries] = printed.replaceAll('apiKey: USER_KEY', `apiKey: ${key}`).split(/^ {2}- /m)
   const chats = entries.filter(entry => entry.includes('roles: [chat'))
-  assert.equal(chats.length, 9)
+  assert.equal(chats.length, 10)
   const options = entries[0].match(/requestOptions: &user\n(.*\n)*/)[0].replace(' &user', '')
   for (const [i, chat] of chats.entries()) {
     const { status, out } = await cn(save('one.yaml', head + '  - ' + chat.replace(/requestOptions: (\*user\n|&user\n(.*\n)*)/, options)), 'say PONG')
@@ -69,7 +69,7 @@ test('Continue itself finds nothing wrong, whatever the models are called', () =
 
 test('the old configuration has a place for each kind of model', () => {
   const old = JSON.parse(ours('client-config', email, '--format', 'json'))
-  assert.deepEqual(old.models.map(m => m.model).sort(), ['anthropic/claude-haiku-4-5', 'anthropic/claude-sonnet-4-6', 'azure-openai/inst/gpt-5-mini', 'azure-openai/other/gpt-5-mini', 'dynamic/everyday', 'google-ai-studio/gemini-2.5-flash', 'openai/gpt-4o-mini', 'workers-ai/@cf/meta/llama-3.1-8b-instruct', 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct'])
+  assert.deepEqual(old.models.map(m => m.model).sort(), ['anthropic/claude-haiku-4-5', 'anthropic/claude-sonnet-4-6', 'azure-openai/inst/gpt-4.1', 'azure-openai/inst/gpt-5-mini', 'azure-openai/other/gpt-5-mini', 'dynamic/everyday', 'google-ai-studio/gemini-2.5-flash', 'openai/gpt-4o-mini', 'workers-ai/@cf/meta/llama-3.1-8b-instruct', 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct'])
   assert.equal(old.tabAutocompleteModel.model, 'workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct')
   assert.equal(old.embeddingsProvider.model, 'workers-ai/@cf/baai/bge-m3')
   assert.ok(readFileSync(join(folder, 'keys.json'), 'utf8').includes('apiKeyHash'))
