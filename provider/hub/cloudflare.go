@@ -122,7 +122,7 @@ func (e *Error) readPolicy(r *report, item gjson.Result, lower string) bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests && (isObject && !rate || spending), unknown && spending:
 		e.Status, e.Code, e.Final = http.StatusTooManyRequests, "spending_limit_reached", true
-		e.Message = sentences("Ask whoever runs this server for a higher limit, or wait until it is reset.",
+		e.Message = sentences("Ask whoever runs this server for a higher limit, or wait until it begins anew.",
 			strings.TrimRight(first(e.Message, "Spending limit exceeded"), ".")+amounts(item))
 	case e.Status == http.StatusForbidden && (isObject || strings.Contains(lower, "policy")), unknown && strings.Contains(lower, "policy"):
 		e.Status, e.Code, e.Final = http.StatusForbidden, "policy_denied", true
