@@ -39,7 +39,7 @@ func TestAnEditKeepsMetadataAndExpiration(t *testing.T) {
 	n.write(keystore.APIKeys, []pair{
 		{Key: "both", Value: "1", Metadata: json.RawMessage(metadata), Expiration: end},
 		{Key: "metadata", Value: "1", Metadata: json.RawMessage(metadata)},
-		{Key: "metadata of one longer", Value: "1", Expiration: end},
+		{Key: "metadata that is one byte longer", Value: "1", Expiration: end},
 		{Key: "end", Value: "1", Expiration: end},
 		{Key: "neither", Value: "1"},
 	})
