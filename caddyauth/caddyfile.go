@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -36,6 +37,15 @@ func parseHandler(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	        snapshot
 //	    }
 //	    alias           <name> <provider>/<model>   # repeatable
+//	    limits {
+//	        requests <n> <window>                   # repeatable
+//	        tokens   <n> <window>                   # repeatable
+//	        parallel <n>
+//	        team     <metadata name> { ... }        # the same three
+//	    }
+//	    shared          <module> { ... }
+//	    ledger          [<module>] { ... }          # sqlite by default
+//	    portal
 //	    email_header    <name>
 //	    max_body_size   <size>
 //	    failed_attempts <n> <duration>
@@ -55,11 +65,19 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "gateway_token":
 			err = text(d, &h.GatewayToken)
 		case "keystore":
-			err = h.unmarshalKeystore(d)
+			h.KeystoreRaw, err = module(d, "continue_auth.keystores.", "")
 		case "cache":
 			err = h.Cache.unmarshalCaddyfile(d)
 		case "alias":
 			err = h.unmarshalAlias(d)
+		case "limits":
+			err = h.Limits.unmarshalCaddyfile(d)
+		case "shared":
+			h.SharedRaw, err = module(d, "continue_auth.shared.", "")
+		case "ledger":
+			h.LedgerRaw, err = module(d, "continue_auth.ledgers.", "sqlite")
+		case "portal":
+			err = on(d, &h.Portal)
 		case "email_header":
 			err = text(d, &h.EmailHeader)
 		case "max_body_size":
@@ -79,17 +97,20 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}, "alias")
 }
 
-func (h *Handler) unmarshalKeystore(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.ArgErr()
+// module reads an option whose argument is the name of a module in a namespace. If there is no argument, the
+// module is otherwise, or an argument is required.
+func module(d *caddyfile.Dispenser, namespace, otherwise string) (json.RawMessage, error) {
+	name := otherwise
+	if d.NextArg() {
+		name = d.Val()
+	} else if otherwise == "" {
+		return nil, d.ArgErr()
 	}
-	name := d.Val()
-	module, err := caddyfile.UnmarshalModule(d, "continue_auth.keystores."+name)
+	unmarshaled, err := caddyfile.UnmarshalModule(d, namespace+name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.KeystoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
-	return nil
+	return caddyconfig.JSONModuleObject(unmarshaled, "module", name, nil), nil
 }
 
 func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {

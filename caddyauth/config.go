@@ -106,6 +106,8 @@ type settings struct {
 	ages       cache.Ages
 	maxEntries int
 
+	limits quotas
+
 	failedCount  int
 	failedWindow time.Duration
 }
@@ -124,6 +126,7 @@ func (h *Handler) resolve() (s settings, err error) {
 		maxEntries:   r.count("cache.max_entries", h.Cache.MaxEntries, 100_000),
 		failedCount:  r.count("failed_attempts", h.FailedAttempts.Count, 100),
 		failedWindow: r.duration("failed_attempts", h.FailedAttempts.Window, time.Minute),
+		limits:       h.Limits.resolve(r),
 	}
 	s.authorization = []string{"Bearer " + s.gatewayToken}
 	for _, name := range h.ClientHeaders {

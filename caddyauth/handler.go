@@ -71,6 +71,18 @@ type Handler struct {
 	// the longest is used. The result is not looked up among the aliases again.
 	Aliases []Alias `json:"alias,omitempty"`
 
+	// What each user may use. A user's own record can set other limits.
+	Limits Limits `json:"limits,omitzero"`
+
+	// A store with which several servers count together. Default: each server counts by itself.
+	SharedRaw json.RawMessage `json:"shared,omitempty" caddy:"namespace=continue_auth.shared inline_key=module"`
+
+	// Where usage is kept, hour by hour. Default: it is not kept.
+	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=continue_auth.ledgers inline_key=module"`
+
+	// Whether users get a page at `/` that shows their usage and how to set up their agents. Default: false.
+	Portal bool `json:"portal,omitempty"`
+
 	// The request header that contains the user's email. Default: `X-User-Email`.
 	EmailHeader string `json:"email_header,omitempty"`
 
@@ -123,7 +135,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	h.attempts = newFailedAttempts(h.settings.failedCount, h.settings.failedWindow)
-	return h.openKeystore(ctx) // last, so that no later error can leave the reference held
+	if err := h.openShared(ctx); err != nil {
+		return err
+	}
+	if err := h.openLedger(ctx); err != nil {
+		return err
+	}
+	return h.openKeystore(ctx)
 }
 
 // Validate returns an error for settings that contradict each other.
@@ -145,7 +163,7 @@ func (h *Handler) Cleanup() error {
 // next.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	rec := newRecord(r)
-	defer rec.end(r.Context()) // also if an answer is aborted with a panic
+	defer h.end(r.Context(), rec) // also if an answer is aborted with a panic
 	err := h.serve(w, r, next, rec)
 	var refused *hub.Error
 	if errors.As(err, &refused) {
@@ -165,6 +183,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
+// end completes the record of a request.
+func (h *Handler) end(ctx context.Context, rec *record) {
+	rec.end(ctx)
+	h.enter(rec)
+}
+
 // serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
@@ -181,7 +205,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return err
 	}
-	rec.session = sessionOf(user.email, r.Header)
+	rec.session, rec.team = sessionOf(user.email, r.Header), h.settings.limits.teamOf(user)
 	if to.models {
 		w.Header()["X-Request-Id"] = rec.id[:]
 		return h.serveModels(w, r, user, to.model)

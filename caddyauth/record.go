@@ -31,6 +31,7 @@ type record struct {
 	signedIn bool
 	lookup   cache.Source
 
+	team    string // the user's team, or ""
 	client  string // the program, by its User-Agent
 	format  string // of the request; "" if it is not for a model
 	wire    hub.Format
