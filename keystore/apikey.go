@@ -33,6 +33,21 @@ type APIKey struct {
 	// Metadata are the user's own entries of cf-aig-metadata in the order of the record, at most
 	// four.
 	Metadata []MetadataEntry
+
+	// Limits are the user's own limits. Nil means that the record has none.
+	Limits *Limits
+}
+
+// Limits are what a user's record says of limits. Each kind that is set replaces the server's limits of
+// that kind.
+type Limits struct {
+	// Requests and Tokens are rates as the record has them, such as "120/1m". Nil means not set, and an
+	// empty list means no limit.
+	Requests []string `json:"requests,omitzero"`
+	Tokens   []string `json:"tokens,omitzero"`
+
+	// Parallel is how many requests may be in flight at once. Nil means not set, and 0 means no limit.
+	Parallel *int64 `json:"parallel,omitempty"`
 }
 
 // MetadataEntry is a name and its value: a JSON string, number or boolean.
@@ -57,6 +72,7 @@ type apiKeyRecord struct {
 	Previous   *previousRecord `json:"previous"`
 	Models     []string        `json:"models"`
 	Metadata   json.RawMessage `json:"metadata"`
+	Limits     *Limits         `json:"limits"`
 }
 
 type previousRecord struct {
@@ -73,7 +89,7 @@ func ParseAPIKey(value []byte) (*APIKey, error) {
 	if err := decode(value, &r); err != nil {
 		return nil, err
 	}
-	k := &APIKey{enabled: strings.EqualFold(r.Status, "enabled"), models: r.Models}
+	k := &APIKey{enabled: strings.EqualFold(r.Status, "enabled"), models: r.Models, Limits: r.Limits}
 	var err error
 	if r.APIKeyHash != "" {
 		if k.key, err = parseDigest(r.APIKeyHash); err != nil {

@@ -83,6 +83,8 @@ func TestParseAPIKeyNamesTheFaultyField(t *testing.T) {
 		`{"previous":{"apiKeyHash":"x","expiresAt":"2026-01-31T12:00:00Z"}}`: `previous.apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
 		`{"previous":{"apiKeyHash":"` + hashed("a") + `","expiresAt":"x"}}`:  "previous.expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
 		`{"models":"workers-ai/*"}`:                                          "models: must not be a string",
+		`{"limits":{"requests":"120/1m"}}`:                                   "limits.requests: must not be a string",
+		`{"limits":{"parallel":"8"}}`:                                        "limits.parallel: must not be a string",
 		`{"metadata":["secret"]}`:                                            "metadata: must be an object",
 	} {
 		_, err := ParseAPIKey([]byte(record))
