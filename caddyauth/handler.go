@@ -110,6 +110,7 @@ type Handler struct {
 	providers *provider.Providers
 	cacheKey  string // set only while a reference to the cache is held
 	snapshots *snapshots
+	portal    *portal // nil if there is none
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -140,6 +141,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	if err := h.openLedger(ctx); err != nil {
 		return err
+	}
+	if h.Portal {
+		h.portal = newPortal(ctx.Storage(), h.logger)
 	}
 	return h.openKeystore(ctx)
 }
@@ -191,6 +195,9 @@ func (h *Handler) end(ctx context.Context, rec *record) {
 
 // serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
+	if served, err := h.servePortal(w, r, rec); served || err != nil {
+		return err
+	}
 	to, err := route(w, r)
 	rec.wire, rec.format = to.format, to.name
 	if err != nil {
