@@ -59,25 +59,31 @@ func (c *counter) add(now instant, n int64) {
 
 func (c *counter) idle(now instant) bool { return c.reserved == 0 && c.used(now) == 0 }
 
+// inFlightGuess is how soon a request in flight may end and use fewer tokens than it reserved.
+const inFlightGuess = 10 * time.Second
+
 // fill sets what the state of a limit says of the counter.
 func (c *counter) fill(s *State, now instant) {
 	used := c.used(now)
 	s.Used = used + c.reserved
 	s.Resets = c.resets(now)
-	switch {
-	case !s.Reached():
-	case c.window.sliding > 0 && c.reserved < s.Max:
+	if !s.Reached() {
+		return
+	}
+	s.Free = s.Resets
+	if c.window.sliding > 0 && c.reserved < s.Max {
 		s.Free = now.at(c.sliding.below(s.Max-c.reserved, c.length()))
-	default:
-		s.Free = s.Resets
+	}
+	if soon := now.wall.Add(inFlightGuess); used < s.Max && soon.Before(s.Free) {
+		s.Free = soon
 	}
 }
 
-// resets returns when nothing will be used any more. What is reserved counts as if it was used now.
+// resets returns when nothing will be used any more. used must have been called for now.
 func (c *counter) resets(now instant) time.Time {
 	switch {
 	case c.window.sliding == 0:
-		return c.window.End(now.wall)
+		return time.Unix(c.period.end, 0).UTC()
 	case c.reserved > 0:
 		return now.wall.Add(c.window.sliding)
 	case c.sliding.used > 0:
