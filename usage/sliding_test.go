@@ -63,6 +63,9 @@ func compareWithLog(t *testing.T, random *rand.Rand, kind usage.Kind, window str
 
 	for range 500 {
 		time.Sleep(pause(random, length))
+		if random.IntN(2) == 0 && c.Scopes() > 0 {
+			sweep(t, c)
+		}
 		exact := log.within(length)
 		most := log.within(length + length/30 + slack)
 		before := c.States(scopes, nil)[0]

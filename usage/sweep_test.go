@@ -97,7 +97,7 @@ func TestMemoryOfUsers(t *testing.T) {
 		most   float64         // bytes
 	}{
 		{"three limits and one request", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/day"}, []time.Duration{0}, 800},
-		{"three windows with as many buckets as possible", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/24h"}, fillWindows(), 1500},
+		{"three windows with as many buckets as possible", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/24h"}, fillWindows(), 1350},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,7 +1,5 @@
 package usage
 
-import "slices"
-
 // use is what one scope uses.
 type use struct {
 	name             string
@@ -88,10 +86,21 @@ func state(counters []counter, kind Kind, r Rate, team string, now instant) Stat
 
 // idle reports whether nothing is used, and forgets the counters at which nothing is used.
 func (u *use) idle(now instant) bool {
-	idle := func(c counter) bool { return c.idle(now) }
-	u.requests = slices.DeleteFunc(u.requests, idle)
-	u.tokens = slices.DeleteFunc(u.tokens, idle)
+	u.requests = withoutIdle(u.requests, now)
+	u.tokens = withoutIdle(u.tokens, now)
 	return u.inFlight == 0 && len(u.requests) == 0 && len(u.tokens) == 0
+}
+
+// withoutIdle looks at the counters where they are. A copy of a counter would share its buckets and change them.
+func withoutIdle(counters []counter, now instant) []counter {
+	kept := counters[:0]
+	for i := range counters {
+		if !counters[i].idle(now) {
+			kept = append(kept, counters[i])
+		}
+	}
+	clear(counters[len(kept):])
+	return kept
 }
 
 func find(counters []counter, w Window) *counter {
