@@ -107,7 +107,10 @@ func ParseRate(s string) (Rate, error) {
 		return Rate{}, errors.New("the number must be a whole number larger than 0")
 	}
 	w, err := ParseWindow(window)
-	return Rate{n, w}, err
+	if err != nil {
+		return Rate{}, err
+	}
+	return Rate{n, w}, nil
 }
 
 // ParseRates reads rates. It returns nil for an empty list.
