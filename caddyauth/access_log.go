@@ -44,6 +44,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		text("error_code", e.Code)
 		text("error_param", e.Param)
 	}
+	text("limit", rec.limit)
 	if rec.refused == invalidKey {
 		if (rec.named || rec.key != nil) && strings.Contains(rec.email, "@") { // otherwise the email may be a part of a key
 			text("claimed_user", rec.email)
@@ -89,6 +90,8 @@ func (rec *record) placeholder(name string) (value any, ok bool) {
 		return rec.model, true
 	case "outcome":
 		return rec.outcome, true
+	case "limit":
+		return rec.limit, true
 	case "prompt_tokens":
 		return rec.usage.Prompt, true
 	case "completion_tokens":

@@ -23,6 +23,7 @@ func init() {
 // Request | Description
 // --------|--------------
 // `GET /continue_auth/status` | Returns for each keystore in use how many records are in memory, and whether the keystore answers
+// `GET /continue_auth/usage/{email}` | Returns what a user has used and may still use, as `GET /usage` does
 // `DELETE /continue_auth/cache` | Removes all records from memory, so that the keystores are asked again
 // `DELETE /continue_auth/cache/{email}` | Removes one user from memory, or a provider by its name
 //
@@ -49,13 +50,16 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	path := strings.TrimPrefix(r.URL.Path, AdminPath)
 	email, one := strings.CutPrefix(path, "cache/")
 	method, answer := http.MethodDelete, func() error { return forget(w, email) }
+	of, used := strings.CutPrefix(path, "usage/")
 	switch {
+	case used && of != "":
+		method, answer = http.MethodGet, func() error { return writeUsage(w, r, of) }
 	case path == "status":
 		method, answer = http.MethodGet, func() error { return writeStatus(w) }
 	case path == "cache":
 		email = ""
 	case !one || email == "":
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("use " + AdminPath + "status, " + AdminPath + "cache or " + AdminPath + "cache/{email}")}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("use " + AdminPath + "status, " + AdminPath + "usage/{email}, " + AdminPath + "cache or " + AdminPath + "cache/{email}")}
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)
@@ -88,6 +92,26 @@ func forget(w http.ResponseWriter, email string) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// writeUsage writes what a user has used, according to the first handler that knows the user.
+func writeUsage(w http.ResponseWriter, r *http.Request, email string) error {
+	var report *usageReport
+	caches.Range(func(_, value any) bool {
+		for _, h := range value.(pooled).bound.handlers() {
+			key, name, _, err := h.cache.APIKeys.Either(r.Context(), email, strings.ToLower(email), h.settings.ages, cache.Stranger)
+			if err == nil {
+				report = new(h.usageReport(r.Context(), user{name, key}))
+				return false
+			}
+		}
+		return true
+	})
+	if report == nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such user here")}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(report)
 }
 
 // adminStatus is the answer to GET /continue_auth/status. It does not contain names of users.

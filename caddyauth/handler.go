@@ -17,6 +17,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 func init() {
@@ -47,6 +48,7 @@ func init() {
 // `{http.continue_auth.request_id}` | The request's ID: the client's X-Request-Id, or a new one
 // `{http.continue_auth.key_id}` | The first 8 digits of the hash of the user's key
 // `{http.continue_auth.key_lookup}` | Where the user's record came from: fresh, refreshed, loaded, stale, absent or error
+// `{http.continue_auth.limit}` | The limit that refused the request, such as `requests 120/1m`
 // `{http.continue_auth.outcome}` | The outcome of the request: ok, canceled or an error code
 //
 // All settings accept placeholders such as `{env.*}` and `{file.*}`, which are replaced when the
@@ -108,6 +110,8 @@ type Handler struct {
 	attempts  *failedAttempts
 	cache     *cache.Cache
 	providers *provider.Providers
+	shared    usage.Shared // nil if this server counts by itself
+	limiter   *usage.Limiter
 	cacheKey  string // set only while a reference to the cache is held
 	snapshots *snapshots
 	portal    *portal // nil if there is none
@@ -217,6 +221,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		w.Header()["X-Request-Id"] = rec.id[:]
 		return h.serveModels(w, r, user, to.model)
 	}
+	if to.usage {
+		w.Header()["X-Request-Id"] = rec.id[:]
+		return h.serveUsage(w, r, user, rec)
+	}
 	body, err := h.readBody(w, r)
 	if err != nil {
 		return err
@@ -232,6 +240,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	rec.endpoint, rec.provider, rec.model = to.endpoint, request.Provider, request.Model
 	rec.listed = slices.Contains(settings.Models, request.Model)
+	if err := h.admit(w, r, user, request, rec); err != nil {
+		return err
+	}
 	return h.proxy(w, r, next, user, request, body, settings, rec)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // The metrics of all handlers. Each configuration has a new registry, but the metrics live as long as the
@@ -45,6 +46,11 @@ var (
 		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other if the provider's settings do not list it.",
 	}, []string{"provider", "model", "kind"})
 
+	limitedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "limited_total",
+		Help: "Requests that a limit of the user or team refused, by what the limit counts: requests, tokens, or parallel requests.",
+	}, []string{"kind"})
+
 	timeToFirstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "time_to_first_byte_seconds",
 		Help:    "Time from a request to the first byte of its answer.",
@@ -64,6 +70,9 @@ func init() {
 	for _, outcome := range keystoreOutcomes {
 		keystoreRequestsTotal.WithLabelValues("read", outcome.name)
 		keystoreRequestsTotal.WithLabelValues("list", outcome.name)
+	}
+	for _, kind := range []usage.Kind{usage.Requests, usage.Tokens, usage.Parallel} {
+		limitedTotal.WithLabelValues(string(kind))
 	}
 	for _, code := range []string{"keystore_unavailable", "invalid_api_key", "too_many_failed_attempts"} {
 		requestsTotal.WithLabelValues("none", code)
@@ -87,7 +96,7 @@ var keystoreOutcomes = []struct {
 // configuration may have done so already.
 func registerMetrics(registry *prometheus.Registry) error {
 	for _, metric := range []prometheus.Collector{
-		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte, limitedTotal,
 	} {
 		if err := registry.Register(metric); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err

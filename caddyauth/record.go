@@ -48,6 +48,9 @@ type record struct {
 	logID      string // the AI Gateway's ID of its log entry
 	upstreamID string // the provider's ID of the request
 
+	used  *consumption // what is known about the limits; nil if nothing is limited
+	limit string       // the limit that refused the request
+
 	refused *hub.Error
 	outcome string
 }
@@ -115,6 +118,9 @@ func (rec *record) upstream(header http.Header) {
 		rec.upstreamID = ids[len(ids)-1]
 	}
 	header["X-Request-Id"] = rec.id[:]
+	if rec.used != nil {
+		rec.used.setHeaders(header, rec.endpoint)
+	}
 }
 
 // refuse notes the error that the client gets.
@@ -147,6 +153,7 @@ func (rec *record) end(ctx context.Context) {
 	if rec.counter != nil {
 		rec.usage, _ = rec.counter.Usage()
 	}
+	rec.settle()
 	rec.count()
 	rec.trace(ctx)
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {

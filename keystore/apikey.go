@@ -183,6 +183,9 @@ func (k *APIKey) CheckSum(presented [sha256.Size]byte, now time.Time) bool {
 	return (current|previous)&known&bit(k.enabled) == 1
 }
 
+// Expires returns when the user's keys end. The zero time means never.
+func (k *APIKey) Expires() time.Time { return k.until }
+
 // Refusal says in words for the log why Check has refused a key. A nil k is an unknown user.
 func (k *APIKey) Refusal(now time.Time) string {
 	switch {

@@ -35,7 +35,7 @@ standard error, so a script can use the output as the key.`,
 		RunE: help,
 	}
 	f.add(cmd)
-	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
+	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysSet(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
 	return cmd
 }
 
@@ -44,6 +44,10 @@ type restrictions struct {
 	expires  string
 	models   []string
 	metadata []string
+	limits   []string
+
+	// removing says that "never" as the end, and an empty value of a metadata entry, remove what was there.
+	removing bool
 }
 
 func (r *restrictions) add(cmd *cobra.Command) {
@@ -51,12 +55,15 @@ func (r *restrictions) add(cmd *cobra.Command) {
 	flags.StringVar(&r.expires, "expires", "", "when the key ends: a duration such as 90d, a day, or a time in RFC 3339")
 	flags.StringSliceVar(&r.models, "models", nil, "the models that the user may use, such as 'workers-ai/*' (default: all; '' for none)")
 	flags.StringArrayVar(&r.metadata, "metadata", nil, "an entry for the gateway's logs and limits, as name=value; up to four")
+	flags.StringArrayVar(&r.limits, "limit", nil, limitHelp)
 }
 
 // apply writes the restrictions to a record. If mustEnd is set, an empty end is an error: the flag
 // was given, perhaps with a variable that is not set.
 func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now time.Time) error {
-	if set := r.expires != "" || mustEnd; set {
+	if r.removing && r.expires == "never" {
+		to.SetExpires(time.Time{})
+	} else if r.expires != "" || mustEnd {
 		at, err := parseEnd(r.expires, now)
 		if err != nil {
 			return err
@@ -81,9 +88,16 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 		if !ok {
 			return fmt.Errorf("--metadata %q: must be name=value", entry)
 		}
+		if r.removing && value == "" {
+			to.RemoveMetadata(name)
+			continue
+		}
 		if err := to.SetMetadata(name, value); err != nil {
 			return err
 		}
+	}
+	if err := setLimits(to, r.limits); err != nil {
+		return err
 	}
 	if _, err := keystore.ParseAPIKey(to.Bytes()); err != nil {
 		return fmt.Errorf("the server would refuse this key: %w", err)
@@ -124,6 +138,7 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 		Short: "Makes a key for a new user and prints it once",
 		Example: `  caddy continue-auth keys add dev@example.com
   caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
+  caddy continue-auth keys add dev@example.com --limit requests=120/1m --limit parallel=8
   key=$(caddy continue-auth keys add dev@example.com)`,
 		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
