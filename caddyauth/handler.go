@@ -114,6 +114,8 @@ type Handler struct {
 	limiter   *usage.Limiter
 	cacheKey  string // set only while a reference to the cache is held
 	snapshots *snapshots
+	ledger    *usage.Recorder // nil without a ledger
+	ledgerKey string          // set only while a reference to the ledger is held
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -151,16 +153,17 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup releases the cache. Caddy also calls it after a failed Provision.
+// Cleanup releases the ledger and the cache. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
+	err := h.closeLedger()
 	if h.cacheKey == "" {
-		return nil
+		return err
 	}
-	_, err := caches.Delete(h.cacheKey)
-	return err
+	_, cacheErr := caches.Delete(h.cacheKey)
+	return errors.Join(err, cacheErr)
 }
 
 // ServeHTTP answers requests about models itself. It checks and changes all other requests and passes them to
@@ -196,7 +199,7 @@ func (h *Handler) end(ctx context.Context, rec *record) {
 // serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
 	to, err := route(w, r)
-	rec.wire, rec.format = to.format, to.name
+	rec.wire, rec.format, rec.costs = to.format, to.name, to.costs()
 	if err != nil {
 		return err
 	}
