@@ -17,6 +17,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 func init() {
@@ -110,6 +111,9 @@ type Handler struct {
 	providers *provider.Providers
 	cacheKey  string // set only while a reference to the cache is held
 	snapshots *snapshots
+
+	shared    usage.Shared // nil if the configuration has none
+	sharedKey string       // set only while a reference to the store is held
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -147,16 +151,17 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup releases the cache. Caddy also calls it after a failed Provision.
+// Cleanup releases the cache and the shared store. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
+	err := h.closeShared()
 	if h.cacheKey == "" {
-		return nil
+		return err
 	}
-	_, err := caches.Delete(h.cacheKey)
-	return err
+	_, cacheErr := caches.Delete(h.cacheKey)
+	return errors.Join(err, cacheErr)
 }
 
 // ServeHTTP answers requests about models itself. It checks and changes all other requests and passes them to
