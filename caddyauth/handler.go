@@ -110,12 +110,13 @@ type Handler struct {
 	attempts  *failedAttempts
 	cache     *cache.Cache
 	providers *provider.Providers
-	shared    usage.Shared // nil if this server counts by itself
 	limiter   *usage.Limiter
-	cacheKey  string // set only while a reference to the cache is held
-	snapshots *snapshots
+	shared    usage.Shared    // nil if this server counts by itself
 	ledger    *usage.Recorder // nil without a ledger
-	ledgerKey string          // set only while a reference to the ledger is held
+	snapshots *snapshots
+
+	// These are set only while a reference to the shared value is held.
+	cacheKey, sharedKey, ledgerKey string
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -153,12 +154,12 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup releases the ledger and the cache. Caddy also calls it after a failed Provision.
+// Cleanup releases the cache, the ledger and the shared store. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
-	err := h.closeLedger()
+	err := errors.Join(h.closeLedger(), h.closeShared())
 	if h.cacheKey == "" {
 		return err
 	}
