@@ -48,14 +48,15 @@ func TestIdleScopesLeaveMemory(t *testing.T) {
 func TestAScopeWithARequestInFlightStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := usage.NewCounters()
-		scopes := []usage.Scope{scope(t, "user", "tokens=1000/1s", "parallel=1")}
+		scopes := []usage.Scope{scope(t, "user", "tokens=1000/1s", "parallel=1"), scope(t, "team", "requests=5/1s", "parallel=1")}
 		ticket, _, _ := c.Admit(scopes, 100, nil)
 		time.Sleep(48 * time.Hour)
 		sweep(t, c)
 		wantUsed(t, c, scopes[0], 100, 1)
+		wantUsed(t, c, scopes[1], 0, 1)
 		c.Settle(scopes, ticket, 0)
 		if sweep(t, c); c.Scopes() != 0 {
-			t.Error("the scope stays after its request has ended")
+			t.Error("a scope stays after its request has ended")
 		}
 	})
 }
