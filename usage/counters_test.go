@@ -265,11 +265,14 @@ func TestAWindowThatIsNamedTwiceCountsOnce(t *testing.T) {
 	c := usage.NewCounters()
 	s := scope(t, "user", "requests=9/1m", "requests=5/60s", "tokens=1000/1m", "tokens=900/60s")
 	ticket, _, _ := c.Admit([]usage.Scope{s}, 50, nil)
-	wantUsed(t, c, s, 1, 1, 50, 50)
+	other, _, _ := c.Admit([]usage.Scope{s}, 30, nil)
+	wantUsed(t, c, s, 2, 2, 80, 80)
 	c.Settle([]usage.Scope{s}, ticket, 70)
-	wantUsed(t, c, s, 1, 1, 70, 70)
-	if n := admitAndSettle(c, []usage.Scope{s}, 10, 0); n != 4 {
-		t.Errorf("%d more requests were admitted, want 4", n)
+	wantUsed(t, c, s, 2, 2, 100, 100)
+	c.Settle([]usage.Scope{s}, other, 0)
+	wantUsed(t, c, s, 2, 2, 70, 70)
+	if n := admitAndSettle(c, []usage.Scope{s}, 10, 0); n != 3 {
+		t.Errorf("%d more requests were admitted, want 3", n)
 	}
 }
 
