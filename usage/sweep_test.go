@@ -76,7 +76,7 @@ func TestMemoryIsBoundedWhileNewScopesCome(t *testing.T) {
 			}
 		}
 		if most > 2*perWindow {
-			t.Errorf("%d scopes are in memory, of which at most %d are active", most, perWindow+1)
+			t.Errorf("%d scopes are in memory, want at most twice the %d active ones", most, perWindow+1)
 		}
 	})
 }
