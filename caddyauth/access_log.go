@@ -18,6 +18,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		}
 	}
 	text("request_id", rec.id[0])
+	text("team", rec.team)
 	text("key_id", rec.keyID.String())
 	text("key_lookup", string(rec.lookup))
 	text("client", rec.client)
@@ -39,6 +40,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		log.AddBool("tokens_partial", true)
 	}
 	text("outcome", rec.outcome)
+	text("ledger_run", rec.run)
 	if e := rec.refused; e != nil {
 		text("refused_by", cmp.Or(string(e.From), "proxy"))
 		text("error_code", e.Code)

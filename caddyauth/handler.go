@@ -110,11 +110,14 @@ type Handler struct {
 	attempts  *failedAttempts
 	cache     *cache.Cache
 	providers *provider.Providers
-	shared    usage.Shared // nil if this server counts by itself
 	limiter   *usage.Limiter
-	cacheKey  string // set only while a reference to the cache is held
+	shared    usage.Shared    // nil if this server counts by itself
+	ledger    *usage.Recorder // nil without a ledger
 	snapshots *snapshots
-	portal    *portal // nil if there is none
+	portal    *portal // nil without a portal
+
+	// These are set only while a reference to the shared value is held.
+	cacheKey, sharedKey, ledgerKey string
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -155,16 +158,17 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup releases the cache. Caddy also calls it after a failed Provision.
+// Cleanup releases the cache, the ledger and the shared store. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
+	err := errors.Join(h.closeLedger(), h.closeShared())
 	if h.cacheKey == "" {
-		return nil
+		return err
 	}
-	_, err := caches.Delete(h.cacheKey)
-	return err
+	_, cacheErr := caches.Delete(h.cacheKey)
+	return errors.Join(err, cacheErr)
 }
 
 // ServeHTTP answers requests about models itself. It checks and changes all other requests and passes them to
@@ -203,7 +207,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return err
 	}
 	to, err := route(w, r)
-	rec.wire, rec.format = to.format, to.name
+	rec.wire, rec.format, rec.costs = to.format, to.name, to.costs()
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,11 @@ var (
 		Help: "Users in memory.",
 	}, countEntries)
 
+	ledgerPendingRows = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "ledger_pending_rows",
+		Help: "Rows of the ledger that are in memory and not written yet. It grows while the ledger cannot be written.",
+	}, countPending)
+
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "tokens_total",
 		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other if the provider's settings do not list it.",
@@ -96,7 +101,8 @@ var keystoreOutcomes = []struct {
 // configuration may have done so already.
 func registerMetrics(registry *prometheus.Registry) error {
 	for _, metric := range []prometheus.Collector{
-		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte, limitedTotal,
+		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+		limitedTotal, ledgerPendingRows,
 	} {
 		if err := registry.Register(metric); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err

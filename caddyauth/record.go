@@ -34,6 +34,7 @@ type record struct {
 	team    string // the user's team, or ""
 	client  string // the program, by its User-Agent
 	format  string // of the request; "" if it is not for a model
+	costs   bool   // the request is for an answer of a model, so it counts as use
 	wire    hub.Format
 	session string // a hash of the user and the client's session
 
@@ -53,6 +54,7 @@ type record struct {
 
 	refused *hub.Error
 	outcome string
+	run     string // the run of the ledger that counted the request, or ""
 }
 
 // counter returns an answer's token counts so far. ok is false if the provider has not given any.

@@ -1,7 +1,12 @@
 package caddyauth
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
 	"github.com/caddyserver/caddy/v2"
+	"github.com/tidwall/gjson"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
@@ -19,5 +24,62 @@ type Shared interface {
 	Open() (usage.Shared, error)
 }
 
+// sharedStores holds the shared stores in use, so that requests in flight stay counted during a reload. Its
+// values live longer than the configuration that made them and have no reference to it.
+var sharedStores = caddy.NewUsagePool()
+
+// sharedStore is a value of a caddy.UsagePool.
+type sharedStore struct{ usage.Shared }
+
+// Destruct closes the store.
+func (s sharedStore) Destruct() error { return s.Close() }
+
+// LoadShared provisions the shared store of a handler that is not provisioned itself. It is for commands that
+// tell the servers something. The result is nil if the handler has no shared store.
+//
+// The module is cleaned up when ctx is cancelled.
+func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
+	if len(h.SharedRaw) == 0 {
+		return nil, nil
+	}
+	if gjson.GetBytes(h.SharedRaw, "module").Str == "" { // Caddy's own error would show all settings
+		return nil, errors.New("shared: lacks its module; set it to redis")
+	}
+	module, err := ctx.LoadModule(h, "SharedRaw")
+	if err != nil {
+		return nil, fmt.Errorf("shared: %w", err)
+	}
+	source, ok := module.(Shared)
+	if !ok {
+		return nil, fmt.Errorf("shared: %T is not a shared store", module)
+	}
+	return source, nil
+}
+
 // openShared opens the store that several servers share, if the configuration has one.
-func (h *Handler) openShared(caddy.Context) error { return nil }
+func (h *Handler) openShared(ctx caddy.Context) error {
+	source, err := h.LoadShared(ctx)
+	if source == nil || err != nil {
+		return err
+	}
+	// The keys of a pool can be listed, so they must not contain secrets.
+	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
+	value, _, err := sharedStores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		store, err := source.Open()
+		return sharedStore{store}, err
+	})
+	if err != nil {
+		return fmt.Errorf("shared: %w", err)
+	}
+	h.shared, h.sharedKey = value.(sharedStore).Shared, key
+	return nil
+}
+
+// closeShared releases the shared store.
+func (h *Handler) closeShared() error {
+	if h.sharedKey == "" {
+		return nil
+	}
+	_, err := sharedStores.Delete(h.sharedKey)
+	return err
+}

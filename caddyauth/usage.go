@@ -1,11 +1,15 @@
 package caddyauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
@@ -69,7 +73,36 @@ func (h *Handler) usageReport(ctx context.Context, u user) usageReport {
 	for _, s := range h.limiter.States(ctx, h.scopes(u, h.settings.limits.teamOf(u)), nil) {
 		report.Limits = append(report.Limits, reportOf(&s))
 	}
+	if h.ledger != nil {
+		report.Days = h.days(ctx, u.email)
+	}
 	return report
+}
+
+// reportedDays is how many days a report has, today included.
+const reportedDays = 30
+
+// days returns what a user has used in the last days, the oldest first. It returns none if the ledger cannot be
+// read: the limits are worth knowing even then.
+func (h *Handler) days(ctx context.Context, email string) []dayReport {
+	days := []dayReport{}
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	rows, err := h.ledger.Sum(ctx, usage.Query{
+		Since: today.AddDate(0, 0, 1-reportedDays), User: email, By: []usage.Dimension{usage.ByDay, usage.ByModel},
+	})
+	if err != nil {
+		h.logger.Warn("the ledger cannot be read", zap.Error(err))
+	}
+	for _, row := range rows {
+		days = append(days, dayReport{
+			Date: row.Hour.Format(time.DateOnly), Model: row.Provider + "/" + row.Model,
+			Requests: row.Requests, Prompt: row.Prompt, Completion: row.Completion, Cached: row.Cached,
+		})
+	}
+	slices.SortFunc(days, func(a, b dayReport) int {
+		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Model, b.Model))
+	})
+	return days
 }
 
 func reportOf(s *usage.State) LimitReport {

@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 )
 
@@ -51,9 +52,10 @@ func BenchmarkAdmitAndSettle(b *testing.B) {
 func BenchmarkAdmitAndSettleOfOneTeamInParallel(b *testing.B) {
 	limits := threeLimits(b)
 	l := NewLimiter(NewCounters(), nil)
+	var users atomic.Int64
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		scopes := []Scope{{Name: fmt.Sprint(new(int)), Limits: limits}, {Name: "team", Team: "team", Limits: limits}}
+		scopes := []Scope{{Name: fmt.Sprint("user", users.Add(1)), Limits: limits}, {Name: "team", Team: "team", Limits: limits}}
 		states := make([]State, 0, 8)
 		for pb.Next() {
 			a, _, _ := l.Admit(context.Background(), scopes, 1000, states)

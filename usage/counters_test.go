@@ -181,25 +181,28 @@ func TestFreeWithRequestsInFlight(t *testing.T) {
 	const guess = 10 * time.Second
 	for _, test := range []struct {
 		name, limit    string
-		settled        int64 // tokens used a quarter of a minute ago
-		inFlight       int   // requests in flight that reserve a tenth each
+		settled        [2]int64 // tokens used 15 and 10 seconds ago
+		inFlight       int      // requests in flight that reserve a tenth each
 		resets, freeIn time.Duration
 	}{
-		{"below the limit", "100/1m", 50, 4, time.Minute, 0},
-		{"what is used leaves the window soon", "100/16s", 90, 1, 16 * time.Second, time.Second},
-		{"requests in flight may end before", "100/1m", 90, 1, time.Minute, guess},
-		{"reached without those in flight", "100/1m", 100, 0, 45 * time.Second, 45 * time.Second},
-		{"only reservations", "100/1m", 0, 10, time.Minute, guess},
-		{"only reservations in a short window", "100/2s", 0, 10, 2 * time.Second, 2 * time.Second},
-		{"a day reached because of reservations", "100/day", 95, 1, 24*time.Hour - 15*time.Second, guess},
-		{"a day reached without them", "100/day", 100, 0, 24*time.Hour - 15*time.Second, 24*time.Hour - 15*time.Second},
+		{"below the limit", "100/1m", [2]int64{30, 20}, 4, time.Minute, 0},
+		{"what is used leaves the window soon", "100/16s", [2]int64{60, 30}, 1, 16 * time.Second, time.Second},
+		{"the first tokens that leave are too few", "100/16s", [2]int64{1, 74}, 3, 16 * time.Second, 6 * time.Second},
+		{"requests in flight may end before", "100/1m", [2]int64{45, 45}, 1, time.Minute, guess},
+		{"reached without those in flight", "100/1m", [2]int64{99, 1}, 0, 50 * time.Second, 45 * time.Second},
+		{"only reservations", "100/1m", [2]int64{}, 10, time.Minute, guess},
+		{"only reservations in a short window", "100/2s", [2]int64{}, 10, 2 * time.Second, 2 * time.Second},
+		{"a day reached because of reservations", "100/day", [2]int64{90, 5}, 1, 24*time.Hour - 15*time.Second, guess},
+		{"a day reached without them", "100/day", [2]int64{0, 100}, 0, 24*time.Hour - 15*time.Second, 24*time.Hour - 15*time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := usage.NewCounters()
 				scopes := []usage.Scope{scope(t, "user", "tokens="+test.limit)}
-				admitAndSettle(c, scopes, 1, test.settled)
-				time.Sleep(15 * time.Second)
+				admitAndSettle(c, scopes, 1, test.settled[0])
+				time.Sleep(5 * time.Second)
+				admitAndSettle(c, scopes, 1, test.settled[1])
+				time.Sleep(10 * time.Second)
 				for range test.inFlight {
 					if _, admitted, _ := c.Admit(scopes, 1_000_000, nil); !admitted {
 						t.Fatal("refused")
@@ -262,11 +265,14 @@ func TestAWindowThatIsNamedTwiceCountsOnce(t *testing.T) {
 	c := usage.NewCounters()
 	s := scope(t, "user", "requests=9/1m", "requests=5/60s", "tokens=1000/1m", "tokens=900/60s")
 	ticket, _, _ := c.Admit([]usage.Scope{s}, 50, nil)
-	wantUsed(t, c, s, 1, 1, 50, 50)
+	other, _, _ := c.Admit([]usage.Scope{s}, 30, nil)
+	wantUsed(t, c, s, 2, 2, 80, 80)
 	c.Settle([]usage.Scope{s}, ticket, 70)
-	wantUsed(t, c, s, 1, 1, 70, 70)
-	if n := admitAndSettle(c, []usage.Scope{s}, 10, 0); n != 4 {
-		t.Errorf("%d more requests were admitted, want 4", n)
+	wantUsed(t, c, s, 2, 2, 100, 100)
+	c.Settle([]usage.Scope{s}, other, 0)
+	wantUsed(t, c, s, 2, 2, 70, 70)
+	if n := admitAndSettle(c, []usage.Scope{s}, 10, 0); n != 3 {
+		t.Errorf("%d more requests were admitted, want 3", n)
 	}
 }
 

@@ -148,12 +148,10 @@ func TestReservationsKeepALimitReached(t *testing.T) {
 	c := usage.NewCounters()
 	scopes := []usage.Scope{scope(t, "user", "tokens=1000/1m")}
 	var tickets []usage.Ticket
-	for {
-		ticket, admitted, _ := c.Admit(scopes, 100_000, nil)
-		if !admitted {
-			break
+	for range 20 {
+		if ticket, admitted, _ := c.Admit(scopes, 100_000, nil); admitted {
+			tickets = append(tickets, ticket)
 		}
-		tickets = append(tickets, ticket)
 	}
 	if len(tickets) != 10 {
 		t.Fatalf("%d long prompts were admitted at once, want 10", len(tickets))
@@ -162,6 +160,26 @@ func TestReservationsKeepALimitReached(t *testing.T) {
 	if _, admitted, _ := c.Admit(scopes, 0, nil); !admitted {
 		t.Error("refused although a request has ended that used nothing")
 	}
+}
+
+func TestReservationsNeverOverflow(t *testing.T) {
+	c := usage.NewCounters()
+	scopes := []usage.Scope{scope(t, "user", "tokens=9223372036854775807/1m")}
+	for range 20 {
+		if _, admitted, states := c.Admit(scopes, math.MaxInt64, nil); !admitted || states[0].Used <= 0 {
+			t.Fatalf("admitted is %v, %d tokens are used", admitted, states[0].Used)
+		}
+	}
+}
+
+// The configuration at the end of a request may have no limits for teams any more.
+func TestSettlementWithoutOneOfTheScopes(t *testing.T) {
+	c := usage.NewCounters()
+	user, team := scope(t, "user", "tokens=1000/1m", "parallel=2"), scope(t, "team", "tokens=1000/1m", "parallel=2")
+	ticket, _, _ := c.Admit([]usage.Scope{user, team}, 50, nil)
+	c.Settle([]usage.Scope{user}, ticket, 70)
+	wantUsed(t, c, user, 70, 0)
+	wantUsed(t, c, team, 0, 0)
 }
 
 func TestAChangedMaximumKeepsWhatWasCounted(t *testing.T) {

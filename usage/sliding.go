@@ -55,16 +55,14 @@ func (s *sliding) drop(now instant, length int64) {
 // add counts an event. What has left the window must have been dropped. n is at most maxEvent.
 func (s *sliding) add(now instant, length, n int64) {
 	s.used += n
-	if newest := len(s.buckets) - 1; newest >= 0 {
-		at := max(now.nextTick, s.last)
-		b := &s.buckets[newest]
-		if at-s.first < length/bucketsPerWindow && int64(b.count)+n <= maxEvent {
-			b.last, b.count = uint32(at), b.count+uint32(n)
-			s.last = at
+	s.last = now.nextTick
+	if newest := len(s.buckets) - 1; newest >= 0 && s.last-s.first < length/bucketsPerWindow {
+		if b := &s.buckets[newest]; int64(b.count)+n <= maxEvent {
+			b.last, b.count = uint32(s.last), b.count+uint32(n)
 			return
 		}
 	}
-	s.first, s.last = now.nextTick, now.nextTick
+	s.first = s.last
 	s.buckets = append(s.buckets, bucket{uint32(s.last), uint32(n)})
 }
 

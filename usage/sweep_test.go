@@ -48,14 +48,15 @@ func TestIdleScopesLeaveMemory(t *testing.T) {
 func TestAScopeWithARequestInFlightStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := usage.NewCounters()
-		scopes := []usage.Scope{scope(t, "user", "tokens=1000/1s", "parallel=1")}
+		scopes := []usage.Scope{scope(t, "user", "tokens=1000/1s", "parallel=1"), scope(t, "team", "requests=5/1s", "parallel=1")}
 		ticket, _, _ := c.Admit(scopes, 100, nil)
 		time.Sleep(48 * time.Hour)
 		sweep(t, c)
 		wantUsed(t, c, scopes[0], 100, 1)
+		wantUsed(t, c, scopes[1], 0, 1)
 		c.Settle(scopes, ticket, 0)
 		if sweep(t, c); c.Scopes() != 0 {
-			t.Error("the scope stays after its request has ended")
+			t.Error("a scope stays after its request has ended")
 		}
 	})
 }
@@ -75,7 +76,7 @@ func TestMemoryIsBoundedWhileNewScopesCome(t *testing.T) {
 			}
 		}
 		if most > 2*perWindow {
-			t.Errorf("%d scopes are in memory, of which at most %d are active", most, perWindow+1)
+			t.Errorf("%d scopes are in memory, want at most twice the %d active ones", most, perWindow+1)
 		}
 	})
 }
@@ -93,25 +94,25 @@ func TestMemoryOfUsers(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		limits []string
+		users  int
 		pauses []time.Duration // between the requests of one user
-		most   float64         // bytes
+		most   float64         // bytes a user
 	}{
-		{"three limits and one request", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/day"}, []time.Duration{0}, 800},
-		{"three windows with as many buckets as possible", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/24h"}, fillWindows(), 1350},
+		{"three limits and one request", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/day"}, 50_000, []time.Duration{0}, 800},
+		{"three windows with as many buckets as possible", []string{"requests=100000/1m", "tokens=100000/1h", "tokens=100000/24h"}, 2000, fillWindows(), 1350},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const users = 2000
 				limits := scope(t, "user", test.limits...).Limits
 				before := heap()
 				c := usage.NewCounters()
 				for _, pause := range test.pauses {
 					time.Sleep(pause)
-					for i := range users {
+					for i := range test.users {
 						admitAndSettle(c, []usage.Scope{{Name: "user" + strconv.Itoa(i) + "@example.com", Limits: limits}}, 1, 10)
 					}
 				}
-				each := float64(heap()-before) / users
+				each := float64(heap()-before) / float64(test.users)
 				t.Logf("%.0f bytes a user, %.0f MB for 50,000, %d buckets in a window", each, each*50_000/1e6, c.Buckets("user0@example.com"))
 				if each > test.most {
 					t.Errorf("%.0f bytes a user, want at most %.0f", each, test.most)
