@@ -2,15 +2,21 @@ package caddyauth
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/caddyauth/agents"
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+	"github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage/sqlite"
 )
 
 // browser is a visitor of the portal, with the cookie that it was given.
@@ -420,7 +426,7 @@ func TestThePageHasTheModelsAndTheSetUpOfEachAgent(t *testing.T) {
 	}
 	for _, a := range agents.All() {
 		res := b.get("/?agent=" + a.Name)
-		if !res.isIn() || !strings.Contains(res.html, `agent=`+a.Name+`#set-up" aria-current="true"`) {
+		if !res.isIn() || !strings.Contains(res.html, `agent=`+a.Name+`&amp;show=tokens#set-up" aria-current="true"`) {
 			t.Errorf("%s: status %d", a.Name, res.StatusCode)
 		}
 		if !strings.Contains(res.html, "USER_KEY") || !strings.Contains(res.html, "127.0.0.1") || strings.Contains(res.html, testKey) {
@@ -472,15 +478,37 @@ func TestPagesStaySmall(t *testing.T) {
 		models = append(models, "some-vendor/a-model-with-a-long-name-"+newRequestID()+`-"quoted"`)
 	}
 	list, _ := json.Marshal(map[string]any{"models": models})
-	p := start(t, setup{upstream: "127.0.0.1:1", options: "portal", providers: map[string]string{"openrouter": string(list), "anthropic": `{"models":["claude-opus-4-5"]}`}})
+	path := filepath.Join(t.TempDir(), "usage.db")
+	ledger, batch := sqlite.New(path), &usage.Batch{Run: "run", Number: 1}
+	for day := range 30 {
+		for i := range 50 {
+			batch.Rows = append(batch.Rows, usage.Row{
+				Hour: time.Now().AddDate(0, 0, -day), User: testEmail, Provider: "openrouter", Model: fmt.Sprintf("%d-%s", i, strings.Repeat("m", 90)),
+				Requests: 123456, Prompt: 1234567890 + int64(i), Completion: 123456789, Cached: 123456789,
+			})
+		}
+	}
+	if err := errors.Join(ledger.Write(t.Context(), batch), ledger.Close()); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, setup{
+		upstream: "127.0.0.1:1", options: "portal\nledger sqlite {\npath " + path + "\n}\nlimits {\nrequests 120 1m\ntokens 1000000 day\nparallel 4\n}",
+		providers: map[string]string{"openrouter": string(list), "anthropic": `{"models":["claude-opus-4-5"]}`},
+	})
 	b := signedIn(p)
 	files := 0
 	for _, file := range regexp.MustCompile(`/portal/[a-z]+-[0-9a-f]+\.[a-z]+`).FindAllString(b.get("/").html, -1) {
 		files += len(b.get(file).html)
 	}
 	for _, a := range agents.All() {
-		if size := files + len(b.get("/?agent="+a.Name).html); size > 100_000 {
+		res := b.get("/?agent=" + a.Name)
+		size := files + len(res.html)
+		if size > 100_000 {
 			t.Errorf("%s: %d bytes", a.Name, size)
+		}
+		t.Logf("%s: %d bytes", a.Name, size)
+		if !strings.Contains(res.html, "<figure") || !strings.Contains(res.html, " more, which <code>GET /v1/models</code> lists.") || !strings.Contains(res.html, "Tokens per day") {
+			t.Errorf("%s: a part of the page is missing: %s", a.Name, regexp.MustCompile("There are [0-9,]+").FindString(res.html))
 		}
 	}
 }
@@ -492,7 +520,7 @@ func TestThePortalBelowAnotherPath(t *testing.T) {
 		t.Fatalf("status %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
 	home := b.get("/")
-	for _, text := range []string{`href="/ai/portal/style-`, `action="/ai/portal/sign-out"`, `href="/ai/?agent=codex#set-up"`, p.url + "/ai&#34;"} {
+	for _, text := range []string{`href="/ai/portal/style-`, `action="/ai/portal/sign-out"`, `href="/ai/?agent=codex&amp;show=tokens#set-up"`, p.url + "/ai&#34;"} {
 		if !strings.Contains(home.html, text) {
 			t.Errorf("no %s in\n%s", text, home.html)
 		}

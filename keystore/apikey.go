@@ -186,6 +186,18 @@ func (k *APIKey) CheckSum(presented [sha256.Size]byte, now time.Time) bool {
 // Expires returns when the user's keys end. The zero time means never.
 func (k *APIKey) Expires() time.Time { return k.until }
 
+// EndOf returns when the key with that SHA-256 ends, and whether it is the previous key. The zero time means
+// never. The key must be one that Check lets in.
+func (k *APIKey) EndOf(presented [sha256.Size]byte) (end time.Time, previous bool) {
+	if presented == k.key || presented != k.previous {
+		return k.until, false
+	}
+	if !k.until.IsZero() && k.until.Before(k.previousUntil) {
+		return k.until, true
+	}
+	return k.previousUntil, true
+}
+
 // Refusal says in words for the log why Check has refused a key. A nil k is an unknown user.
 func (k *APIKey) Refusal(now time.Time) string {
 	switch {

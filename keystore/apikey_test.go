@@ -70,6 +70,32 @@ func TestAnUnknownUserHasNoKey(t *testing.T) {
 	}
 }
 
+func TestAPreviousKeyEndsByItself(t *testing.T) {
+	at := func(day int) time.Time { return time.Date(2026, 2, day, 0, 0, 0, 0, time.UTC) }
+	const previous = `"apiKeyHash":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","previous":{"apiKeyHash":"sha256:a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa","expiresAt":"2026-02-05T00:00:00Z"}`
+	for name, test := range map[string]struct {
+		record, key string
+		end         time.Time
+		previous    bool
+	}{
+		"a key without an end":            {`{"apiKey":"x"}`, "x", time.Time{}, false},
+		"a key with an end":               {`{"apiKey":"x","expiresAt":"2026-02-09T00:00:00Z"}`, "x", at(9), false},
+		"the previous key":                {`{` + previous + `}`, "y", at(5), true},
+		"beside the previous key":         {`{` + previous + `}`, "x", time.Time{}, false},
+		"the previous key of a short end": {`{` + previous + `,"expiresAt":"2026-02-02T00:00:00Z"}`, "y", at(2), true},
+		"the previous key of a long end":  {`{` + previous + `,"expiresAt":"2026-02-09T00:00:00Z"}`, "y", at(5), true},
+	} {
+		k, err := ParseAPIKey([]byte(test.record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, previous := k.EndOf(sha256.Sum256([]byte(test.key)))
+		if !end.Equal(test.end) || previous != test.previous {
+			t.Errorf("%s: %v, %v", name, end, previous)
+		}
+	}
+}
+
 func TestNoSumIsTheSumOfAMissingKey(t *testing.T) {
 	k, err := ParseAPIKey([]byte(`{"status":"Enabled"}`))
 	if err != nil || k.CheckSum([sha256.Size]byte{}, now) {

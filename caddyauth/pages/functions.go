@@ -14,10 +14,12 @@ var functions = template.FuncMap{
 	"asset":   func(name string) string { return strings.TrimPrefix(Folder, "/") + assets[name].name },
 	"count":   count,
 	"short":   short,
+	"brief":   brief,
 	"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 	"minute":  func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"inc":     func(i int) int { return i + 1 },
+	"capital": capital,
 	"plural":  plural,
 }
 
@@ -46,6 +48,17 @@ func short(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
+
+// brief writes a number in full if it has five digits at most.
+func brief(n int64) string {
+	if n < 100_000 {
+		return count(n)
+	}
+	return short(n)
+}
+
+// capital writes a word in lower case with a capital.
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 // plural writes a number with a word, which gets an s unless the number is 1.
 func plural(n int64, word string) string {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -56,12 +57,36 @@ var every = map[string]struct {
 	"reload": {Frame{Title: "One moment", Site: "ai.example.com", Reload: true}, Notice{}},
 	"portal": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, examplePortal()},
 	"portal_empty": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, Portal{
-		Agents: []Link{{"Codex", "/?agent=codex", true}},
+		Key: NewKey("0123abcd", time.Time{}, false, now), Usage: NewUsage(nil, Days(30, now), "model", Tokens), Agents: []Link{{"Codex", "/?agent=codex", true}},
+	}},
+	"portal_previous_key": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, Portal{
+		Key: NewKey("0123abcd", now.Add(time.Hour), true, now),
 	}},
 }
 
+var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// exampleEntries are what was used of eight things in three days, the first most.
+func exampleEntries() []Entry {
+	var entries []Entry
+	for i := range int64(8) {
+		for day := range 3 {
+			entries = append(entries, Entry{now.AddDate(0, 0, -day), "openai/gpt-" + string(rune('1'+i)), Counts{
+				Requests: 10 - i, Refused: 1, Prompt: (10 - i) * 1000, Completion: (10 - i) * 100, Cached: (10 - i) * 500,
+			}})
+		}
+	}
+	return entries
+}
+
 func examplePortal() Portal {
+	soon := now.Add(90 * time.Second)
 	p := Portal{
+		Key: NewKey("0123abcd", now.AddDate(0, 0, 3), false, now),
+		Limits: []Limit{
+			NewLimit("requests", "1m", "", 120, 100, &soon, now), NewLimit("tokens", "month", "core", 2_000_000, 1_900_000, &soon, now), NewLimit("parallel", "", "", 8, 0, nil, now),
+		},
+		Usage:       NewUsage(exampleEntries(), Days(7, now), "model", Tokens),
 		Agents:      []Link{{"Codex", "/?agent=codex", true}, {"Zed", "/?agent=zed", false}},
 		Placeholder: "USER_KEY",
 		Parts:       []Code{{"part1", "File ~/.codex/config.toml", "model = \"openai/gpt-5\"\n"}, {"part2", "Variable for your shell", "export K='USER_KEY'\n"}},
@@ -132,7 +157,7 @@ func TestManyModelsAreCutShort(t *testing.T) {
 	}
 	p := Portal{}
 	p.SetModels(names)
-	if shown := len(p.Providers[0].Models); shown != 163 || p.MoreModels != 337 {
+	if shown := len(p.Providers[0].Models); shown != 133 || p.MoreModels != 367 {
 		t.Errorf("%d are shown, %d are not", shown, p.MoreModels)
 	}
 }

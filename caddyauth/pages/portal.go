@@ -1,6 +1,9 @@
 package pages
 
-import "strings"
+import (
+	"html"
+	"strings"
+)
 
 // SignIn is the page on which a developer signs in.
 type SignIn struct {
@@ -11,6 +14,13 @@ func (SignIn) template() string { return "signin" }
 
 // Portal is what a developer sees after signing in.
 type Portal struct {
+	Key    Key
+	Team   string // or ""
+	Limits []Limit
+
+	// Usage is what the developer has used. Nil means that the server does not keep it.
+	Usage *Usage
+
 	// Agents are the agents that can be set up. The chosen one is Here.
 	Agents []Link
 
@@ -43,7 +53,7 @@ type Provider struct {
 // aliases is the heading of the names that do not begin with a provider.
 const aliases = "Short names"
 
-// maxListed is how many bytes of models' names a page shows, so that it stays small.
+// maxListed is how many bytes of HTML the names of models take, so that a page stays small.
 const maxListed = 16 << 10
 
 // SetModels sets Providers and MoreModels. names are the models' full names, in any order, and aliases.
@@ -52,7 +62,7 @@ func (p *Portal) SetModels(names []string) {
 	places := make(map[string]int)
 	size := 0
 	for _, name := range names {
-		if size += len(name); size > maxListed {
+		if size += len(html.EscapeString(name)) + len("<li><code></code></li>\n"); size > maxListed {
 			p.MoreModels++
 			continue
 		}
