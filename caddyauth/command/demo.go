@@ -173,7 +173,8 @@ func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
 	return settings, nil
 }
 
-// demoConfig is the demo's Caddyfile, a format for folder, address and gateway.
+// demoConfig is the demo's Caddyfile, a format for the folder, the address, the keystore's files, the ledger's
+// file and the gateway.
 const demoConfig = `{
 	admin off
 	persist_config off
@@ -193,8 +194,20 @@ const demoConfig = `{
 			api_keys           %[3]q
 			provider_settings  %[4]q
 		}
+		limits {
+			requests 300 1m
+			tokens 20000000 day
+			parallel 16
+			team team {
+				tokens 100000000 month
+			}
+		}
+		ledger {
+			path %[5]q
+		}
+		portal
 	}
-	reverse_proxy %[5]s {
+	reverse_proxy %[6]s {
 		transport continue_auth
 	}
 }
@@ -211,6 +224,10 @@ func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
 	if err := writeBulk(settings, gateway.settings); err != nil {
 		return nil, err
 	}
+	ledger := filepath.Join(folder, "usage.db")
+	if err := writeDemoPast(context.Background(), ledger, time.Now()); err != nil {
+		return nil, err
+	}
 	for name, value := range gateway.env {
 		if err := os.Setenv(name, value); err != nil {
 			return nil, err
@@ -224,7 +241,7 @@ func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
 	if err := listener.Close(); err != nil {
 		return nil, err
 	}
-	config := fmt.Sprintf(demoConfig, folder, server.url, keys, settings, gateway.url)
+	config := fmt.Sprintf(demoConfig, folder, server.url, keys, settings, ledger, gateway.url)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		return nil, err
