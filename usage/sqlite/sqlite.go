@@ -69,7 +69,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (deleted int, err 
 	return deleted, err
 }
 
-// Sum adds up the rows of a query. It does not wait for writers.
+// Sum adds up the rows of a query. It does not wait for writers, except to open the file.
 func (l *Ledger) Sum(ctx context.Context, query usage.Query) (rows []usage.Row, err error) {
 	db, err := l.reader(ctx)
 	if err == nil {
@@ -84,11 +84,14 @@ func (l *Ledger) Sum(ctx context.Context, query usage.Query) (rows []usage.Row, 
 func (l *Ledger) reader(ctx context.Context) (*sql.DB, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.find(); err != nil {
-		return nil, err
+	var err error
+	if l.made {
+		err = l.open(ctx) // the file may be new
+	} else {
+		err = l.find()
 	}
-	if l.read != nil {
-		return l.read, nil
+	if err != nil || l.read != nil {
+		return l.read, err
 	}
 	db, err := connect(l.path, readers, "&_pragma=query_only(1)")
 	if err == nil {
@@ -205,6 +208,10 @@ func codeOf(err error) int {
 // explain says what to do about an error.
 func (l *Ledger) explain(err error) error {
 	switch codeOf(err) {
+	case lib.SQLITE_ERROR:
+		if !l.made {
+			return fmt.Errorf("%s is no ledger: start the server with it first: %w", l.path, err)
+		}
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return fmt.Errorf("%s is damaged: stop the server, move the file away with its -wal and -shm, start the server, and fill the new ledger with `caddy continue-auth usage import`: %w", l.path, err)
 	case lib.SQLITE_FULL:
