@@ -170,7 +170,7 @@ func (l *Ledger) make() error {
 // connect makes the connections. SQLite opens the file when the first of them is used.
 func connect(path string, connections int, options string) (*sql.DB, error) {
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", fmt.Sprintf("%s?mode=rw&_dqs=0&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s", name.String(), busyTimeout.Milliseconds(), options))
+	db, err := sql.Open("sqlite", fmt.Sprintf("%s?mode=rw&_dqs=0&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)%s", name.String(), busyTimeout.Milliseconds(), options))
 	if err != nil {
 		return nil, err
 	}
