@@ -114,6 +114,7 @@ type Handler struct {
 	shared    usage.Shared    // nil if this server counts by itself
 	ledger    *usage.Recorder // nil without a ledger
 	snapshots *snapshots
+	portal    *portal // nil without a portal
 
 	// These are set only while a reference to the shared value is held.
 	cacheKey, sharedKey, ledgerKey string
@@ -147,6 +148,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	if err := h.openLedger(ctx); err != nil {
 		return err
+	}
+	if h.Portal {
+		h.portal = newPortal(ctx.Storage(), h.logger)
 	}
 	return h.openKeystore(ctx)
 }
@@ -199,6 +203,9 @@ func (h *Handler) end(ctx context.Context, rec *record) {
 
 // serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
+	if served, err := h.servePortal(w, r, rec); served || err != nil {
+		return err
+	}
 	to, err := route(w, r)
 	rec.wire, rec.format, rec.costs = to.format, to.name, to.costs()
 	if err != nil {

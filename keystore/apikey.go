@@ -165,10 +165,14 @@ var unknown = new(APIKey)
 // Check reports whether key lets the user in at the time now. A nil k is an unknown user, whom no
 // key lets in. Neither the time nor the code path of Check depends on what is stored.
 func (k *APIKey) Check(key string, now time.Time) bool {
+	return k.CheckSum(sha256.Sum256([]byte(key)), now)
+}
+
+// CheckSum is Check for a key of which only the SHA-256 is known, because it was checked before.
+func (k *APIKey) CheckSum(presented [sha256.Size]byte, now time.Time) bool {
 	if k == nil {
 		k = unknown
 	}
-	presented := sha256.Sum256([]byte(key))
 	var none digest
 	current := subtle.ConstantTimeCompare(presented[:], k.key[:]) &
 		before(now, k.until, k.until.IsZero())

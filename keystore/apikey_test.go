@@ -53,6 +53,9 @@ func TestCheckLetsInOnlyTheRightKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got := k.CheckSum(sha256.Sum256([]byte(test.key)), now); got != test.want {
+				t.Errorf("CheckSum is %v, want %v", got, test.want)
+			}
 			if got := k.Check(test.key, now); got != test.want {
 				t.Errorf("Check is %v, want %v", got, test.want)
 			}
@@ -62,8 +65,15 @@ func TestCheckLetsInOnlyTheRightKey(t *testing.T) {
 
 func TestAnUnknownUserHasNoKey(t *testing.T) {
 	var k *APIKey
-	if k.Check("", now) || k.Check("anything", now) {
+	if k.Check("", now) || k.Check("anything", now) || k.CheckSum([sha256.Size]byte{}, now) {
 		t.Error("an unknown user got in")
+	}
+}
+
+func TestNoSumIsTheSumOfAMissingKey(t *testing.T) {
+	k, err := ParseAPIKey([]byte(`{"status":"Enabled"}`))
+	if err != nil || k.CheckSum([sha256.Size]byte{}, now) {
+		t.Errorf("a user without a key got in, %v", err)
 	}
 }
 
