@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -87,7 +88,9 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	} else if err != nil && gateway.simulated {
 		return err
 	}
-	server.invite(out)
+	if err := server.invite(out); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -119,7 +122,7 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 	simulated.Always(gatewaytest.Scenario{Delay: 20 * time.Millisecond}) // slow enough to see the answers arrive
 	settings := make(map[string]json.RawMessage)
 	for name, header := range simulated.Config.ProviderHeaders {
-		record := map[string]map[string]string{"headers": header}
+		record := map[string]any{"headers": header, "models": modelsOfDemo(name)}
 		if name == "azure-openai" {
 			record["queryString"] = map[string]string{"api-version": "2024-10-21"}
 		}
@@ -138,6 +141,18 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 		settings: settings,
 		close:    simulated.Close,
 	}, nil
+}
+
+// modelsOfDemo returns the demo's models of a provider.
+func modelsOfDemo(provider string) []string {
+	models := []string{}
+	for _, model := range demoModels {
+		if model.provider == provider {
+			models = append(models, model.chat, model.completion)
+		}
+	}
+	slices.Sort(models)
+	return slices.Compact(models)
 }
 
 // realSettings reads the settings of the demo's providers from Workers KV, if the environment
