@@ -23,7 +23,7 @@ func (s *Store) connect(ctx context.Context) (*connection, error) {
 	for _, address := range s.Addresses {
 		options, err := s.identify(ctx, address)
 		if err == nil {
-			return &connection{goredis.NewUniversalClient(options)}, nil
+			return &connection{UniversalClient: goredis.NewUniversalClient(options)}, nil
 		}
 		if failed == nil || reason(failed) == "cannot be reached" {
 			failed = err
@@ -108,6 +108,7 @@ func (s *Store) options() *goredis.UniversalOptions {
 		ReadTimeout: patience, WriteTimeout: patience, ContextTimeoutEnabled: true,
 		MaxRetries: -1, // Store decides what to do again
 		PoolSize:   poolSize, PipelinePoolSize: -1,
+		ConnMaxIdleTime: time.Minute, // before Redis or a firewall closes the connection
 
 		Protocol:                 2, // as guard expects
 		DisableIdentity:          true,

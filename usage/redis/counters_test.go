@@ -83,8 +83,8 @@ func TestASlidingWindowTakesLittleRoom(t *testing.T) {
 	server := simulate(t)
 	s := store(t, server.Addr())
 	a := asker{t, s, []usage.Scope{scope(t, "u", "requests 100000/1m")}}
-	for range 2000 {
-		server.pass(61 * time.Millisecond)
+	for range 600 {
+		server.pass(150 * time.Millisecond)
 		a.admits(true)
 	}
 	text := server.HGet(s.keys("u")[0], "requests/1m")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"syscall"
 )
 
 // errNonsense means that what answers does not speak Redis's protocol.
@@ -34,6 +35,22 @@ func (c *guardedConn) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// SyscallConn lets the library see whether the server has closed a connection that was idle. With TLS it could
+// not tell that from other records.
+func (c *guardedConn) SyscallConn() (syscall.RawConn, error) {
+	if conn, ok := c.Conn.(syscall.Conn); ok {
+		return conn.SyscallConn()
+	}
+	return openConn{}, nil
+}
+
+// openConn is a syscall.RawConn that looks open and does nothing.
+type openConn struct{}
+
+func (openConn) Control(func(uintptr)) error    { return nil }
+func (openConn) Read(func(uintptr) bool) error  { return nil }
+func (openConn) Write(func(uintptr) bool) error { return nil }
 
 // guard follows answers in version 2 of Redis's protocol, RESP2
 // (https://redis.io/docs/latest/develop/reference/protocol-spec/). The zero value is at the beginning of an

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func (s *Store) fail(conn *connection, failed *command, err error) {
 	if len(failed.keys) > 0 {
 		s.suspect.Store(&failed.keys[0])
 	}
+	if errors.Is(err, errNonsense) {
+		conn.spoiled.Store(true)
+	}
 	s.conn.CompareAndSwap(conn, nil) // if it is another one, the store was away and is back
 }
 
@@ -50,7 +54,7 @@ func (s *Store) probe() {
 		return
 	}
 	ctx := s.closing
-	if s.latest != nil && s.answers(ctx, s.latest) == nil {
+	if s.latest != nil && !s.latest.spoiled.Load() && s.answers(ctx, s.latest) == nil {
 		s.back(s.latest)
 		return
 	}

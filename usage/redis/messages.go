@@ -49,7 +49,12 @@ func (s *Store) Listen(ctx context.Context, received func(message string), misse
 }
 
 // receive receives messages until the connection fails or ctx ends.
-func (s *Store) receive(ctx context.Context, conn *connection, received func(message string), begun func()) error {
+func (s *Store) receive(ctx context.Context, conn *connection, received func(message string), begun func()) (err error) {
+	defer func() {
+		if recover() != nil { // the library expects that messages are well-formed
+			err = errNonsense
+		}
+	}()
 	channel := conn.Subscribe(ctx, s.channel())
 	stop := context.AfterFunc(ctx, func() { _ = channel.Close() })
 	defer stop()

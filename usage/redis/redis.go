@@ -95,8 +95,13 @@ type Store struct {
 	complains bool        // whether that message said that the store is away
 }
 
-// connection is a client of the store. Two connections are never equal, unlike the interfaces in them.
-type connection struct{ goredis.UniversalClient }
+// connection is a client of the store.
+type connection struct {
+	goredis.UniversalClient
+
+	// spoiled says that nonsense may wait to be read on some of the client's connections.
+	spoiled atomic.Bool
+}
 
 // Open returns a store. If Redis does not answer at once, Open waits up to a second for it and then returns a
 // store that is away.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // Count adds 1 to a counter and returns its new value.
@@ -67,14 +69,20 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([][]byte, error) {
 		name := s.key("value", hash(key))
 		commands[i] = command{nil, []string{name}, []any{"GET", name}}
 	}
+	conn := s.conn.Load()
 	results, err := s.operate(ctx, commands...)
 	if err != nil {
 		return nil, err
 	}
 	values := make([][]byte, len(keys))
 	for i, result := range results {
-		if text, err := result.Text(); err == nil {
+		switch text, err := result.Text(); err {
+		case nil:
 			values[i] = []byte(text)
+		case goredis.Nil:
+		default:
+			s.fail(conn, &commands[i], errNonsense)
+			return nil, away(errNonsense)
 		}
 	}
 	return values, nil
