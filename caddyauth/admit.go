@@ -147,8 +147,10 @@ func limitReached(s *usage.State) *hub.Error {
 			Message: fmt.Sprintf("Wait until a request has ended: %s %d requests in flight, and %d are allowed.", whose, s.Used, s.Max),
 		}
 	}
+	// If requests in flight have reserved what is left, there may be room again when they end.
+	soon := time.Until(s.Free) < time.Minute
 	return &hub.Error{
-		Status: http.StatusTooManyRequests, Code: "limit_reached", Final: s.Window.Long(),
+		Status: http.StatusTooManyRequests, Code: "limit_reached", Final: s.Window.Long() && !soon,
 		RetryAfter: strconv.Itoa(max(1, seconds(time.Until(s.Free)))),
 		Message: fmt.Sprintf("Wait until %s: %s used %d of %d %s %s.",
 			s.Free.Add(time.Second-1).UTC().Format(time.RFC3339), whose, s.Used, s.Max, s.Kind, s.Window.Phrase()),

@@ -297,3 +297,26 @@ func TestUsageShowsTheKeyAndTheLimits(t *testing.T) {
 	res = p.do(request{path: "/usage", header: as("ends@example.com", "plain-key")})
 	wantError(t, res, http.StatusMethodNotAllowed, "method_not_allowed")
 }
+
+func TestUsageShowsTheDaysOfTheLedger(t *testing.T) {
+	u := newUpstream(t, answerChat)
+	p := start(t, setup{upstream: u.URL, options: "ledger {\npath " + t.TempDir() + "/usage.db\n}"})
+	for range 2 {
+		wantStatus(t, p.ask("worker@example.com"), http.StatusOK)
+	}
+	wantError(t, p.do(request{path: "/v1/chat/completions", body: chatBody("nobody/x"), header: as("worker@example.com", "plain-key")}), http.StatusNotFound, "model_not_found")
+	today := time.Now().UTC().Format(time.DateOnly)
+	want := `[{"date":"` + today + `","model":"","requests":1,"prompt_tokens":0,"completion_tokens":0,"cached_tokens":0},` +
+		`{"date":"` + today + `","model":"` + llama + `","requests":2,"prompt_tokens":2,"completion_tokens":2,"cached_tokens":0}]`
+	days := ""
+	waitUntil(t, func() bool {
+		days = p.usage("worker@example.com").Get("days").Raw
+		return strings.Contains(days, `"model":""`) // of the last request
+	})
+	if days != want {
+		t.Errorf("%s, want %s", days, want)
+	}
+	if days := p.usage("few@example.com").Get("days").Raw; days != "[]" {
+		t.Errorf("another user sees %s", days)
+	}
+}

@@ -94,8 +94,12 @@ func (h *Handler) days(ctx context.Context, email string) []dayReport {
 		h.logger.Warn("the ledger cannot be read", zap.Error(err))
 	}
 	for _, row := range rows {
+		model := row.Provider + "/" + row.Model
+		if row.Provider == "" { // the requests were refused before that was known
+			model = ""
+		}
 		days = append(days, dayReport{
-			Date: row.Hour.Format(time.DateOnly), Model: row.Provider + "/" + row.Model,
+			Date: row.Hour.Format(time.DateOnly), Model: model,
 			Requests: row.Requests, Prompt: row.Prompt, Completion: row.Completion, Cached: row.Cached,
 		})
 	}

@@ -63,6 +63,7 @@ type Recorder struct {
 	outage outage
 	pruned time.Time // when nothing was left to delete
 
+	flushNow   chan chan struct{} // a goroutine waits for what is pending to be written
 	stop, done chan struct{}
 }
 
@@ -80,7 +81,7 @@ type entry struct {
 // NewRecorder begins to record. It opens the ledger in the background, after two seconds. An error only goes to
 // the log.
 func NewRecorder(ledger Ledger, options RecorderOptions) *Recorder {
-	r := &Recorder{ledger: ledger, options: options, run: newRun(), working: true, stop: make(chan struct{}), done: make(chan struct{})}
+	r := &Recorder{ledger: ledger, options: options, run: newRun(), working: true, flushNow: make(chan chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
 	go r.work()
 	return r
 }
@@ -171,9 +172,33 @@ func (r *Recorder) Pending() int {
 	return n
 }
 
-// Sum adds up what is in the ledger. Requests of the last seconds may be missing.
+// Sum adds up what is in the ledger. It first lets this server's pending rows be written, and waits for that
+// for half a second at most.
 func (r *Recorder) Sum(ctx context.Context, query Query) ([]Row, error) {
+	if r.Pending() > 0 {
+		r.awaitFlush(ctx)
+	}
 	return r.ledger.Sum(ctx, query)
+}
+
+// flushWait is how long Sum waits for pending rows.
+const flushWait = 500 * time.Millisecond
+
+func (r *Recorder) awaitFlush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushWait)
+	defer cancel()
+	flushed := make(chan struct{})
+	select {
+	case r.flushNow <- flushed:
+	case <-r.done:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-flushed:
+	case <-ctx.Done():
+	}
 }
 
 // Close writes what is pending and closes the ledger. It takes ten seconds at most. Requests that are added
@@ -199,6 +224,9 @@ func (r *Recorder) work() {
 			if opened && r.flush() {
 				r.prune()
 			}
+		case flushed := <-r.flushNow:
+			r.flush()
+			close(flushed)
 		case <-r.stop:
 			r.mu.Lock()
 			r.ended = true

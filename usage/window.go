@@ -2,6 +2,7 @@ package usage
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,13 +114,16 @@ func ParseRate(s string) (Rate, error) {
 	return Rate{n, w}, nil
 }
 
-// ParseRates reads rates. It returns nil for an empty list.
+// ParseRates reads rates, which must have different windows. It returns nil for an empty list.
 func ParseRates(written []string) ([]Rate, error) {
 	var rates []Rate
 	for _, one := range written {
 		rate, err := ParseRate(one)
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(rates, func(other Rate) bool { return other.Window == rate.Window }) {
+			return nil, errors.New("two limits have the window " + rate.Window.String() + ": keep the smaller one")
 		}
 		rates = append(rates, rate)
 	}

@@ -27,8 +27,8 @@ type keyView struct {
 	PreviousUntil *time.Time                 `json:"previous_until,omitempty"`
 	Models        []string                   `json:"models"` // null means all
 	Metadata      map[string]json.RawMessage `json:"metadata,omitempty"`
-	Limits        *keystore.Limits           `json:"limits,omitempty"` // the user's own
-	Usage         []caddyauth.LimitReport    `json:"usage,omitempty"`  // what is used of all limits; only the running server knows
+	Limits        *keystore.Limits           `json:"limits,omitempty"`    // the user's own
+	Usage         []caddyauth.LimitReport    `json:"usage,omitempty"`     // what is used of all limits; only the running server knows
 	PlainKey      bool                       `json:"plain_key,omitempty"` // the keystore has the key in the clear
 }
 

@@ -69,7 +69,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (deleted int, err 
 	return deleted, err
 }
 
-// Sum adds up the rows of a query. It does not wait for writers.
+// Sum adds up the rows of a query. It does not wait for writers, except to open the file.
 func (l *Ledger) Sum(ctx context.Context, query usage.Query) (rows []usage.Row, err error) {
 	db, err := l.reader(ctx)
 	if err == nil {
@@ -84,11 +84,14 @@ func (l *Ledger) Sum(ctx context.Context, query usage.Query) (rows []usage.Row, 
 func (l *Ledger) reader(ctx context.Context) (*sql.DB, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.find(); err != nil {
-		return nil, err
+	var err error
+	if l.made {
+		err = l.open(ctx) // the file may be new
+	} else {
+		err = l.find()
 	}
-	if l.read != nil {
-		return l.read, nil
+	if err != nil || l.read != nil {
+		return l.read, err
 	}
 	db, err := connect(l.path, readers, "&_pragma=query_only(1)")
 	if err == nil {
@@ -167,7 +170,7 @@ func (l *Ledger) make() error {
 // connect makes the connections. SQLite opens the file when the first of them is used.
 func connect(path string, connections int, options string) (*sql.DB, error) {
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", fmt.Sprintf("%s?mode=rw&_dqs=0&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s", name.String(), busyTimeout.Milliseconds(), options))
+	db, err := sql.Open("sqlite", fmt.Sprintf("%s?mode=rw&_dqs=0&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)%s", name.String(), busyTimeout.Milliseconds(), options))
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +208,10 @@ func codeOf(err error) int {
 // explain says what to do about an error.
 func (l *Ledger) explain(err error) error {
 	switch codeOf(err) {
+	case lib.SQLITE_ERROR:
+		if !l.made {
+			return fmt.Errorf("%s is no ledger: start the server with it first: %w", l.path, err)
+		}
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return fmt.Errorf("%s is damaged: stop the server, move the file away with its -wal and -shm, start the server, and fill the new ledger with `caddy continue-auth usage import`: %w", l.path, err)
 	case lib.SQLITE_FULL:

@@ -1,0 +1,202 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/continue-auth/caddy-continue-auth/usage"
+)
+
+// Admit admits a request to all scopes, or to none.
+func (s *Store) Admit(ctx context.Context, scopes []usage.Scope, prompt int64, states []usage.State) (usage.Lease, bool, []usage.State, error) {
+	lease := s.newLease()
+	answers, err := s.admit(ctx, scopes, prompt, lease)
+	if err != nil {
+		return "", false, states, err
+	}
+	admitted := !slices.ContainsFunc(answers, func(a admission) bool { return !a.admitted })
+	var leases []held
+	for i := range answers {
+		scope := &scopes[i]
+		if admitted {
+			if leased(scope.Limits) {
+				leases = append(leases, s.hold(scope, lease, prompt))
+			}
+		} else if answers[i].admitted {
+			s.undo(scope, lease, prompt, &answers[i])
+		}
+		states = answers[i].appendStates(states, scope)
+	}
+	if !admitted {
+		return "", false, states, nil
+	}
+	s.keepLease(lease, leases)
+	return lease, true, states, nil
+}
+
+// States appends the state of each limit, and counts nothing.
+func (s *Store) States(ctx context.Context, scopes []usage.Scope, states []usage.State) ([]usage.State, error) {
+	answers, err := s.admit(ctx, scopes, 0, "")
+	if err != nil {
+		return states, err
+	}
+	for i := range answers {
+		states = answers[i].appendStates(states, &scopes[i])
+	}
+	return states, nil
+}
+
+// admit runs the script that admits a request, for each scope. If lease is empty, nothing is counted.
+func (s *Store) admit(ctx context.Context, scopes []usage.Scope, prompt int64, lease usage.Lease) ([]admission, error) {
+	commands := make([]command, len(scopes))
+	for i := range scopes {
+		commands[i] = command{admitScript, s.keys(scopes[i].Name), admitArgs(&scopes[i], prompt, lease)}
+	}
+	if len(commands) == 0 {
+		return nil, ctx.Err()
+	}
+	conn := s.conn.Load()
+	results, err := s.operate(ctx, commands...)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]admission, len(scopes))
+	for i := range scopes {
+		if err := answers[i].read(results[i], scopes[i].Limits); err != nil {
+			s.fail(conn, &commands[i], err)
+			return nil, away(err)
+		}
+	}
+	return answers, nil
+}
+
+// keys returns the names of a scope's keys: its counters and its leases.
+func (s *Store) keys(name string) []string {
+	hashed := hash(name)
+	return []string{s.key("use", hashed), s.key("leases", hashed)}
+}
+
+func admitArgs(scope *usage.Scope, prompt int64, lease usage.Lease) []any {
+	l := scope.Limits
+	args := make([]any, 0, 4+5*(len(l.Requests)+len(l.Tokens)))
+	member, length := "", time.Duration(0)
+	if lease != "" {
+		member = leaseMember(lease, l, prompt)
+	}
+	if leased(l) {
+		length = leaseLength
+	}
+	args = append(args, member, milliseconds(length), milliseconds(lifetime(l)), number(l.Parallel))
+	for _, r := range l.Requests {
+		args = append(args, string(usage.Requests), r.Window.String(), milliseconds(r.Window.Sliding()), number(r.Max), "0")
+	}
+	for _, r := range l.Tokens {
+		args = append(args, string(usage.Tokens), r.Window.String(), milliseconds(r.Window.Sliding()), number(r.Max), number(reservation(l, r.Window, prompt)))
+	}
+	return args
+}
+
+// leased reports whether requests in flight matter for limits.
+func leased(l *usage.Limits) bool { return len(l.Tokens) > 0 || l.Parallel > 0 }
+
+// reservation returns how many tokens a request reserves within a window: as many as the smallest limit for
+// that window wants.
+func reservation(l *usage.Limits, window usage.Window, prompt int64) int64 {
+	least := prompt
+	for _, r := range l.Tokens {
+		if r.Window == window {
+			least = min(least, r.Reservation(prompt))
+		}
+	}
+	return least
+}
+
+// windows returns the windows of rates, each once.
+func windows(rates []usage.Rate) []usage.Window {
+	var all []usage.Window
+	for _, r := range rates {
+		if !slices.Contains(all, r.Window) {
+			all = append(all, r.Window)
+		}
+	}
+	return all
+}
+
+// appendWindows appends the arguments that scripts want of each window.
+func appendWindows(args []any, rates []usage.Rate) []any {
+	for _, w := range windows(rates) {
+		args = append(args, w.String(), milliseconds(w.Sliding()))
+	}
+	return args
+}
+
+// lifetime returns how long a scope's keys must live after they were used.
+func lifetime(l *usage.Limits) time.Duration {
+	longest := 2 * leaseLength
+	for _, rates := range [][]usage.Rate{l.Requests, l.Tokens} {
+		for _, r := range rates {
+			length := r.Window.Sliding()
+			if length == 0 { // a day or a month, which begin now at the latest
+				now := time.Now()
+				length = r.Window.End(now).Sub(r.Window.Begin(now)) + 72*time.Hour
+			}
+			longest = max(longest, length+length/30+time.Minute)
+		}
+	}
+	return longest
+}
+
+func milliseconds(d time.Duration) string { return number(d.Milliseconds()) }
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// admission is the answer of the script that admits a request to a scope.
+type admission struct {
+	admitted bool
+	now      time.Time
+	stamp    int64 // when the request was counted, in the store's milliseconds
+	inFlight int64
+	limits   []int64 // three for each limit: what is used, when it resets, and when there is room
+}
+
+func (a *admission) read(result *goredis.Cmd, l *usage.Limits) error {
+	numbers, err := result.Int64Slice()
+	if err != nil || len(numbers) != 4+3*(len(l.Requests)+len(l.Tokens)) {
+		return errNonsense
+	}
+	*a = admission{numbers[0] == 1, time.UnixMilli(numbers[1]), numbers[2], numbers[3], numbers[4:]}
+	return nil
+}
+
+// appendStates appends the state of each limit of a scope.
+func (a *admission) appendStates(states []usage.State, scope *usage.Scope) []usage.State {
+	limits := a.limits
+	for _, some := range []struct {
+		kind  usage.Kind
+		rates []usage.Rate
+	}{{usage.Requests, scope.Limits.Requests}, {usage.Tokens, scope.Limits.Tokens}} {
+		for _, r := range some.rates {
+			state := usage.State{Kind: some.kind, Rate: r, Team: scope.Team, Used: limits[0]}
+			if r.Window.Sliding() == 0 {
+				state.Resets = r.Window.End(a.now)
+				if state.Reached() {
+					state.Free = state.Resets
+				}
+			} else {
+				state.Resets = time.UnixMilli(limits[1])
+				if limits[2] > 0 {
+					state.Free = time.UnixMilli(limits[2])
+				}
+			}
+			states, limits = append(states, state), limits[3:]
+		}
+	}
+	if p := scope.Limits.Parallel; p > 0 {
+		states = append(states, usage.State{Kind: usage.Parallel, Rate: usage.Rate{Max: p}, Team: scope.Team, Used: a.inFlight})
+	}
+	return states
+}
