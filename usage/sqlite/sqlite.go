@@ -221,6 +221,9 @@ func (l *Ledger) explain(err error) error {
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, lib.SQLITE_AUTH:
 		return fmt.Errorf("%s: it and its folder must be writable for the user that the server runs as: %w", l.path, err)
 	}
+	if errors.As(err, new(*fs.PathError)) { // it has the path already
+		return fmt.Errorf("ledger: %w", err)
+	}
 	return fmt.Errorf("ledger %s: %w", l.path, err)
 }
 
