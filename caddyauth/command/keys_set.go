@@ -3,11 +3,8 @@ package command
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
 func keysSet(f *keystoreFlags) *cobra.Command {
@@ -26,20 +23,7 @@ removes the end, --models '*' allows all models, and --metadata name= removes an
 			if !models && !expires && len(r.metadata) == 0 && len(r.limits) == 0 {
 				return errors.New("nothing is named that should change: use --expires, --models, --metadata or --limit")
 			}
-			record, err := a.editUser(ctx, args[0], func(record *keystore.Record) error {
-				r.removing = true
-				return r.apply(record, models, expires, time.Now())
-			})
-			if err == nil {
-				a.say("Changed %s.", args[0])
-			}
-			if err == nil || uncertain(err) {
-				a.forget(a.maxAge, args[0])
-			}
-			if err == nil {
-				a.warnIfKeptOut(args[0], record)
-			}
-			return err
+			return a.setUser(ctx, args[0], r, models, expires)
 		}),
 	}
 	r.add(cmd)
