@@ -26,7 +26,7 @@ const busyTimeout = 2 * time.Second
 // readers is how many queries run at once. Others wait.
 const readers = 4
 
-var dialect = ledgersql.Dialect{ID: "INTEGER PRIMARY KEY", Table: " WITHOUT ROWID", Placeholder: "?"}
+var dialect = ledgersql.Dialect{ID: "INTEGER PRIMARY KEY", Table: " WITHOUT ROWID", UserDays: "usr, day, team", Placeholder: "?"}
 
 // Ledger is a ledger in a file.
 type Ledger struct {
