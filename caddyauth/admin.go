@@ -129,19 +129,21 @@ func writeUsage(w http.ResponseWriter, r *http.Request, email string) error {
 	return json.NewEncoder(w).Encode(report)
 }
 
-// adminStatus is the answer to GET /continue_auth/status. It does not contain names of users.
-type adminStatus struct {
-	Keystores []keystoreStatus `json:"keystores"`
+// Status is the answer to GET /continue_auth/status. It does not contain names of users.
+type Status struct {
+	Keystores []KeystoreStatus `json:"keystores"`
 }
 
-type keystoreStatus struct {
+// KeystoreStatus is what a server has of a keystore in memory.
+type KeystoreStatus struct {
 	Keystore         string      `json:"keystore"` // the module's ID
-	APIKeys          tableStatus `json:"api_keys"`
-	ProviderSettings tableStatus `json:"provider_settings"`
+	APIKeys          TableStatus `json:"api_keys"`
+	ProviderSettings TableStatus `json:"provider_settings"`
 	Budget           *float64    `json:"budget,omitempty"` // calls that are allowed at once now; missing if there is no limit
 }
 
-type tableStatus struct {
+// TableStatus is what a server has of one namespace in memory, and how the keystore answered last.
+type TableStatus struct {
 	Entries       int        `json:"entries"`        // names in memory that exist
 	Absent        int        `json:"absent"`         // names in memory that do not exist
 	OldestSeconds float64    `json:"oldest_seconds"` // the age of the oldest entry
@@ -151,23 +153,23 @@ type tableStatus struct {
 }
 
 func writeStatus(w http.ResponseWriter) error {
-	status := adminStatus{Keystores: []keystoreStatus{}}
+	status := Status{Keystores: []KeystoreStatus{}}
 	caches.Range(func(_, value any) bool {
 		p := value.(pooled)
-		one := keystoreStatus{Keystore: p.module, APIKeys: statusOf(p.APIKeys.Stats()), ProviderSettings: statusOf(p.Settings.Stats())}
+		one := KeystoreStatus{Keystore: p.module, APIKeys: statusOf(p.APIKeys.Stats()), ProviderSettings: statusOf(p.Settings.Stats())}
 		if budget := p.Budget(); budget >= 0 {
 			one.Budget = &budget
 		}
 		status.Keystores = append(status.Keystores, one)
 		return true
 	})
-	slices.SortFunc(status.Keystores, func(a, b keystoreStatus) int { return strings.Compare(a.Keystore, b.Keystore) })
+	slices.SortFunc(status.Keystores, func(a, b KeystoreStatus) int { return strings.Compare(a.Keystore, b.Keystore) })
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(status)
 }
 
-func statusOf(s cache.Stats) tableStatus {
-	status := tableStatus{Entries: s.Entries, Absent: s.Absent}
+func statusOf(s cache.Stats) TableStatus {
+	status := TableStatus{Entries: s.Entries, Absent: s.Absent}
 	if !s.Oldest.IsZero() {
 		status.OldestSeconds = time.Since(s.Oldest).Seconds()
 	}

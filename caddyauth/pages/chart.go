@@ -9,7 +9,7 @@ import (
 // Chart is a bar for each step of a period. The parts of a bar are the series. A chart has no text inside, so that
 // it can have any width; the labels are beside it.
 type Chart struct {
-	// Title says what the chart shows, and Summary what is to be seen.
+	// Title says what the chart shows, and Summary what can be seen in it.
 	Title, Summary string
 
 	// Width and Height are the size in the chart's own units.
@@ -52,12 +52,15 @@ func newChart(series []Series, steps []Step, measure Measure, period Period, by 
 	}
 	top := roundUp(most)
 	c := &Chart{
-		Title:   fmt.Sprintf("%s a %s by %s", capital(string(measure)), period.Unit(), by),
+		Title:   capital(string(measure)) + " a " + period.Unit(),
 		Summary: fmt.Sprintf("The most is %s %s, on %s.", count(most), measure, period.label(best)),
 		Width:   columnWidth * len(steps), Height: chartHeight,
 		Series: series,
 		Top:    short(top), Half: short(top / 2),
 		First: period.short(0), Middle: period.short(len(steps) / 2), Last: period.short(len(steps) - 1),
+	}
+	if by != "" {
+		c.Title += " by " + by
 	}
 	if period.Months {
 		c.Summary = strings.Replace(c.Summary, ", on ", ", in ", 1)

@@ -67,7 +67,7 @@ var templates = parse()
 func parse() map[string]*template.Template {
 	frame := template.Must(template.New("").Funcs(functions).ParseFS(sources, "html/frame.html", "html/parts.html"))
 	parsed := make(map[string]*template.Template)
-	for _, name := range []string{"notice", "signin", "portal"} {
+	for _, name := range []string{"notice", "signin", "portal", "users", "user", "adduser", "removeuser", "providers", "usage", "server"} {
 		parsed[name] = template.Must(template.Must(frame.Clone()).ParseFS(sources, "html/"+name+".html"))
 	}
 	return parsed

@@ -107,38 +107,57 @@ const (
 
 // NewUsage adds up entries. Entries out of the period do not count.
 func NewUsage(entries []Entry, period Period, by string, measure Measure) *Usage {
-	u := &Usage{Period: period, By: by}
-	sums := make(map[string]*Row)
-	cells := make(map[cell]int64)
+	var within []Entry
 	for _, e := range entries {
-		step := period.step(e.At)
-		if step < 0 {
-			continue
+		if period.step(e.At) >= 0 {
+			within = append(within, e)
 		}
-		if name := []rune(e.Name); len(name) > maxName {
-			e.Name = string(name[:maxName]) + "…"
-		}
-		if sums[e.Name] == nil {
-			sums[e.Name] = &Row{Name: e.Name}
-		}
-		sums[e.Name].add(e.Counts)
-		u.Total.add(e.Counts)
-		cells[cell{e.Name, step}] += measure.of(e.Counts)
 	}
-	all := slices.SortedFunc(maps.Values(sums), func(a, b *Row) int {
+	return NewUsageOf(within, within, period, by, measure)
+}
+
+// NewUsageOf is NewUsage for things that are too many to know what each was used at each time. sums are entries of
+// all of them, at any time in the period. times are entries of those that are used most, and of all others under
+// one name.
+func NewUsageOf(sums, times []Entry, period Period, by string, measure Measure) *Usage {
+	u := &Usage{Period: period, By: by}
+	rows := make(map[string]*Row)
+	for _, e := range sums {
+		if rows[e.Name] == nil {
+			rows[e.Name] = &Row{Name: e.Name}
+		}
+		rows[e.Name].add(e.Counts)
+		u.Total.add(e.Counts)
+	}
+	all := slices.SortedFunc(maps.Values(rows), func(a, b *Row) int {
 		return cmp.Or(cmp.Compare(measure.of(b.Counts), measure.of(a.Counts)), cmp.Compare(a.Name, b.Name))
 	})
 	u.setRows(all)
 	if u.Total.Requests > 0 {
-		u.setChart(all, cells, measure)
+		u.setChart(all, times, measure)
 	}
 	return u
 }
 
-// cell is one thing in one step.
-type cell struct {
-	name string
-	step int
+// NewUsageByTime adds up entries by the steps of the period alone. The newest step is first.
+func NewUsageByTime(entries []Entry, period Period, measure Measure) *Usage {
+	steps := make([]Row, period.Steps)
+	for i := range entries {
+		entries[i].Name = ""
+		if step := period.step(entries[i].At); step >= 0 {
+			steps[step].add(entries[i].Counts)
+		}
+	}
+	u := NewUsage(entries, period, "", measure)
+	u.By, u.Rows, u.Steps = period.Unit(), nil, nil
+	for i := range steps {
+		if steps[i].Requests > 0 {
+			steps[i].Name = period.label(i)
+			u.Rows = append(u.Rows, steps[i])
+		}
+	}
+	slices.Reverse(u.Rows)
+	return u
 }
 
 // setRows sets the rows of the things that were used most, and one row for all others.
@@ -146,7 +165,9 @@ func (u *Usage) setRows(all []*Row) {
 	for i, row := range all {
 		row.Class = class(i, len(all))
 		if i < maxRows {
-			u.Rows = append(u.Rows, *row)
+			shown := *row
+			shown.Name = shorten(row.Name)
+			u.Rows = append(u.Rows, shown)
 			continue
 		}
 		if i == maxRows {
@@ -168,30 +189,46 @@ func class(i, all int) string {
 }
 
 // setChart draws the series and fills in the steps.
-func (u *Usage) setChart(all []*Row, cells map[cell]int64, measure Measure) {
+func (u *Usage) setChart(all []*Row, times []Entry, measure Measure) {
 	shown := len(all)
 	if shown > maxSeries+1 {
 		shown = maxSeries
 	}
-	series := make([]Series, shown)
-	for i := range series {
-		series[i] = Series{Name: all[i].Name, Class: all[i].Class}
+	var series []Series
+	ranks := make(map[string]int)
+	for i, row := range all[:shown] {
+		series = append(series, Series{Name: shorten(row.Name), Class: row.Class})
+		ranks[row.Name] = i
 	}
 	if shown < len(all) {
 		series = append(series, Series{Name: "Others", Class: otherClass})
 	}
 	for i := range u.Period.Steps {
-		step := Step{Label: u.Period.label(i), Values: make([]int64, len(series))}
-		for rank, row := range all {
-			value := cells[cell{row.Name, i}]
-			step.Values[min(rank, len(series)-1)] += value
-			step.Total += value
+		u.Steps = append(u.Steps, Step{Label: u.Period.label(i), Values: make([]int64, len(series))})
+	}
+	for _, e := range times {
+		i := u.Period.step(e.At)
+		if i < 0 {
+			continue
 		}
-		u.Steps = append(u.Steps, step)
+		rank, ok := ranks[e.Name]
+		if !ok {
+			rank = len(series) - 1
+		}
+		u.Steps[i].Values[rank] += measure.of(e.Counts)
+		u.Steps[i].Total += measure.of(e.Counts)
 	}
 	u.Chart = newChart(series, u.Steps, measure, u.Period, u.By)
 	u.Steps = slices.DeleteFunc(u.Steps, func(s Step) bool { return s.Total == 0 })
 	slices.Reverse(u.Steps) // the newest first
+}
+
+// shorten cuts a name that is too long.
+func shorten(name string) string {
+	if letters := []rune(name); len(letters) > maxName {
+		return string(letters[:maxName]) + "…"
+	}
+	return name
 }
 
 // Period is a number of days or months up to now.

@@ -63,6 +63,27 @@ func TestThingsThatAreUsedLittleShareASeries(t *testing.T) {
 	}
 }
 
+func TestUsageByTime(t *testing.T) {
+	u := NewUsageByTime(exampleEntries(), Days(7, now), Requests)
+	if len(u.Rows) != 3 || u.Rows[0].Name != "28 November 2026" || u.Rows[0].Requests != 52 || u.Rows[0].Class != "" || u.By != "day" {
+		t.Errorf("rows %+v", u.Rows)
+	}
+	if u.Chart.Title != "Requests a day" || len(u.Chart.Series) != 1 || u.Steps != nil || u.Total.Requests != 156 {
+		t.Errorf("chart %+v", u.Chart)
+	}
+}
+
+func TestThingsThatAreTooManyToKnowWhen(t *testing.T) {
+	var sums []Entry
+	for i := range int64(1000) {
+		sums = append(sums, Entry{Name: fmt.Sprint("n", i), Counts: Counts{Requests: 1000 - i}})
+	}
+	u := NewUsageOf(sums, []Entry{{now, "n0", Counts{Requests: 1000}}, {now, "", Counts{Requests: 5}}}, Days(7, now), "user", Requests)
+	if got := fmt.Sprint(u.Steps); got != "[{28 November 2026 [1000 0 0 0 0 5] 1005}]" || u.Total.Requests != 500500 || u.Rows[maxRows].Name != "Others" {
+		t.Errorf("steps %s, total %d", got, u.Total.Requests)
+	}
+}
+
 func TestLongNamesAreCut(t *testing.T) {
 	u := NewUsage([]Entry{{now, strings.Repeat("é", 101), Counts{Requests: 1}}, {now, strings.Repeat("x", 100), Counts{Requests: 1}}}, Days(7, now), "model", Requests)
 	if u.Rows[0].Name != strings.Repeat("x", 100) || u.Rows[1].Name != strings.Repeat("é", 100)+"…" {
