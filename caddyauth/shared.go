@@ -62,6 +62,9 @@ func (h *Handler) openShared(ctx caddy.Context) error {
 	if source == nil || err != nil {
 		return err
 	}
+	if err := register(ctx.GetMetricsRegistry(), sharedStoreUp, sharedStoreDuration); err != nil {
+		return err
+	}
 	// The keys of a pool can be listed, so they must not contain secrets.
 	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
 	value, _, err := sharedStores.LoadOrNew(key, func() (caddy.Destructor, error) {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,9 +112,11 @@ func TestARedisOutOfMemoryIsAway(t *testing.T) {
 
 func TestARedisWhosePasswordChangedIsAway(t *testing.T) {
 	server := startReal(t)
-	server.do("ACL", "SETUSER", "someone", "on", ">right", "~cca:*", "&cca:*", "+@all", "-@dangerous")
+	server.do(aclOfTheDocumentation(t, "someone", "right")...)
 	s := patient(t, Config{Addresses: []string{server.address}, Username: "someone", Password: "right"})
 	back(t, s)
+	l, _ := listen(t, s)
+	l.begin(s)
 	server.do("ACL", "SETUSER", "someone", "resetpass", ">changed")
 	server.do("CLIENT", "KILL", "USER", "someone")
 	whyAway(t, s, "refuses the username or the password")
@@ -123,6 +126,20 @@ func TestARedisWhosePasswordChangedIsAway(t *testing.T) {
 	whyAway(t, s, "does not allow the user what is needed")
 	server.do("ACL", "SETUSER", "someone", "+evalsha", "+eval")
 	back(t, s)
+}
+
+// aclOfTheDocumentation returns the command that docs/configuration.md shows.
+func aclOfTheDocumentation(t testing.TB, username, password string) (command []any) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ACL SETUSER .*`).FindString(string(page))
+	for _, word := range strings.Fields(strings.NewReplacer("continue_auth", username, "PASSWORD", password).Replace(line)) {
+		command = append(command, word)
+	}
+	return command
 }
 
 func TestARedisThatBecomesAReplicaIsAway(t *testing.T) {

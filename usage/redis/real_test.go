@@ -37,14 +37,7 @@ func startReal(t testing.TB, options ...string) *redisServer {
 	return r
 }
 
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	port, err := freeport.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprint("127.0.0.1:", port)
-}
+func freeAddress(t testing.TB) string { return fmt.Sprint("127.0.0.1:", freeport.For(t)) }
 
 // port returns the port of an address.
 func port(address string) string {
