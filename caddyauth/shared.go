@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
-	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
@@ -70,6 +69,9 @@ func (h *Handler) openShared(ctx caddy.Context) error {
 	if source == nil || err != nil {
 		return err
 	}
+	if err := register(ctx.GetMetricsRegistry(), sharedStoreUp, sharedStoreDuration); err != nil {
+		return err
+	}
 	// The keys of a pool can be listed, so they must not contain secrets.
 	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
 	value, _, err := sharedStores.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -96,6 +98,3 @@ func (h *Handler) closeShared() error {
 	_, err := sharedStores.Delete(h.sharedKey)
 	return err
 }
-
-// sharedLog returns the logger of the current configuration.
-func sharedLog() *zap.Logger { return caddy.Log().Named("continue_auth.shared") }

@@ -118,7 +118,7 @@ func TestAnAgentsSecondTurnHasItsSignatures(t *testing.T) {
 func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	var out bytes.Buffer
-	translator := p.translate("u", false, whole)(&out, false)
+	translator := p.translate("u", nil, false, whole)(&out, false)
 	if _, err := translator.Write([]byte(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"},"thoughtSignature":"s1"},{"functionCall":{"name":"g"}}]}}]}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	}
 	calls := gjson.GetBytes(out.Bytes(), "choices.0.message.tool_calls")
 	first, second := calls.Get("0.id").Str, calls.Get("1.id").Str
-	if first == "" || first == second || p.Signatures.recall("u", first) != "s1" || p.Signatures.recall("u", second) != "" {
+	if first == "" || first == second || p.Signatures.recall("u", first, nil) != "s1" || p.Signatures.recall("u", second, nil) != "" {
 		t.Errorf("calls %s", calls.Raw)
 	}
 }

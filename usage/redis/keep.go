@@ -11,7 +11,7 @@ import (
 
 // keep does what no request waits for: it connects, renews leases and sends the queue.
 func (s *Store) keep() {
-	probe, renew := time.NewTicker(probeEvery), time.NewTicker(renewEvery)
+	probe, renew := time.NewTicker(s.pace.probe), time.NewTicker(renewEvery)
 	defer probe.Stop()
 	defer renew.Stop()
 	s.probe()
