@@ -127,7 +127,7 @@ func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	}
 	calls := gjson.GetBytes(out.Bytes(), "choices.0.message.tool_calls")
 	first, second := calls.Get("0.id").Str, calls.Get("1.id").Str
-	if first == "" || first == second || p.Signatures.recall("u", first, nil, nil) != "s1" || p.Signatures.recall("u", second, nil) != "" {
+	if first == "" || first == second || p.Signatures.recall("u", first, nil) != "s1" || p.Signatures.recall("u", second, nil) != "" {
 		t.Errorf("calls %s", calls.Raw)
 	}
 }
@@ -158,7 +158,7 @@ func TestTheMemoryOfSignaturesIsBounded(t *testing.T) {
 	s.cache.CleanUp()
 	kept := 0
 	for i := range 10_000 {
-		if s.recall("user", strconv.Itoa(i, nil)) != "" {
+		if s.recall("user", strconv.Itoa(i), nil) != "" {
 			kept++
 		}
 	}
@@ -173,7 +173,7 @@ func TestUsersNeverShareSignatures(t *testing.T) {
 	defer s.cache.StopAllGoroutines()
 	s.remember("ab", "c", "1", nil)
 	for _, key := range []signatureKey{{"a", "bc"}, {"abc", ""}, {"", "abc"}, {"AB", "c"}, {"ab", "C"}} {
-		if got := s.recall(key.user, key.id); got != "" {
+		if got := s.recall(key.user, key.id, nil); got != "" {
 			t.Errorf("%q gets the signature of another's call", key)
 		}
 	}
