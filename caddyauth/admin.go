@@ -49,7 +49,7 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	path := strings.TrimPrefix(r.URL.Path, AdminPath)
 	email, one := strings.CutPrefix(path, "cache/")
-	method, answer := http.MethodDelete, func() error { return forget(w, email) }
+	method, answer := http.MethodDelete, func() error { return forgetEverywhere(w, r, email) }
 	of, used := strings.CutPrefix(path, "usage/")
 	switch {
 	case used && of != "":
@@ -68,30 +68,45 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	return answer()
 }
 
-// forget removes a user from memory, or everything if email is empty. It also removes a provider of that
-// name: no user has the name of a provider.
-func forget(w http.ResponseWriter, email string) error {
+// forgetEverywhere makes this server and its peers forget a user or a provider, or everything if name is "".
+func forgetEverywhere(w http.ResponseWriter, r *http.Request, name string) error {
 	used := false
+	caches.Range(func(_, _ any) bool { used = true; return false })
+	if !used {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("this server does not use continue_auth")}
+	}
+	if name == "" {
+		forgetAll()
+	} else {
+		forget(name)
+	}
+	tellPeers(r.Context(), name)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// forget removes a user from memory. It also removes a provider of that name: no user has the name of a
+// provider.
+func forget(name string) {
 	caches.Range(func(_, value any) bool {
-		used = true
 		c := value.(pooled).Cache
-		if email != "" {
-			c.APIKeys.Invalidate(email)
-			c.APIKeys.Invalidate(strings.ToLower(email)) // the user may be stored in lower case
-			c.Settings.Invalidate(email)
-			c.Providers.InvalidateAll()
-			return true
-		}
+		c.APIKeys.Invalidate(name)
+		c.APIKeys.Invalidate(strings.ToLower(name)) // the user may be stored in lower case
+		c.Settings.Invalidate(name)
+		c.Providers.InvalidateAll()
+		return true
+	})
+}
+
+// forgetAll removes everything from memory.
+func forgetAll() {
+	caches.Range(func(_, value any) bool {
+		c := value.(pooled).Cache
 		c.APIKeys.InvalidateAll()
 		c.Settings.InvalidateAll()
 		c.Providers.InvalidateAll()
 		return true
 	})
-	if !used {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("this server does not use continue_auth")}
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 // writeUsage writes what a user has used, according to the first handler that knows the user.

@@ -146,6 +146,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.openShared(ctx); err != nil {
 		return err
 	}
+	h.attempts.shared = h.shared
 	if err := h.openLedger(ctx); err != nil {
 		return err
 	}

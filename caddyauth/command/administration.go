@@ -50,6 +50,8 @@ type administration struct {
 	site  *site
 	admin string // the address of the server's admin endpoint, or "" if it is off
 
+	shared caddyauth.Shared // what several servers share; nil if there is only one
+
 	maxAge, absent time.Duration // of the server's cache
 	remote         bool          // the keystore is not a file on this machine
 	pace           *rate.Limiter
@@ -142,6 +144,9 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	}
 	if err == nil {
 		a.store, err = source.Open()
+	}
+	if err == nil {
+		a.shared, err = h.LoadShared(provisioned)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: run this where the server runs, or make a key there first", err)
@@ -257,21 +262,57 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 	if a.remote {
 		when = fmt.Sprintf("%s after Workers KV shows it, which can take a minute", within)
 	}
+	toldAll := false
+	if a.shared != nil {
+		if err := a.tellPeers(emails); err == nil {
+			toldAll = true
+		} else {
+			a.say("The store that the servers share cannot be reached. Other servers take this up at most %s.", when)
+		}
+	}
+	notTold := a.tellServer(paths, when)
+	switch {
+	case toldAll && a.remote:
+		a.say("All servers were told, and take this up at most %s.", when)
+	case toldAll:
+		a.say("All servers were told.")
+	case notTold != "":
+		a.say("%s", notTold)
+	case a.remote:
+		a.say("The running server was told, and takes this up at most %s.", when)
+	default:
+		a.say("The running server was told.")
+	}
+}
+
+// tellServer tells the server whose admin endpoint is known. If it cannot, it returns what to say.
+func (a *administration) tellServer(paths []string, when string) (notTold string) {
 	if a.admin == "" {
-		a.say("The server's admin endpoint is off: a server takes this up at most %s.", when)
-		return
+		return fmt.Sprintf("The server's admin endpoint is off: a server takes this up at most %s.", when)
 	}
 	for _, path := range paths {
 		if _, err := callAdmin(a.admin, http.MethodDelete, path); err != nil {
-			a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
-			return
+			return fmt.Sprintf("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
 		}
 	}
-	if a.remote {
-		a.say("The running server was told, and takes this up at most %s.", when)
-		return
+	return ""
+}
+
+// tellPeers tells all servers that share a store to drop their copies of users or providers.
+func (a *administration) tellPeers(names []string) error {
+	store, err := a.shared.Open()
+	if err != nil {
+		return err
 	}
-	a.say("The running server was told.")
+	defer func() { _ = store.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+	defer cancel()
+	for _, name := range names {
+		if err := caddyauth.TellForget(ctx, store, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // adminTimeout limits a call of the admin endpoint.

@@ -20,6 +20,10 @@ type Dialect struct {
 	// Table is what follows the columns of a table that is read in the order of its primary key.
 	Table string
 
+	// UserDays is the primary key of usage_user_days. SQLite reads a table in this order, so the days of a user
+	// must follow each other. PostgreSQL must find the days of all users.
+	UserDays string
+
 	// Placeholder is the character before the number of a parameter.
 	Placeholder string
 
@@ -37,7 +41,7 @@ var migrations = []func(d Dialect) []string{
 			`CREATE TABLE usage_names (id ` + d.ID + `, name TEXT NOT NULL UNIQUE, day BIGINT NOT NULL)`,
 			// hour and day are numbers since 1970.
 			`CREATE TABLE usage_hours (hour BIGINT NOT NULL, usr BIGINT NOT NULL, team BIGINT NOT NULL, provider BIGINT NOT NULL, model BIGINT NOT NULL, client BIGINT NOT NULL, ` + counts + `, PRIMARY KEY (hour, usr, team, provider, model, client))` + d.Table,
-			`CREATE TABLE usage_user_days (day BIGINT NOT NULL, usr BIGINT NOT NULL, team BIGINT NOT NULL, ` + counts + `, PRIMARY KEY (day, usr, team))` + d.Table,
+			`CREATE TABLE usage_user_days (day BIGINT NOT NULL, usr BIGINT NOT NULL, team BIGINT NOT NULL, ` + counts + `, PRIMARY KEY (` + d.UserDays + `))` + d.Table,
 			`CREATE TABLE usage_model_days (day BIGINT NOT NULL, team BIGINT NOT NULL, provider BIGINT NOT NULL, model BIGINT NOT NULL, client BIGINT NOT NULL, ` + counts + `, PRIMARY KEY (day, team, provider, model, client))` + d.Table,
 			// batch is the number of the last batch that the run has written.
 			`CREATE TABLE usage_runs (day BIGINT NOT NULL, run TEXT NOT NULL PRIMARY KEY, batch BIGINT NOT NULL)`,

@@ -83,14 +83,14 @@ func newPlan(ctx context.Context, db Querier, d Dialect, query usage.Query) (*pl
 	if !query.Until.IsZero() {
 		p.until = (query.Until.Unix() + 3599) / 3600
 	}
-	only := func(names ...string) bool {
-		return !slices.ContainsFunc(p.by, func(c column) bool { return !slices.Contains(names, c.name) })
+	has := func(name string) bool {
+		return slices.ContainsFunc(p.by, func(c column) bool { return c.name == name })
 	}
 	switch {
-	case only("day", "usr", "team"):
-		p.days = "usage_user_days"
-	case query.User == "" && only("day", "team", "provider", "model", "client"):
+	case query.User == "" && !has("usr"):
 		p.days = "usage_model_days"
+	case !has("provider") && !has("client"): // a model has its provider
+		p.days = "usage_user_days"
 	}
 	if query.User != "" {
 		err := db.QueryRowContext(ctx, `SELECT id FROM usage_names WHERE name = `+d.Placeholder+`1`, query.User).Scan(&p.user)
@@ -122,71 +122,91 @@ func (p *plan) bound(ctx context.Context, db Querier) error {
 	return nil
 }
 
+var counts = []string{"requests", "refused", "prompt", "completion", "cached"}
+
 // sql returns the query. It has no text from outside.
 func (p *plan) sql() string {
-	var outer, inner, group []string
+	list := make([]string, 0, len(p.by)+len(counts))
 	var joins strings.Builder
 	for i, c := range p.by {
-		group = append(group, c.name)
 		if c.into == nil {
-			inner, outer = append(inner, c.name), append(outer, "s."+c.name)
+			list = append(list, "s."+c.name)
 			continue
 		}
 		n := "n" + strconv.Itoa(i)
-		inner, outer = append(inner, c.name), append(outer, "COALESCE("+n+".name, '')")
+		list = append(list, "COALESCE("+n+".name, '')")
 		joins.WriteString(` LEFT JOIN usage_names ` + n + ` ON ` + n + `.id = s.` + c.name)
 	}
-	for _, count := range []string{"requests", "refused", "prompt", "completion", "cached"} {
-		inner = append(inner, `CAST(SUM(`+count+`) AS BIGINT) AS `+count)
-		outer = append(outer, "s."+count)
+	for _, count := range counts {
+		list = append(list, "s."+count)
 	}
-	query := `SELECT ` + strings.Join(outer, ", ") + ` FROM (SELECT ` + strings.Join(inner, ", ") + ` FROM (` + p.parts() + `) p`
+	parts := p.parts()
+	from := parts[0]
+	if len(parts) > 1 {
+		from = p.add(`(`+strings.Join(parts, " UNION ALL ")+`) p`, "", nil)
+	}
+	return `SELECT ` + strings.Join(list, ", ") + ` FROM (` + from + `) s` + joins.String()
+}
+
+// add returns a query that adds up rows. as has the expressions of columns that are not in the rows.
+func (p *plan) add(from, where string, as map[string]string) string {
+	var list, group []string
+	for _, c := range p.by {
+		expression := cmp.Or(as[c.name], c.name)
+		list, group = append(list, expression+" AS "+c.name), append(group, expression)
+	}
+	for _, count := range counts {
+		list = append(list, `CAST(SUM(`+count+`) AS BIGINT) AS `+count)
+	}
+	query := `SELECT ` + strings.Join(list, ", ") + ` FROM ` + from
+	if where != "" {
+		query += ` WHERE ` + where
+	}
 	if len(group) > 0 {
 		query += ` GROUP BY ` + strings.Join(group, ", ")
 	}
-	return query + ` HAVING COUNT(*) > 0) s` + joins.String()
+	return query + ` HAVING COUNT(*) > 0`
 }
 
-// parts returns the rows to add up: whole days from a table by day, and the hours at the edges.
-func (p *plan) parts() string {
+// parts returns queries whose sums add up to the result: one for whole days, and those for the hours at the
+// edges.
+func (p *plan) parts() []string {
 	from, to := (p.since+23)/24, p.until/24
 	if p.days == "" || from >= to {
-		return p.hours(p.since, p.until)
+		return []string{p.hours(p.since, p.until)}
 	}
-	names := []string{"requests", "refused", "prompt", "completion", "cached"}
-	for _, c := range p.by {
-		names = append(names, c.name)
-	}
-	where := fmt.Sprintf(`day >= %d AND day < %d`, from, to)
-	if p.user != 0 {
-		where += fmt.Sprintf(` AND usr = %d`, p.user)
-	}
-	parts := []string{`SELECT ` + strings.Join(names, ", ") + ` FROM ` + p.days + ` WHERE ` + where}
+	parts := []string{p.wholeDays(from, to)}
 	if p.since < from*24 {
 		parts = append(parts, p.hours(p.since, from*24))
 	}
 	if to*24 < p.until {
 		parts = append(parts, p.hours(to*24, p.until))
 	}
-	return strings.Join(parts, " UNION ALL ")
+	return parts
 }
 
-// hours returns the rows of hours. The primary key begins with the hour and the user, so one user's rows are
-// found by going through the hours.
+// wholeDays adds up days. SQLite has a user's days one after another, and goes through the users: it then need
+// not sort.
+func (p *plan) wholeDays(from, to int64) string {
+	where := fmt.Sprintf(`day >= %d AND day < %d`, from, to)
+	switch {
+	case p.days == "usage_model_days":
+		return p.add(p.days, where, nil)
+	case p.user != 0:
+		return p.add(p.days, where+fmt.Sprintf(` AND usr = %d`, p.user), nil)
+	}
+	return p.add(`usage_names u CROSS JOIN (SELECT day AS d, usr, team, requests, refused, prompt, completion, cached FROM usage_user_days) x`, fmt.Sprintf(`x.usr = u.id AND d >= %d AND d < %d`, from, to), map[string]string{"usr": "u.id", "day": "d"})
+}
+
+// hours adds up hours. The primary key begins with the hour and the user, so one user's rows are found by going
+// through the hours.
 func (p *plan) hours(from, to int64) string {
-	names := []string{"requests", "refused", "prompt", "completion", "cached"}
-	for _, c := range p.by {
-		if c.name == "day" {
-			names = append(names, "u.hour / 24 AS day")
-		} else {
-			names = append(names, c.name)
-		}
-	}
-	list := strings.Join(names, ", ")
+	as := map[string]string{"day": "x.hour / 24"}
 	if p.user == 0 {
-		return fmt.Sprintf(`SELECT %s FROM usage_hours u WHERE u.hour >= %d AND u.hour < %d`, list, from, to)
+		return p.add(`usage_hours x`, fmt.Sprintf(`x.hour >= %d AND x.hour < %d`, from, to), as)
 	}
-	return fmt.Sprintf(`SELECT %s FROM (WITH RECURSIVE h(hour) AS (SELECT CAST(%d AS BIGINT) UNION ALL SELECT hour + 1 FROM h WHERE hour + 1 < %d) SELECT hour FROM h) h CROSS JOIN usage_hours u WHERE u.hour = h.hour AND u.usr = %d`, list, from, to, p.user)
+	all := fmt.Sprintf(`(WITH RECURSIVE h(hour) AS (SELECT CAST(%d AS BIGINT) UNION ALL SELECT hour + 1 FROM h WHERE hour + 1 < %d) SELECT hour FROM h) h`, from, to)
+	return p.add(all+` CROSS JOIN usage_hours x`, fmt.Sprintf(`x.hour = h.hour AND x.usr = %d`, p.user), as)
 }
 
 // scan reads a row of the result.

@@ -28,6 +28,7 @@ const (
 
 var dialect = ledgersql.Dialect{
 	ID:          "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	UserDays:    "day, usr, team",
 	Placeholder: "$",
 	Alone:       `SELECT pg_advisory_xact_lock(7161929301)`, // any number that other programs do not use
 }

@@ -26,7 +26,7 @@ const busyTimeout = 2 * time.Second
 // readers is how many queries run at once. Others wait.
 const readers = 4
 
-var dialect = ledgersql.Dialect{ID: "INTEGER PRIMARY KEY", Table: " WITHOUT ROWID", Placeholder: "?"}
+var dialect = ledgersql.Dialect{ID: "INTEGER PRIMARY KEY", Table: " WITHOUT ROWID", UserDays: "usr, day, team", Placeholder: "?"}
 
 // Ledger is a ledger in a file.
 type Ledger struct {
@@ -39,7 +39,7 @@ type Ledger struct {
 	read  *sql.DB
 }
 
-// New returns the ledger in a file. The first call of a method opens the file, and makes it if it does not
+// New returns the ledger in a file. The path must be absolute. The first call of a method opens the file, and makes it if it does not
 // exist. Only its owner can read it.
 func New(path string) *Ledger { return &Ledger{path: path, made: true} }
 
@@ -48,13 +48,13 @@ func Existing(path string) *Ledger { return &Ledger{path: path} }
 
 // Write adds a batch.
 func (l *Ledger) Write(ctx context.Context, batch *usage.Batch) error {
-	return l.with(ctx, func() error { return ledgersql.Write(ctx, l.write, dialect, batch) })
+	return l.with(ctx, func(db *sql.DB) error { return ledgersql.Write(ctx, db, dialect, batch) })
 }
 
 // Import adds requests of an access log.
 func (l *Ledger) Import(ctx context.Context, lines []usage.Line) (added int, err error) {
-	err = l.with(ctx, func() error {
-		added, err = ledgersql.Import(ctx, l.write, dialect, lines)
+	err = l.with(ctx, func(db *sql.DB) error {
+		added, err = ledgersql.Import(ctx, db, dialect, lines)
 		return err
 	})
 	return added, err
@@ -62,8 +62,8 @@ func (l *Ledger) Import(ctx context.Context, lines []usage.Line) (added int, err
 
 // Prune deletes some old rows.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (deleted int, err error) {
-	err = l.with(ctx, func() error {
-		deleted, err = ledgersql.Prune(ctx, l.write, before)
+	err = l.with(ctx, func(db *sql.DB) error {
+		deleted, err = ledgersql.Prune(ctx, db, before)
 		return err
 	})
 	return deleted, err
@@ -81,6 +81,29 @@ func (l *Ledger) Sum(ctx context.Context, query usage.Query) (rows []usage.Row, 
 	return rows, nil
 }
 
+// with calls do with a connection that can write. After an error that another file may not have, it closes the
+// file.
+func (l *Ledger) with(ctx context.Context, do func(db *sql.DB) error) error {
+	db, err := l.writer(ctx)
+	if err == nil {
+		err = do(db)
+	}
+	if err == nil {
+		return nil
+	}
+	if code := codeOf(err); code != lib.SQLITE_BUSY && code != lib.SQLITE_FULL {
+		_ = l.Close()
+	}
+	return l.explain(err)
+}
+
+func (l *Ledger) writer(ctx context.Context) (*sql.DB, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.open(ctx)
+	return l.write, err
+}
+
 func (l *Ledger) reader(ctx context.Context) (*sql.DB, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,51 +116,21 @@ func (l *Ledger) reader(ctx context.Context) (*sql.DB, error) {
 	if err != nil || l.read != nil {
 		return l.read, err
 	}
-	db, err := connect(l.path, readers, "&_pragma=query_only(1)")
-	if err == nil {
-		err = ledgersql.Check(ctx, db)
-	}
-	if err != nil {
-		_ = db.Close()
-		return nil, err
-	}
-	l.read = db
-	return db, nil
+	l.read, err = connect(l.path, readers, "&_pragma=query_only(1)", func(db *sql.DB) error { return ledgersql.Check(ctx, db) })
+	return l.read, err
 }
 
-// with opens the file and calls do, one call at a time. After an error that another file may not have, it
-// closes the file.
-func (l *Ledger) with(ctx context.Context, do func() error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.open(ctx)
-	if err == nil {
-		err = do()
-	}
-	if err == nil {
-		return nil
-	}
-	if code := codeOf(err); code != lib.SQLITE_BUSY && code != lib.SQLITE_FULL {
-		_ = l.close()
-	}
-	return l.explain(err)
-}
-
-// open opens the file for writing, unless it is open.
+// open opens the file for writing, unless it is open. While another program opens the file for the first time,
+// SQLite does not wait, so open does.
 func (l *Ledger) open(ctx context.Context) error {
-	if err := l.find(); err != nil || l.write != nil {
-		return err
+	err := l.find()
+	for deadline := time.Now().Add(busyTimeout); err == nil && l.write == nil; time.Sleep(10 * time.Millisecond) {
+		l.write, err = connect(l.path, 1, "&_txlock=immediate", func(db *sql.DB) error { return ledgersql.Migrate(ctx, db, dialect) })
+		if codeOf(err) == lib.SQLITE_BUSY && time.Now().Before(deadline) {
+			err = nil
+		}
 	}
-	db, err := connect(l.path, 1, "&_txlock=immediate")
-	if err == nil {
-		err = ledgersql.Migrate(ctx, db, dialect)
-	}
-	if err != nil {
-		_ = db.Close()
-		return err
-	}
-	l.write = db
-	return nil
+	return err
 }
 
 // find looks which file is at the path. If somebody has moved the open file away, it closes that.
@@ -167,14 +160,21 @@ func (l *Ledger) make() error {
 	return file.Close()
 }
 
-// connect makes the connections. SQLite opens the file when the first of them is used.
-func connect(path string, connections int, options string) (*sql.DB, error) {
-	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+// connect makes connections that have passed a check.
+func connect(path string, connections int, options string, check func(db *sql.DB) error) (*sql.DB, error) {
+	if path = filepath.ToSlash(path); path[0] != '/' {
+		path = "/" + path // the drive of Windows
+	}
+	name := url.URL{Scheme: "file", Path: path}
 	db, err := sql.Open("sqlite", fmt.Sprintf("%s?mode=rw&_dqs=0&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)%s", name.String(), busyTimeout.Milliseconds(), options))
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(connections)
+	if err := check(db); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
 	return db, nil
 }
 
