@@ -43,7 +43,7 @@ func (v *visit) setUsage(page *pages.Portal, u user) {
 	page.Key = pages.NewKey(v.rec.keyID.String(), end, previous, now)
 	report := v.h.usageReport(v.r.Context(), u)
 	for _, limit := range report.Limits {
-		page.Limits = append(page.Limits, limit.shown(now))
+		page.Limits = append(page.Limits, limit.Shown(now))
 	}
 	if v.h.ledger == nil {
 		return
@@ -62,8 +62,8 @@ func (v *visit) setUsage(page *pages.Portal, u user) {
 	}
 }
 
-// shown returns what a page shows of a limit.
-func (l *LimitReport) shown(now time.Time) pages.Limit {
+// Shown returns what a page shows of a limit.
+func (l *LimitReport) Shown(now time.Time) pages.Limit {
 	var window, team string
 	if l.Window != nil {
 		window = *l.Window

@@ -24,7 +24,7 @@ file that --config names. Relative paths in it start at this folder, as they do 
 started here. The commands tell a running server about changes, if they can reach it.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args, cmd.RunE = cobra.NoArgs, help
-			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), demoCommand())
+			cmd.AddCommand(keysCommand(), providersCommand(), clientConfigCommand(), usageCommand(), dashboardCommand(), demoCommand())
 		},
 	})
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -222,18 +223,25 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 // usageOf asks the running server what a user has used of the limits. It returns nil if there are no limits, or
 // if the server cannot be asked.
 func (a *administration) usageOf(email string) []caddyauth.LimitReport {
-	if a.admin == "" {
-		return nil
-	}
-	answer, err := callAdmin(a.admin, http.MethodGet, caddyauth.AdminPath+"usage/"+url.PathEscape(email))
+	limits, err := a.limitsOf(email)
 	if err != nil {
 		return nil
 	}
-	var report struct{ Limits []caddyauth.LimitReport }
-	if json.Unmarshal(answer, &report) != nil {
-		return nil
+	return limits
+}
+
+// limitsOf asks the running server what a user has used of the limits.
+func (a *administration) limitsOf(email string) ([]caddyauth.LimitReport, error) {
+	if a.admin == "" {
+		return nil, errors.New("the server's admin endpoint is off")
 	}
-	return report.Limits
+	answer, err := callAdmin(a.admin, http.MethodGet, caddyauth.AdminPath+"usage/"+url.PathEscape(email))
+	if err != nil {
+		return nil, err
+	}
+	var report struct{ Limits []caddyauth.LimitReport }
+	err = json.Unmarshal(answer, &report)
+	return report.Limits, err
 }
 
 // describeUse says how much of a limit is used.

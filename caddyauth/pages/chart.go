@@ -89,10 +89,15 @@ func drawBar(paths []strings.Builder, x int, values []int64, top int64) {
 	}
 }
 
-// roundUp returns the next number that is 2, 4, 6 or 10 with zeros, so that its half is whole.
+// roundUp returns the next number with one or two digits other than 0 whose half is whole, too.
 func roundUp(n int64) int64 {
-	for unit := int64(1); unit <= math.MaxInt64/10; unit *= 10 {
-		for _, factor := range []int64{2, 4, 6, 10} {
+	for _, top := range []int64{2, 4, 6, 8, 10} {
+		if top >= n {
+			return top
+		}
+	}
+	for unit := int64(1); unit <= math.MaxInt64/100; unit *= 10 {
+		for _, factor := range []int64{12, 16, 20, 24, 30, 40, 50, 60, 80, 100} {
 			if factor*unit >= n {
 				return factor * unit
 			}

@@ -59,9 +59,57 @@ var every = map[string]struct {
 	"portal_empty": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, Portal{
 		Key: NewKey("0123abcd", time.Time{}, false, now), Usage: NewUsage(nil, Days(30, now), "model", Tokens), Agents: []Link{{"Codex", "/?agent=codex", true}},
 	}},
+	"users": {dashboardFrame("Users"), Users{
+		Query: "example", All: 120, Found: 101, Page: 2, Pages: 3, Previous: "/users?page=1&q=example", Next: "/users?page=3&q=example",
+		Rows: []User{
+			{Email: "ann@example.com", Href: "/user?email=ann%40example.com", Status: "enabled", KeyID: "0123abcd", Expires: "never", Models: "all", Team: "core"},
+			{Email: "ben@example.com", Href: "/user?email=ben%40example.com", Status: "disabled", PlainKey: true, Expires: "2027-01-01 00:00:00", Models: "workers-ai/*"},
+			{Email: "cleo@example.com", Href: "/user?email=cleo%40example.com", Broken: "status: must not be a number"},
+		},
+	}},
+	"users_empty": {dashboardFrame("Users"), Users{Page: 1, Pages: 1}},
+	"user": {dashboardFrame("ann@example.com"), UserPage{
+		User:   User{Email: "ann@example.com", Status: "enabled", KeyID: "0123abcd", Created: "2026-03-02 09:30:00", Expires: "never", PreviousUntil: "2026-11-29 12:00:00"},
+		NewKey: "cca_KEY", Limits: []Limit{NewLimit("parallel", "", "", 8, 1, nil, now)},
+		Form: UserForm{Only: true, Models: "workers-ai/*", Metadata: "team=core", Requests: "120/1m", Tokens: "none", Parallel: "8"}, Usage: NewUsage(exampleEntries(), Days(7, now), "model", Tokens),
+	}},
+	"user_disabled": {dashboardFrame("ben@example.com"), UserPage{
+		User: User{Email: "ben@example.com", Status: "disabled", PlainKey: true, Expires: "never"}, Unasked: true, Fault: "The ledger cannot be read.",
+	}},
+	"user_broken": {dashboardFrame("cleo@example.com"), UserPage{User: User{Email: "cleo@example.com", Broken: "status: must not be a number"}}},
+	"adduser":     {dashboardFrame("Add a user"), AddUser{UserForm{Email: "new@example.com", Expires: "90d"}}},
+	"removeuser":  {dashboardFrame("Remove a user"), RemoveUser{"ann@example.com", "/user?email=ann%40example.com"}},
+	"providers": {dashboardFrame("Providers"), Providers{[]ProviderRow{
+		{"openai", "authorization", "", []string{"gpt-5", "gpt-5-mini"}}, {"azure-openai", "api-key", "api-version", nil},
+	}}},
+	"providers_empty": {dashboardFrame("Providers"), Providers{}},
+	"usage": {dashboardFrame("Usage"), UsagePage{
+		Bys: []Link{{"By user", "/usage?by=user", true}, {"By day", "/usage?by=day", false}}, Periods: []Link{{"12 months", "/usage?period=12m", true}}, Usage: exampleMonths(),
+	}},
+	"usage_without_ledger": {dashboardFrame("Usage"), UsagePage{}},
+	"server": {dashboardFrame("Server"), ServerPage{Admin: "localhost:2019", Keystores: []KeystoreState{{"continue_auth.keystores.cloudflare_kv", "60", []TableState{
+		{"Users", 120, 3, "50s", "2026-11-28 12:00:00", "the keystore did not answer in time", "2026-11-28 11:00:00"}, {Name: "Providers", Entries: 5},
+	}}}}},
+	"server_away": {dashboardFrame("Server"), ServerPage{Fault: "No server can be asked: at localhost:2019: connection refused."}},
 	"portal_previous_key": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, Portal{
 		Key: NewKey("0123abcd", now.Add(time.Hour), true, now),
 	}},
+}
+
+// dashboardFrame returns the frame of a page of the dashboard.
+func dashboardFrame(title string) Frame {
+	return Frame{
+		Title: title, Site: "Dashboard of ai.example.com", Token: "TOKEN", Message: &Message{Text: "The running server was told."},
+		Places: []Link{{"Users", "/users", true}, {"Usage", "/usage", false}},
+	}
+}
+
+// exampleMonths is what was used by users in a year, with refusals.
+func exampleMonths() *Usage {
+	u := NewUsage(exampleEntries(), Months(12, now), "user", Requests)
+	u.Refusals, u.Rows[0].Href = true, "/user?email=ann%40example.com"
+	u.Measures = []Link{{"tokens", "/usage?show=tokens", false}, {"requests", "/usage?show=requests", true}}
+	return u
 }
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)

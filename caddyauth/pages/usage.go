@@ -48,7 +48,8 @@ func ParseMeasure(name string) Measure {
 	return Tokens
 }
 
-func (m Measure) of(c Counts) int64 {
+// Of returns the number that the measure is about.
+func (m Measure) Of(c Counts) int64 {
 	if m == Requests {
 		return c.Requests
 	}
@@ -96,8 +97,8 @@ type Step struct {
 }
 
 const (
-	// maxSeries is how many things have a colour of their own. All others are one series.
-	maxSeries = 5
+	// MaxSeries is how many things have a colour of their own. All others are one series.
+	MaxSeries = 5
 
 	// maxRows is how many things have a row of their own, and maxName the length of their names, in characters.
 	// Clients make up names of models.
@@ -130,7 +131,7 @@ func NewUsageOf(sums, times []Entry, period Period, by string, measure Measure) 
 		u.Total.add(e.Counts)
 	}
 	all := slices.SortedFunc(maps.Values(rows), func(a, b *Row) int {
-		return cmp.Or(cmp.Compare(measure.of(b.Counts), measure.of(a.Counts)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(measure.Of(b.Counts), measure.Of(a.Counts)), cmp.Compare(a.Name, b.Name))
 	})
 	u.setRows(all)
 	if u.Total.Requests > 0 {
@@ -182,7 +183,7 @@ const otherClass = "s5"
 
 // class returns the colour of the thing that is used most but i.
 func class(i, all int) string {
-	if i < maxSeries || i == maxSeries && all == maxSeries+1 {
+	if i < MaxSeries || i == MaxSeries && all == MaxSeries+1 {
 		return "s" + string(rune('0'+i))
 	}
 	return otherClass
@@ -191,8 +192,8 @@ func class(i, all int) string {
 // setChart draws the series and fills in the steps.
 func (u *Usage) setChart(all []*Row, times []Entry, measure Measure) {
 	shown := len(all)
-	if shown > maxSeries+1 {
-		shown = maxSeries
+	if shown > MaxSeries+1 {
+		shown = MaxSeries
 	}
 	var series []Series
 	ranks := make(map[string]int)
@@ -215,8 +216,8 @@ func (u *Usage) setChart(all []*Row, times []Entry, measure Measure) {
 		if !ok {
 			rank = len(series) - 1
 		}
-		u.Steps[i].Values[rank] += measure.of(e.Counts)
-		u.Steps[i].Total += measure.of(e.Counts)
+		u.Steps[i].Values[rank] += measure.Of(e.Counts)
+		u.Steps[i].Total += measure.Of(e.Counts)
 	}
 	u.Chart = newChart(series, u.Steps, measure, u.Period, u.By)
 	u.Steps = slices.DeleteFunc(u.Steps, func(s Step) bool { return s.Total == 0 })

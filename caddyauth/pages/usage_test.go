@@ -145,7 +145,7 @@ func TestBarsStandOnEachOther(t *testing.T) {
 }
 
 func TestTheTopOfAChart(t *testing.T) {
-	for n, want := range map[int64]int64{0: 2, 1: 2, 2: 2, 3: 4, 5: 6, 7: 10, 10: 10, 11: 20, 60: 60, 61: 100, 1_000_001: 2_000_000, 1 << 62: 1<<63 - 1} {
+	for n, want := range map[int64]int64{0: 2, 1: 2, 2: 2, 3: 4, 5: 6, 7: 8, 9: 10, 10: 10, 11: 12, 13: 16, 60: 60, 61: 80, 81: 100, 101: 120, 1_000_001: 1_200_000, 1<<63 - 1: 1<<63 - 1} {
 		if got := roundUp(n); got != want {
 			t.Errorf("%d: %d, want %d", n, got, want)
 		}
