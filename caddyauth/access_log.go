@@ -18,6 +18,7 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		}
 	}
 	text("request_id", rec.id[0])
+	text("team", rec.team)
 	text("key_id", rec.keyID.String())
 	text("key_lookup", string(rec.lookup))
 	text("client", rec.client)
@@ -39,11 +40,13 @@ func (rec *record) MarshalLogObject(log zapcore.ObjectEncoder) error {
 		log.AddBool("tokens_partial", true)
 	}
 	text("outcome", rec.outcome)
+	text("ledger_run", rec.run)
 	if e := rec.refused; e != nil {
 		text("refused_by", cmp.Or(string(e.From), "proxy"))
 		text("error_code", e.Code)
 		text("error_param", e.Param)
 	}
+	text("limit", rec.limit)
 	if rec.refused == invalidKey {
 		if (rec.named || rec.key != nil) && strings.Contains(rec.email, "@") { // otherwise the email may be a part of a key
 			text("claimed_user", rec.email)
@@ -89,6 +92,8 @@ func (rec *record) placeholder(name string) (value any, ok bool) {
 		return rec.model, true
 	case "outcome":
 		return rec.outcome, true
+	case "limit":
+		return rec.limit, true
 	case "prompt_tokens":
 		return rec.usage.Prompt, true
 	case "completion_tokens":

@@ -23,6 +23,7 @@ func init() {
 // Request | Description
 // --------|--------------
 // `GET /continue_auth/status` | Returns for each keystore in use how many records are in memory, and whether the keystore answers
+// `GET /continue_auth/usage/{email}` | Returns what a user has used and may still use, as `GET /usage` does
 // `DELETE /continue_auth/cache` | Removes all records from memory, so that the keystores are asked again
 // `DELETE /continue_auth/cache/{email}` | Removes one user from memory, or a provider by its name
 //
@@ -48,14 +49,17 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	path := strings.TrimPrefix(r.URL.Path, AdminPath)
 	email, one := strings.CutPrefix(path, "cache/")
-	method, answer := http.MethodDelete, func() error { return forget(w, email) }
+	method, answer := http.MethodDelete, func() error { return forgetEverywhere(w, r, email) }
+	of, used := strings.CutPrefix(path, "usage/")
 	switch {
+	case used && of != "":
+		method, answer = http.MethodGet, func() error { return writeUsage(w, r, of) }
 	case path == "status":
 		method, answer = http.MethodGet, func() error { return writeStatus(w) }
 	case path == "cache":
 		email = ""
 	case !one || email == "":
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("use " + AdminPath + "status, " + AdminPath + "cache or " + AdminPath + "cache/{email}")}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("use " + AdminPath + "status, " + AdminPath + "usage/{email}, " + AdminPath + "cache or " + AdminPath + "cache/{email}")}
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)
@@ -64,30 +68,65 @@ func (*Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	return answer()
 }
 
-// forget removes a user from memory, or everything if email is empty. It also removes a provider of that
-// name: no user has the name of a provider.
-func forget(w http.ResponseWriter, email string) error {
+// forgetEverywhere makes this server and its peers forget a user or a provider, or everything if name is "".
+func forgetEverywhere(w http.ResponseWriter, r *http.Request, name string) error {
 	used := false
+	caches.Range(func(_, _ any) bool { used = true; return false })
+	if !used {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("this server does not use continue_auth")}
+	}
+	if name == "" {
+		forgetAll()
+	} else {
+		forget(name)
+	}
+	tellPeers(r.Context(), name)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// forget removes a user from memory. It also removes a provider of that name: no user has the name of a
+// provider.
+func forget(name string) {
 	caches.Range(func(_, value any) bool {
-		used = true
 		c := value.(pooled).Cache
-		if email != "" {
-			c.APIKeys.Invalidate(email)
-			c.APIKeys.Invalidate(strings.ToLower(email)) // the user may be stored in lower case
-			c.Settings.Invalidate(email)
-			c.Providers.InvalidateAll()
-			return true
-		}
+		c.APIKeys.Invalidate(name)
+		c.APIKeys.Invalidate(strings.ToLower(name)) // the user may be stored in lower case
+		c.Settings.Invalidate(name)
+		c.Providers.InvalidateAll()
+		return true
+	})
+}
+
+// forgetAll removes everything from memory.
+func forgetAll() {
+	caches.Range(func(_, value any) bool {
+		c := value.(pooled).Cache
 		c.APIKeys.InvalidateAll()
 		c.Settings.InvalidateAll()
 		c.Providers.InvalidateAll()
 		return true
 	})
-	if !used {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("this server does not use continue_auth")}
+}
+
+// writeUsage writes what a user has used, according to the first handler that knows the user.
+func writeUsage(w http.ResponseWriter, r *http.Request, email string) error {
+	var report *usageReport
+	caches.Range(func(_, value any) bool {
+		for _, h := range value.(pooled).bound.handlers() {
+			key, name, _, err := h.cache.APIKeys.Either(r.Context(), email, strings.ToLower(email), h.settings.ages, cache.Stranger)
+			if err == nil {
+				report = new(h.usageReport(r.Context(), user{name, key}))
+				return false
+			}
+		}
+		return true
+	})
+	if report == nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such user here")}
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(report)
 }
 
 // adminStatus is the answer to GET /continue_auth/status. It does not contain names of users.

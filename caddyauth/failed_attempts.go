@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 const (
@@ -54,6 +56,9 @@ type failedAttempts struct {
 	names     tally[uint64] // by a hash of address and name
 	repeats   repeats
 	underWay  map[netip.Prefix]int
+
+	shared usage.Shared // nil if this server counts by itself
+	barred barred       // addresses, and names at addresses, that have failed too often on all servers together
 }
 
 // seed is the seed of the hashes of sign-ins. With a random seed, a hash does not reveal a key, and nobody
@@ -66,6 +71,7 @@ func newFailedAttempts(count int, window time.Duration) *failedAttempts {
 		addresses: make(tally[netip.Prefix]), names: make(tally[uint64]),
 		repeats:  repeats{make(map[uint64]time.Time), make(map[uint64]time.Time), time.Time{}},
 		underWay: make(map[netip.Prefix]int),
+		barred:   make(barred),
 	}
 }
 
@@ -77,39 +83,55 @@ func (f *failedAttempts) waits(a attempt) (name, address time.Duration) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.left(a)
+}
+
+// left is waits. f.mu must be held.
+func (f *failedAttempts) left(a attempt) (name, address time.Duration) {
 	left := f.turn()
-	if f.addresses[a.address] < f.count { // no name can have failed more often than its address
-		return 0, 0
+	if f.addresses[a.address] >= f.count { // no name can have failed more often than its address
+		address = left
+		if f.names[hashOfName(a)] >= f.count {
+			name = left
+		}
 	}
-	if f.names[hashOfName(a)] >= f.count {
-		name = left
+	if len(f.barred) > 0 {
+		now := time.Now()
+		address = max(address, f.barred.left(addressKey(a), now))
+		name = max(name, f.barred.left(nameKey(a), now))
 	}
-	return name, left
+	return name, max(address, name)
 }
 
 // judge decides about a sign-in after its key has been checked, and counts it if the key is wrong. It returns
 // how long the sign-in must wait, or 0 if the result of the check applies. Deciding and counting take one
 // lock, so sign-ins at the same time cannot exceed the limit.
 func (f *failedAttempts) judge(a attempt, right bool) (wait time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if right && f.addresses[a.address] < f.count {
-		return 0
-	}
-	left := f.turn()
-	if f.addresses[a.address] >= f.count {
-		if f.names[hashOfName(a)] >= f.count {
-			return left
-		}
-		wait = left
-	}
-	if right {
-		return 0
-	}
-	if !f.repeats.has(hash(a), time.Now()) {
-		f.fail(a)
+	wait, failed := f.judgeHere(a, right)
+	if failed && f.shared != nil {
+		wait = max(wait, f.tellFailed(a))
 	}
 	return wait
+}
+
+// judgeHere is judge for this server alone. failed says that the sign-in was counted as failed.
+func (f *failedAttempts) judgeHere(a attempt, right bool) (wait time.Duration, failed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if right && !f.reached.Load() {
+		return 0, false
+	}
+	name, address := f.left(a)
+	switch {
+	case name > 0:
+		return name, false
+	case right:
+		return 0, false
+	case f.repeats.has(hash(a), time.Now()):
+		return address, false
+	}
+	f.fail(a)
+	return address, true
 }
 
 // fail counts a failed sign-in. f.mu must be held.
@@ -157,7 +179,8 @@ func (f *failedAttempts) turn() (left time.Duration) {
 		f.closes = now.Add(f.window)
 		clear(f.addresses)
 		clear(f.names)
-		f.reached.Store(false)
+		f.barred.clean(now)
+		f.reached.Store(len(f.barred) > 0)
 	}
 	return f.closes.Sub(now)
 }

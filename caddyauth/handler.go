@@ -48,6 +48,7 @@ func init() {
 // `{http.continue_auth.request_id}` | The request's ID: the client's X-Request-Id, or a new one
 // `{http.continue_auth.key_id}` | The first 8 digits of the hash of the user's key
 // `{http.continue_auth.key_lookup}` | Where the user's record came from: fresh, refreshed, loaded, stale, absent or error
+// `{http.continue_auth.limit}` | The limit that refused the request, such as `requests 120/1m`
 // `{http.continue_auth.outcome}` | The outcome of the request: ok, canceled or an error code
 //
 // All settings accept placeholders such as `{env.*}` and `{file.*}`, which are replaced when the
@@ -109,11 +110,14 @@ type Handler struct {
 	attempts  *failedAttempts
 	cache     *cache.Cache
 	providers *provider.Providers
-	cacheKey  string // set only while a reference to the cache is held
+	limiter   *usage.Limiter
+	shared    usage.Shared    // nil if this server counts by itself
+	ledger    *usage.Recorder // nil without a ledger
 	snapshots *snapshots
+	portal    *portal // nil without a portal
 
-	shared    usage.Shared // nil if the configuration has none
-	sharedKey string       // set only while a reference to the store is held
+	// These are set only while a reference to the shared value is held.
+	cacheKey, sharedKey, ledgerKey string
 }
 
 // CaddyModule returns the module's ID and constructor.
@@ -142,8 +146,12 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.openShared(ctx); err != nil {
 		return err
 	}
+	h.attempts.shared = h.shared
 	if err := h.openLedger(ctx); err != nil {
 		return err
+	}
+	if h.Portal {
+		h.portal = newPortal(ctx.Storage(), h.logger)
 	}
 	return h.openKeystore(ctx)
 }
@@ -151,12 +159,12 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // Validate returns an error for settings that contradict each other.
 func (h *Handler) Validate() error { return h.settings.validate() }
 
-// Cleanup releases the cache and the shared store. Caddy also calls it after a failed Provision.
+// Cleanup releases the cache, the ledger and the shared store. Caddy also calls it after a failed Provision.
 func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
-	err := h.closeShared()
+	err := errors.Join(h.closeLedger(), h.closeShared())
 	if h.cacheKey == "" {
 		return err
 	}
@@ -196,8 +204,11 @@ func (h *Handler) end(ctx context.Context, rec *record) {
 
 // serve handles a request. Its errors are *hub.Error if the client gets an answer.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, rec *record) error {
+	if served, err := h.servePortal(w, r, rec); served || err != nil {
+		return err
+	}
 	to, err := route(w, r)
-	rec.wire, rec.format = to.format, to.name
+	rec.wire, rec.format, rec.costs = to.format, to.name, to.costs()
 	if err != nil {
 		return err
 	}
@@ -215,6 +226,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		w.Header()["X-Request-Id"] = rec.id[:]
 		return h.serveModels(w, r, user, to.model)
 	}
+	if to.usage {
+		w.Header()["X-Request-Id"] = rec.id[:]
+		return h.serveUsage(w, r, user, rec)
+	}
 	body, err := h.readBody(w, r)
 	if err != nil {
 		return err
@@ -230,6 +245,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	rec.endpoint, rec.provider, rec.model = to.endpoint, request.Provider, request.Model
 	rec.listed = slices.Contains(settings.Models, request.Model)
+	if err := h.admit(w, r, user, request, rec); err != nil {
+		return err
+	}
 	return h.proxy(w, r, next, user, request, body, settings, rec)
 }
 

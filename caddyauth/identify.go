@@ -29,12 +29,17 @@ var invalidKey = &hub.Error{
 
 // identify finds the user whose key the request contains. It does not read the body.
 func (h *Handler) identify(r *http.Request, rec *record) (user, error) {
-	email, key, ok := credentials(r.Header, h.settings.emailHeader)
+	return h.signIn(r, r.Header, rec)
+}
+
+// signIn finds the user whose credentials are in header. r is the request that they came with.
+func (h *Handler) signIn(r *http.Request, header http.Header, rec *record) (user, error) {
+	email, key, ok := credentials(header, h.settings.emailHeader)
 	if !ok || !keystore.ValidName(email) {
-		nobody := attempt{address: clientAddress(r), key: email + " " + failedKeys(r.Header)}
+		nobody := attempt{address: clientAddress(r), key: email + " " + failedKeys(header)}
 		return user{}, refusal(h.attempts.judge(nobody, false))
 	}
-	rec.email, rec.named = email, r.Header.Get(h.settings.emailHeader) != ""
+	rec.email, rec.named = email, header.Get(h.settings.emailHeader) != ""
 	c := claim{h: h, r: r, email: email, attempt: attempt{name: strings.ToLower(email), key: key}}
 	if wait := c.wait(); wait > 0 {
 		return user{}, tooManyFailedAttempts(wait)

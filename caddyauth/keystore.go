@@ -16,6 +16,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
 	"github.com/continue-auth/caddy-continue-auth/provider"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // Keystore must be implemented by modules in the namespace `continue_auth.keystores`.
@@ -39,7 +40,9 @@ var caches = caddy.NewUsagePool()
 type pooled struct {
 	*cache.Cache
 	providers *provider.Providers
+	counters  *usage.Counters // of the users' limits
 	bound     *bound
+	budget    string // the name of the budget of calls; "" if there is none
 	module    string // the ID of the keystore's module
 }
 
@@ -68,6 +71,22 @@ func (b *bound) change(change func()) {
 	if len(b.wanted) > 0 { // otherwise the cache is not used any more
 		b.set(slices.Max(slices.Collect(maps.Values(b.wanted))))
 	}
+}
+
+// handlers returns the handlers that use the cache.
+func (b *bound) handlers() []*Handler {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.wanted))
+}
+
+// handlers returns all handlers in use.
+func handlers() (all []*Handler) {
+	caches.Range(func(_, value any) bool {
+		all = append(all, value.(pooled).bound.handlers()...)
+		return true
+	})
+	return all
 }
 
 // accountIDKey is the context key of the handler's account ID, which keystores of the same Cloudflare account
@@ -119,6 +138,8 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 		return pooled{
 			Cache:     made,
 			providers: provider.New(),
+			counters:  usage.NewCounters(),
+			budget:    budgetName(store),
 			bound:     &bound{wanted: make(map[*Handler]int), set: made.SetMaxEntries},
 			module:    string(source.CaddyModule().ID),
 		}, nil
@@ -128,6 +149,8 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	}
 	shared := value.(pooled)
 	h.cache, h.providers, h.cacheKey = shared.Cache, shared.providers, key
+	h.cache.ShareBudget(sharedBudget(h.shared, shared.budget))
+	h.limiter = usage.NewLimiter(shared.counters, h.shared)
 	shared.bound.raise(ctx, h)
 	if !h.Cache.Snapshot {
 		return nil
@@ -140,6 +163,14 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	}
 	go h.snapshots.run()
 	return nil
+}
+
+// budgetName returns the name under which servers share the budget of a store's calls, or "".
+func budgetName(store keystore.Store) string {
+	if bounded, ok := store.(interface{ BudgetName() string }); ok {
+		return bounded.BudgetName()
+	}
+	return ""
 }
 
 // keystoreLog returns the logger of the current configuration.

@@ -62,22 +62,22 @@ func (l *Limits) resolve(r resolver) quotas {
 }
 
 func (a *Allowance) resolve(r resolver, name string) (l usage.Limits) {
-	for _, written := range a.Requests {
-		l.Requests = append(l.Requests, r.rate(name+".requests", written))
-	}
-	for _, written := range a.Tokens {
-		l.Tokens = append(l.Tokens, r.rate(name+".tokens", written))
-	}
+	l.Requests = r.rates(name+".requests", a.Requests)
+	l.Tokens = r.rates(name+".tokens", a.Tokens)
 	l.Parallel = int64(r.count(name+".parallel", a.Parallel, 0))
 	return l
 }
 
-func (r resolver) rate(name, value string) usage.Rate {
-	rate, err := usage.ParseRate(r.text(name, value))
+func (r resolver) rates(name string, written []string) []usage.Rate {
+	resolved := make([]string, len(written))
+	for i := range written {
+		resolved[i] = r.text(name, written[i])
+	}
+	rates, err := usage.ParseRates(resolved)
 	if err != nil {
 		r.fail(name, err)
 	}
-	return rate
+	return rates
 }
 
 // defaultTeamEntry names the team in the ledger if teams have no limits.
@@ -134,5 +134,11 @@ func unmarshalRate(d *caddyfile.Dispenser, to *[]string) error {
 		return d.Errf("%s: the number must be a whole number larger than 0", name)
 	}
 	*to = append(*to, number+"/"+window)
-	return check(d, name, number+"/"+window, usage.ParseRate)
+	if strings.Contains(strings.Join(*to, ""), "{") { // only the server can replace a placeholder
+		return nil
+	}
+	if _, err := usage.ParseRates(*to); err != nil {
+		return d.Errf("%s: %v", name, err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/cache"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // The metrics of all handlers. Each configuration has a new registry, but the metrics live as long as the
@@ -40,10 +41,20 @@ var (
 		Help: "Users in memory.",
 	}, countEntries)
 
+	ledgerPendingRows = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "ledger_pending_rows",
+		Help: "Rows of the ledger that are in memory and not written yet. It grows while the ledger cannot be written.",
+	}, countPending)
+
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "tokens_total",
 		Help: "Tokens by kind: prompt, completion, and cached, which is part of prompt. The model is other if the provider's settings do not list it.",
 	}, []string{"provider", "model", "kind"})
+
+	limitedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "limited_total",
+		Help: "Requests that a limit of the user or team refused, by what the limit counts: requests, tokens, or parallel requests.",
+	}, []string{"kind"})
 
 	timeToFirstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "time_to_first_byte_seconds",
@@ -76,6 +87,9 @@ func init() {
 		keystoreRequestsTotal.WithLabelValues("read", outcome.name)
 		keystoreRequestsTotal.WithLabelValues("list", outcome.name)
 	}
+	for _, kind := range []usage.Kind{usage.Requests, usage.Tokens, usage.Parallel} {
+		limitedTotal.WithLabelValues(string(kind))
+	}
 	for _, code := range []string{"keystore_unavailable", "invalid_api_key", "too_many_failed_attempts"} {
 		requestsTotal.WithLabelValues("none", code)
 	}
@@ -96,7 +110,8 @@ var keystoreOutcomes = []struct {
 
 // registerMetrics registers the metrics in the registry of a configuration.
 func registerMetrics(registry *prometheus.Registry) error {
-	return register(registry, requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte)
+	return register(registry, requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+		limitedTotal, ledgerPendingRows)
 }
 
 // register registers metrics. Another handler of the same configuration may have done so already.

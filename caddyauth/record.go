@@ -34,6 +34,7 @@ type record struct {
 	team    string // the user's team, or ""
 	client  string // the program, by its User-Agent
 	format  string // of the request; "" if it is not for a model
+	costs   bool   // the request is for an answer of a model, so it counts as use
 	wire    hub.Format
 	session string // a hash of the user and the client's session
 
@@ -48,8 +49,12 @@ type record struct {
 	logID      string // the AI Gateway's ID of its log entry
 	upstreamID string // the provider's ID of the request
 
+	used  *consumption // what is known about the limits; nil if nothing is limited
+	limit string       // the limit that refused the request
+
 	refused *hub.Error
 	outcome string
+	run     string // the run of the ledger that counted the request, or ""
 }
 
 // counter returns an answer's token counts so far. ok is false if the provider has not given any.
@@ -115,6 +120,9 @@ func (rec *record) upstream(header http.Header) {
 		rec.upstreamID = ids[len(ids)-1]
 	}
 	header["X-Request-Id"] = rec.id[:]
+	if rec.used != nil {
+		rec.used.setHeaders(header, rec.endpoint)
+	}
 }
 
 // refuse notes the error that the client gets.
@@ -147,6 +155,7 @@ func (rec *record) end(ctx context.Context) {
 	if rec.counter != nil {
 		rec.usage, _ = rec.counter.Usage()
 	}
+	rec.settle()
 	rec.count()
 	rec.trace(ctx)
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/redis"
@@ -136,9 +135,6 @@ func (s *Redis) Identity() string {
 
 // Open connects to Redis. If that takes longer than a second, it goes on in the background.
 func (s *Redis) Open() (usage.Shared, error) { return redis.Open(s.config), nil }
-
-// sharedLog returns the logger of the current configuration.
-func sharedLog() *zap.Logger { return caddy.Log().Named("continue_auth.shared") }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //

@@ -163,6 +163,7 @@ func (c client) Write(p []byte) (int, error) {
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
 	c.rec.wrote()
+	c.rec.said(p)
 	if !c.begun {
 		if !c.translator.Stream() {
 			c.Header().Set("Content-Length", strconv.Itoa(len(p)))
@@ -249,6 +250,7 @@ func (w *response) send(p []byte, reported *hub.Error) error {
 	if !w.begun {
 		w.begin(w.status)
 	}
+	w.rec.said(p)
 	_, err := w.ResponseWriter.Write(p)
 	return err
 }

@@ -28,6 +28,9 @@ type destination struct {
 	// stream says that the path asks for a stream, as one of Gemini's does.
 	stream bool
 
+	// usage says that the user asks what they have used.
+	usage bool
+
 	// probe says that the client only checks whether the server answers.
 	probe bool
 }
@@ -70,6 +73,8 @@ func route(w http.ResponseWriter, r *http.Request) (destination, error) {
 	case path == "/" && r.Method == http.MethodHead:
 		// Claude Code sends this request before all others, without credentials.
 		return destination{format: openai.Format{}, probe: true}, nil
+	case path == "/usage":
+		return destination{format: openai.Format{}, usage: true}, allow(w, r, http.MethodGet, http.MethodHead)
 	case ok && (rest == "" || one && model != ""):
 		to := destination{format: openai.Format{}, models: true, model: model}
 		if listFormatOf(r) == anthropicList {
@@ -137,5 +142,5 @@ var noWebSocket = &hub.Error{
 
 var notFound = &hub.Error{
 	Status: http.StatusNotFound, Code: "not_found", Final: true,
-	Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models and /v1beta/models/{model}:generateContent here.",
+	Message: "Check the base URL: there are only /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models, /v1/usage and /v1beta/models/{model}:generateContent here.",
 }

@@ -1,12 +1,14 @@
 package caddyauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
@@ -29,10 +31,16 @@ type Shared interface {
 var sharedStores = caddy.NewUsagePool()
 
 // sharedStore is a value of a caddy.UsagePool.
-type sharedStore struct{ usage.Shared }
+type sharedStore struct {
+	usage.Shared
+	deafen context.CancelFunc // ends the listening
+}
 
 // Destruct closes the store.
-func (s sharedStore) Destruct() error { return s.Close() }
+func (s sharedStore) Destruct() error {
+	s.deafen()
+	return s.Close()
+}
 
 // LoadShared provisions the shared store of a handler that is not provisioned itself. It is for commands that
 // tell the servers something. The result is nil if the handler has no shared store.
@@ -69,7 +77,12 @@ func (h *Handler) openShared(ctx caddy.Context) error {
 	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
 	value, _, err := sharedStores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
-		return sharedStore{store}, err
+		if err != nil {
+			return nil, err
+		}
+		listening, deafen := context.WithCancel(context.Background())
+		store.Listen(listening, hear, missed)
+		return sharedStore{store, deafen}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("shared: %w", err)
@@ -86,3 +99,6 @@ func (h *Handler) closeShared() error {
 	_, err := sharedStores.Delete(h.sharedKey)
 	return err
 }
+
+// sharedLog returns the logger of the current configuration.
+func sharedLog() *zap.Logger { return caddy.Log().Named("continue_auth.shared") }

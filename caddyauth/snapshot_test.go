@@ -3,6 +3,7 @@ package caddyauth
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -89,7 +90,7 @@ func TestAForgottenUserDoesNotComeBackWithARestart(t *testing.T) {
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
-	if err := forget(httptest.NewRecorder(), testEmail); err != nil { // as the admin API does
+	if err := forgetEverywhere(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, "/", nil), testEmail); err != nil { // as the admin API does
 		t.Fatal(err)
 	}
 	file := p.snapshotFile() // before a minute has passed and before the server stops
@@ -162,7 +163,7 @@ func TestRequestsWorkIfASnapshotCannotBeWritten(t *testing.T) {
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Errorf("status %d", res.StatusCode)
 	}
-	if err := forget(httptest.NewRecorder(), testEmail); err != nil {
+	if err := forgetEverywhere(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, "/", nil), testEmail); err != nil {
 		t.Fatal(err)
 	}
 	p.log.waitFor(t, "snapshot cannot be written")

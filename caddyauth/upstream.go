@@ -126,6 +126,7 @@ func harmless(name string) bool {
 // proxy sends the request to the AI Gateway through next, and translates the answer.
 func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, u user, request *hub.Request, body *requestBody, s *keystore.Settings, rec *record) error {
 	request.User, request.AskUsage, request.Query = u.email, h.AskUsage, clientQuery(r)
+	request.Peers = h.peersOf(r.Context())
 	var anew rewritten
 	request.Memory = anew.memory
 	call, err := h.providers.Call(request)

@@ -33,6 +33,21 @@ type APIKey struct {
 	// Metadata are the user's own entries of cf-aig-metadata in the order of the record, at most
 	// four.
 	Metadata []MetadataEntry
+
+	// Limits are the user's own limits. Nil means that the record has none.
+	Limits *Limits
+}
+
+// Limits are what a user's record says of limits. Each kind that is set replaces the server's limits of
+// that kind.
+type Limits struct {
+	// Requests and Tokens are rates as the record has them, such as "120/1m". Nil means not set, and an
+	// empty list means no limit.
+	Requests []string `json:"requests,omitzero"`
+	Tokens   []string `json:"tokens,omitzero"`
+
+	// Parallel is how many requests may be in flight at once. Nil means not set, and 0 means no limit.
+	Parallel *int64 `json:"parallel,omitempty"`
 }
 
 // MetadataEntry is a name and its value: a JSON string, number or boolean.
@@ -57,6 +72,7 @@ type apiKeyRecord struct {
 	Previous   *previousRecord `json:"previous"`
 	Models     []string        `json:"models"`
 	Metadata   json.RawMessage `json:"metadata"`
+	Limits     *Limits         `json:"limits"`
 }
 
 type previousRecord struct {
@@ -73,7 +89,7 @@ func ParseAPIKey(value []byte) (*APIKey, error) {
 	if err := decode(value, &r); err != nil {
 		return nil, err
 	}
-	k := &APIKey{enabled: strings.EqualFold(r.Status, "enabled"), models: r.Models}
+	k := &APIKey{enabled: strings.EqualFold(r.Status, "enabled"), models: r.Models, Limits: r.Limits}
 	var err error
 	if r.APIKeyHash != "" {
 		if k.key, err = parseDigest(r.APIKeyHash); err != nil {
@@ -149,10 +165,14 @@ var unknown = new(APIKey)
 // Check reports whether key lets the user in at the time now. A nil k is an unknown user, whom no
 // key lets in. Neither the time nor the code path of Check depends on what is stored.
 func (k *APIKey) Check(key string, now time.Time) bool {
+	return k.CheckSum(sha256.Sum256([]byte(key)), now)
+}
+
+// CheckSum is Check for a key of which only the SHA-256 is known, because it was checked before.
+func (k *APIKey) CheckSum(presented [sha256.Size]byte, now time.Time) bool {
 	if k == nil {
 		k = unknown
 	}
-	presented := sha256.Sum256([]byte(key))
 	var none digest
 	current := subtle.ConstantTimeCompare(presented[:], k.key[:]) &
 		before(now, k.until, k.until.IsZero())
@@ -161,6 +181,21 @@ func (k *APIKey) Check(key string, now time.Time) bool {
 		before(now, k.until, k.until.IsZero())
 	known := 1 ^ subtle.ConstantTimeCompare(presented[:], none[:])
 	return (current|previous)&known&bit(k.enabled) == 1
+}
+
+// Expires returns when the user's keys end. The zero time means never.
+func (k *APIKey) Expires() time.Time { return k.until }
+
+// EndOf returns when the key with that SHA-256 ends, and whether it is the previous key. The zero time means
+// never. The key must be one that Check lets in.
+func (k *APIKey) EndOf(presented [sha256.Size]byte) (end time.Time, previous bool) {
+	if presented == k.key || presented != k.previous {
+		return k.until, false
+	}
+	if !k.until.IsZero() && k.until.Before(k.previousUntil) {
+		return k.until, true
+	}
+	return k.previousUntil, true
 }
 
 // Refusal says in words for the log why Check has refused a key. A nil k is an unknown user.

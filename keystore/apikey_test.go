@@ -53,6 +53,9 @@ func TestCheckLetsInOnlyTheRightKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got := k.CheckSum(sha256.Sum256([]byte(test.key)), now); got != test.want {
+				t.Errorf("CheckSum is %v, want %v", got, test.want)
+			}
 			if got := k.Check(test.key, now); got != test.want {
 				t.Errorf("Check is %v, want %v", got, test.want)
 			}
@@ -62,8 +65,41 @@ func TestCheckLetsInOnlyTheRightKey(t *testing.T) {
 
 func TestAnUnknownUserHasNoKey(t *testing.T) {
 	var k *APIKey
-	if k.Check("", now) || k.Check("anything", now) {
+	if k.Check("", now) || k.Check("anything", now) || k.CheckSum([sha256.Size]byte{}, now) {
 		t.Error("an unknown user got in")
+	}
+}
+
+func TestAPreviousKeyEndsByItself(t *testing.T) {
+	at := func(day int) time.Time { return time.Date(2026, 2, day, 0, 0, 0, 0, time.UTC) }
+	const previous = `"apiKeyHash":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","previous":{"apiKeyHash":"sha256:a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa","expiresAt":"2026-02-05T00:00:00Z"}`
+	for name, test := range map[string]struct {
+		record, key string
+		end         time.Time
+		previous    bool
+	}{
+		"a key without an end":            {`{"apiKey":"x"}`, "x", time.Time{}, false},
+		"a key with an end":               {`{"apiKey":"x","expiresAt":"2026-02-09T00:00:00Z"}`, "x", at(9), false},
+		"the previous key":                {`{` + previous + `}`, "y", at(5), true},
+		"beside the previous key":         {`{` + previous + `}`, "x", time.Time{}, false},
+		"the previous key of a short end": {`{` + previous + `,"expiresAt":"2026-02-02T00:00:00Z"}`, "y", at(2), true},
+		"the previous key of a long end":  {`{` + previous + `,"expiresAt":"2026-02-09T00:00:00Z"}`, "y", at(5), true},
+	} {
+		k, err := ParseAPIKey([]byte(test.record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, previous := k.EndOf(sha256.Sum256([]byte(test.key)))
+		if !end.Equal(test.end) || previous != test.previous {
+			t.Errorf("%s: %v, %v", name, end, previous)
+		}
+	}
+}
+
+func TestNoSumIsTheSumOfAMissingKey(t *testing.T) {
+	k, err := ParseAPIKey([]byte(`{"status":"Enabled"}`))
+	if err != nil || k.CheckSum([sha256.Size]byte{}, now) {
+		t.Errorf("a user without a key got in, %v", err)
 	}
 }
 
@@ -83,6 +119,8 @@ func TestParseAPIKeyNamesTheFaultyField(t *testing.T) {
 		`{"previous":{"apiKeyHash":"x","expiresAt":"2026-01-31T12:00:00Z"}}`: `previous.apiKeyHash: must be "sha256:" and 64 hexadecimal digits`,
 		`{"previous":{"apiKeyHash":"` + hashed("a") + `","expiresAt":"x"}}`:  "previous.expiresAt: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
 		`{"models":"workers-ai/*"}`:                                          "models: must not be a string",
+		`{"limits":{"requests":"120/1m"}}`:                                   "limits.requests: must not be a string",
+		`{"limits":{"parallel":"8"}}`:                                        "limits.parallel: must not be a string",
 		`{"metadata":["secret"]}`:                                            "metadata: must be an object",
 	} {
 		_, err := ParseAPIKey([]byte(record))

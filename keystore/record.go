@@ -134,6 +134,26 @@ func setExact(object []byte, name, value string) (all members) {
 	return all
 }
 
+// SetLimits sets the user's own limits. Nil removes them all, so that only the server's apply.
+func (r *Record) SetLimits(l *Limits) {
+	if l == nil || l.Requests == nil && l.Tokens == nil && l.Parallel == nil {
+		r.members.remove("limits")
+		return
+	}
+	text, _ := json.Marshal(l) // strings and numbers can be encoded
+	r.members.set("limits", string(text))
+}
+
+// RemoveMetadata removes an entry of cf-aig-metadata, if there is one.
+func (r *Record) RemoveMetadata(name string) {
+	kept := slices.DeleteFunc(parseMembers(r.members.get("metadata").Raw), func(m member) bool { return m.name == name })
+	if len(kept) == 0 {
+		r.members.remove("metadata")
+		return
+	}
+	r.members.set("metadata", kept.String())
+}
+
 // currentHash returns the apiKeyHash of the current key, or "" if there is none.
 func (r *Record) currentHash() string {
 	k, err := ParseAPIKey(r.Bytes())
@@ -193,6 +213,9 @@ type Info struct {
 
 	Metadata []MetadataEntry
 
+	// Limits are the user's own limits. Nil means that there are none.
+	Limits *Limits
+
 	// KeyID is the first eight hexadecimal digits of the key's hash, or "" if there is no key.
 	KeyID string
 
@@ -213,6 +236,7 @@ func (r *Record) Info() Info {
 		PreviousUntil: k.previousUntil,
 		Models:        k.models,
 		Metadata:      k.Metadata,
+		Limits:        k.Limits,
 		PlainKey:      r.hasPlainKey(),
 	}
 	if k.key != (digest{}) {

@@ -70,6 +70,16 @@ func TestEditsKeepAllOtherMembers(t *testing.T) {
 			`{"createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"apiKeyHash":"` + HashKey("a") + `"}`},
 		"with metadata": {func(r *Record) { _ = r.SetMetadata("x.y", "1"); _ = r.SetMetadata("team", "<b>") },
 			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"<b>","x.y":"1"}}`},
+		"with limits": {func(r *Record) {
+			r.SetLimits(&Limits{Requests: []string{"120/1m"}, Tokens: []string{}, Parallel: new(int64)})
+		},
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"limits":{"requests":["120/1m"],"tokens":[],"parallel":0}}`},
+		"without limits again": {func(r *Record) { r.SetLimits(&Limits{Tokens: []string{}}); r.SetLimits(new(Limits)) },
+			worker},
+		"without one metadata entry": {func(r *Record) { _ = r.SetMetadata("x", "1"); r.RemoveMetadata("team"); r.RemoveMetadata("y") },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"x":"1"}}`},
+		"without any metadata": {func(r *Record) { r.RemoveMetadata("team") },
+			`{"apiKey":"a","createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `}`},
 		"rotated": {func(r *Record) { r.Rotate("b", noon, time.Hour) },
 			`{"createdAt":"2023-10-27T12:00:00Z","status":"enabled",` + kept + `,"metadata":{"team":"core"},"apiKeyHash":"` + HashKey("b") + `","previous":{"apiKeyHash":"` + HashKey("a") + `","expiresAt":"2026-01-31T13:00:00Z"}}`},
 	} {
@@ -340,7 +350,7 @@ func others(t *testing.T, object []byte) []namedValue {
 	t.Helper()
 	return slices.DeleteFunc(membersOf(t, object), func(m namedValue) bool {
 		owned := func(s string) bool { return strings.EqualFold(s, m.name) }
-		return slices.ContainsFunc([]string{"apiKey", "apiKeyHash", "status", "expiresAt", "previous", "models", "metadata"}, owned)
+		return slices.ContainsFunc([]string{"apiKey", "apiKeyHash", "status", "expiresAt", "previous", "models", "metadata", "limits"}, owned)
 	})
 }
 
@@ -356,6 +366,8 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("%s became %s without an edit", value, r.Bytes())
 		}
 		_ = r.SetMetadata(name, name)
+		r.RemoveMetadata(name)
+		r.SetLimits(&Limits{Requests: []string{name}})
 		r.SetModels([]string{name})
 		r.SetExpires(noon.AddDate(1, 0, 0))
 		r.HashPlainKey()

@@ -15,7 +15,8 @@ func (k *APIKey) MarshalJSON() ([]byte, error) {
 		Previous   *previousRecord `json:"previous,omitempty"`
 		Models     []string        `json:"models,omitzero"` // an empty list allows none
 		Metadata   json.RawMessage `json:"metadata,omitempty"`
-	}{Models: k.models}
+		Limits     *Limits         `json:"limits,omitempty"`
+	}{Models: k.models, Limits: k.Limits}
 	if k.key != (digest{}) {
 		record.APIKeyHash = k.key.String()
 	}

@@ -21,6 +21,8 @@ var records = map[string]string{
 	"a list that allows some":           `{"apiKey":"secret","models":["workers-ai/*","openai/gpt-4o"]}`,
 	"metadata of every kind":            `{"apiKey":"secret","metadata":{"team":"c\"or\u00e9","level":1e2,"lead":true,"gone":null}}`,
 	"metadata that is never sent":       `{"apiKey":"secret","metadata":{"user":"x","cf.a":1,"o":{}}}`,
+	"limits of every kind":              `{"apiKey":"secret","limits":{"requests":["120/1m","1000/day"],"tokens":["5/1h"],"parallel":8}}`,
+	"limits that lift the server's":     `{"apiKey":"secret","limits":{"requests":[],"tokens":[],"parallel":0}}`,
 	"metadata with the same name twice": `{"apiKey":"secret","metadata":{"a":1,"a":2}}`,
 }
 

@@ -52,12 +52,15 @@ type State struct {
 	// Used is what has been used and what requests in flight have reserved. It can be larger than Max.
 	Used int64
 
-	// Resets is when nothing will be used any more, if no further request comes. It is the zero time if
-	// Kind is Parallel.
+	// Resets is when nothing will be used any more, if no further request comes. A window of the calendar
+	// resets when it ends. A window that slides and in which nothing is used resets now. What is reserved counts
+	// as if it was used now. Resets is the zero time if Kind is Parallel.
 	Resets time.Time
 
-	// Free is when Used will be below Max, if no further request comes. It is the zero time if Used is below
-	// Max now, or if Kind is Parallel. Reservations of requests in flight count as if they stayed.
+	// Free is when Used will be below Max, if no further request comes. It is the zero time if Used is below Max
+	// now, or if Kind is Parallel. Reservations of requests in flight count as if they stayed. But if the limit
+	// is reached only because of them, Free is at most 10 seconds from now: these requests may soon end and use
+	// fewer tokens than they reserved.
 	Free time.Time
 }
 
@@ -69,4 +72,4 @@ func (s *State) Reached() bool { return s.Used >= s.Max }
 
 // Reservation returns how many tokens a request whose prompt probably has that many reserves: at most a tenth
 // of the limit, so that one long prompt does not block other requests.
-func (r Rate) Reservation(prompt int64) int64 { return min(prompt, r.Max/10) }
+func (r Rate) Reservation(prompt int64) int64 { return max(0, min(prompt, r.Max/10)) }

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,17 @@ func (w Window) String() string {
 	return s
 }
 
+// Phrase returns the window as a part of a sentence: "in 1m", "today (UTC)" or "this month (UTC)".
+func (w Window) Phrase() string {
+	switch w.calendar {
+	case day:
+		return "today (UTC)"
+	case month:
+		return "this month (UTC)"
+	}
+	return "in " + w.String()
+}
+
 // Sliding returns the length of a window that slides, or 0 for one of the calendar.
 func (w Window) Sliding() time.Duration { return w.sliding }
 
@@ -96,7 +108,26 @@ func ParseRate(s string) (Rate, error) {
 		return Rate{}, errors.New("the number must be a whole number larger than 0")
 	}
 	w, err := ParseWindow(window)
-	return Rate{n, w}, err
+	if err != nil {
+		return Rate{}, err
+	}
+	return Rate{n, w}, nil
+}
+
+// ParseRates reads rates, which must have different windows. It returns nil for an empty list.
+func ParseRates(written []string) ([]Rate, error) {
+	var rates []Rate
+	for _, one := range written {
+		rate, err := ParseRate(one)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(rates, func(other Rate) bool { return other.Window == rate.Window }) {
+			return nil, errors.New("two limits have the window " + rate.Window.String() + ": keep the smaller one")
+		}
+		rates = append(rates, rate)
+	}
+	return rates, nil
 }
 
 // String returns the rate as ParseRate reads it.

@@ -262,7 +262,7 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 		return
 	}
 	for _, path := range paths {
-		if err := callAdmin(a.admin, path); err != nil {
+		if _, err := callAdmin(a.admin, http.MethodDelete, path); err != nil {
 			a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
 			return
 		}
@@ -277,21 +277,33 @@ func (a *administration) forget(within time.Duration, emails ...string) {
 // adminTimeout limits a call of the admin endpoint.
 const adminTimeout = 5 * time.Second
 
-func callAdmin(address, path string) error {
-	done := make(chan error, 1)
+// callAdmin sends a request to the admin endpoint and returns the body of the answer.
+func callAdmin(address, method, path string) ([]byte, error) {
+	type answer struct {
+		body []byte
+		err  error
+	}
+	done := make(chan answer, 1)
 	go func() {
-		res, err := caddycmd.AdminAPIRequest(address, http.MethodDelete, path, nil, nil)
-		if err == nil {
-			_ = res.Body.Close()
-		} else if _, reason, ok := strings.Cut(err.Error(), "connect: "); ok {
-			err = errors.New(reason) // the rest of the error repeats the address
+		res, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
+		if err != nil {
+			if _, reason, ok := strings.Cut(err.Error(), "connect: "); ok {
+				err = errors.New(reason) // the rest of the error repeats the address
+			}
+			done <- answer{nil, err}
+			return
 		}
-		done <- err
+		body, err := io.ReadAll(io.LimitReader(res.Body, maxAdminAnswer))
+		_ = res.Body.Close()
+		done <- answer{body, err}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case a := <-done:
+		return a.body, a.err
 	case <-time.After(adminTimeout):
-		return fmt.Errorf("%s does not answer", address)
+		return nil, fmt.Errorf("%s does not answer", address)
 	}
 }
+
+// maxAdminAnswer limits how much of an answer of the admin endpoint is read.
+const maxAdminAnswer = 1 << 20

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/continue-auth/caddy-continue-auth/caddyauth"
+	"github.com/continue-auth/caddy-continue-auth/caddyauth/agents"
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/provider"
 )
@@ -27,7 +28,7 @@ that the providers' settings list and that the user may use, at the site's addre
   caddy continue-auth client-config dev@example.com --for opencode --format json > opencode.json`,
 		Args: one,
 		RunE: f.run(addressing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			agent, format, err := findAgent(name, format)
+			agent, format, err := agents.Find(name, format)
 			if err != nil {
 				return err
 			}
@@ -35,19 +36,19 @@ that the providers' settings list and that the user may use, at the site's addre
 			if err != nil {
 				return err
 			}
-			return c.write(cmd.OutOrStdout(), agent, format)
+			return c.Write(cmd.OutOrStdout(), agent, format)
 		}),
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&name, "for", defaultAgent, "the agent: "+strings.Join(agentNames(), ", "))
+	cmd.Flags().StringVar(&name, "for", agents.Default, "the agent: "+strings.Join(agents.Names(), ", "))
 	cmd.Flags().StringVar(&format, "format", "", "yaml or json: for Continue, json is the old config.json; for other agents, json is their file alone")
 	return cmd
 }
 
 // clientConfig finds out which models a user may use.
-func (a *administration) clientConfig(ctx context.Context, email string) (clientConfig, error) {
+func (a *administration) clientConfig(ctx context.Context, email string) (agents.Config, error) {
 	header, err := a.site.handler.UserHeader()
-	c := clientConfig{email: email, apiBase: a.site.apiBase, emailHeader: header}
+	c := agents.Config{Email: email, APIBase: a.site.apiBase, EmailHeader: header}
 	if err != nil {
 		return c, err
 	}
@@ -69,10 +70,10 @@ func (a *administration) clientConfig(ctx context.Context, email string) (client
 			a.say("The settings of %s are broken: %v.", printable(name), err)
 			return nil
 		}
-		c.models = append(c.models, caddyauth.Permitted(user, providers, name, settings)...)
+		c.Models = append(c.Models, caddyauth.Permitted(user, providers, name, settings)...)
 		return nil
 	})
-	if err == nil && len(c.models) == 0 {
+	if err == nil && len(c.Models) == 0 {
 		err = errors.New("there is no model that this user may use: list some with `caddy continue-auth providers set NAME --model MODEL`")
 	}
 	return c, err

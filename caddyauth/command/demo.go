@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -87,7 +88,9 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	} else if err != nil && gateway.simulated {
 		return err
 	}
-	server.invite(out)
+	if err := server.invite(out); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -119,7 +122,7 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 	simulated.Always(gatewaytest.Scenario{Delay: 20 * time.Millisecond}) // slow enough to see the answers arrive
 	settings := make(map[string]json.RawMessage)
 	for name, header := range simulated.Config.ProviderHeaders {
-		record := map[string]map[string]string{"headers": header}
+		record := map[string]any{"headers": header, "models": modelsOfDemo(name)}
 		if name == "azure-openai" {
 			record["queryString"] = map[string]string{"api-version": "2024-10-21"}
 		}
@@ -138,6 +141,18 @@ func openDemoGateway(ctx context.Context) (*demoGateway, error) {
 		settings: settings,
 		close:    simulated.Close,
 	}, nil
+}
+
+// modelsOfDemo returns the demo's models of a provider.
+func modelsOfDemo(provider string) []string {
+	models := []string{}
+	for _, model := range demoModels {
+		if model.provider == provider {
+			models = append(models, model.chat, model.completion)
+		}
+	}
+	slices.Sort(models)
+	return slices.Compact(models)
 }
 
 // realSettings reads the settings of the demo's providers from Workers KV, if the environment
@@ -173,7 +188,8 @@ func realSettings(ctx context.Context) (map[string]json.RawMessage, error) {
 	return settings, nil
 }
 
-// demoConfig is the demo's Caddyfile, a format for folder, address and gateway.
+// demoConfig is the demo's Caddyfile, a format for the folder, the address, the keystore's files, the ledger's
+// file and the gateway.
 const demoConfig = `{
 	admin off
 	persist_config off
@@ -193,8 +209,20 @@ const demoConfig = `{
 			api_keys           %[3]q
 			provider_settings  %[4]q
 		}
+		limits {
+			requests 300 1m
+			tokens 20000000 day
+			parallel 16
+			team team {
+				tokens 100000000 month
+			}
+		}
+		ledger {
+			path %[5]q
+		}
+		portal
 	}
-	reverse_proxy %[5]s {
+	reverse_proxy %[6]s {
 		transport continue_auth
 	}
 }
@@ -211,6 +239,10 @@ func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
 	if err := writeBulk(settings, gateway.settings); err != nil {
 		return nil, err
 	}
+	ledger := filepath.Join(folder, "usage.db")
+	if err := writeDemoPast(context.Background(), ledger, time.Now()); err != nil {
+		return nil, err
+	}
 	for name, value := range gateway.env {
 		if err := os.Setenv(name, value); err != nil {
 			return nil, err
@@ -224,7 +256,7 @@ func startDemo(folder string, gateway *demoGateway) (*demoServer, error) {
 	if err := listener.Close(); err != nil {
 		return nil, err
 	}
-	config := fmt.Sprintf(demoConfig, folder, server.url, keys, settings, gateway.url)
+	config := fmt.Sprintf(demoConfig, folder, server.url, keys, settings, ledger, gateway.url)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/continue-auth/caddy-continue-auth/caddyauth/agents"
 )
 
 // demoModels has a model for chats and one for tab completion for each provider.
@@ -95,24 +97,29 @@ func (s *demoServer) stream(ctx context.Context, out io.Writer, path string, bod
 }
 
 // invite prints how to try the server.
-func (s *demoServer) invite(out io.Writer) {
+func (s *demoServer) invite(out io.Writer) error {
 	chat := demoModels[0].provider + "/" + demoModels[0].chat
 	completion := demoModels[0].provider + "/" + demoModels[0].completion
 	last := demoModels[len(demoModels)-1]
 	messages := last.provider + "/" + last.chat
 	fmt.Fprintf(out, `
-Ready: %[1]s/v1 is up until you press Ctrl+C. Try it with curl:
+Ready: %[1]s is up until you press Ctrl+C. Open it in a browser to see the portal, and sign in with:
+
+email: %[3]s
+key:   %[2]s
+
+Try it with curl:
 
 curl -N %[1]s/v1/chat/completions -H 'Authorization: Bearer %[2]s' -H 'X-User-Email: %[3]s' -d '{"model":"%[4]s","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
-curl -N %[1]s/v1/messages -H 'x-api-key: %[3]s:%[2]s' -H 'anthropic-version: 2023-06-01' -d '{"model":"%[6]s","max_tokens":256,"stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+curl -N %[1]s/v1/messages -H 'x-api-key: %[3]s:%[2]s' -H 'anthropic-version: 2023-06-01' -d '{"model":"%[5]s","max_tokens":256,"stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
-in Claude Code, with these variables:
+Or set up an agent.
 
-export ANTHROPIC_BASE_URL=%[1]s
-export ANTHROPIC_AUTH_TOKEN=%[3]s:%[2]s
-export ANTHROPIC_MODEL=%[6]s
-
-or in Continue, with this as ~/.continue/config.yaml:
+`, s.url, s.key, demoEmail, chat, messages)
+	if err := s.setUp(out); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, `# Continue for %[3]s, as ~/.continue/config.yaml.
 
 name: AI proxy
 version: 1.0.0
@@ -134,5 +141,28 @@ models:
     apiKey: %[2]s
     roles: [autocomplete]
     requestOptions: *user
-`, s.url, s.key, demoEmail, chat, completion, messages)
+`, s.url, s.key, demoEmail, chat, completion)
+	return err
+}
+
+// setUp prints the configuration of each agent but Continue, with the user's key.
+func (s *demoServer) setUp(out io.Writer) error {
+	config := agents.Config{Email: demoEmail, EmailHeader: "X-User-Email", APIBase: s.url + "/v1"}
+	for _, model := range demoModels {
+		config.Models = append(config.Models, model.provider+"/"+model.chat)
+	}
+	for _, agent := range agents.All() {
+		if agent.Name == agents.Default {
+			continue
+		}
+		parts, err := config.Parts(agent)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "# %s for %s.\n", agent.Title, demoEmail)
+		for _, part := range parts {
+			fmt.Fprintf(out, "\n# %s:\n%s\n", part.Heading, strings.ReplaceAll(part.Content, agents.KeyPlaceholder, s.key))
+		}
+	}
+	return nil
 }

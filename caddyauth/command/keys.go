@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
-	"github.com/tidwall/gjson"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -35,7 +33,7 @@ standard error, so a script can use the output as the key.`,
 		RunE: help,
 	}
 	f.add(cmd)
-	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
+	cmd.AddCommand(keysAdd(f), keysList(f), keysShow(f), keysSet(f), keysStatus(f, true), keysStatus(f, false), keysRotate(f), keysRemove(f), keysImport(f), keysMigrate(f))
 	return cmd
 }
 
@@ -44,6 +42,10 @@ type restrictions struct {
 	expires  string
 	models   []string
 	metadata []string
+	limits   []string
+
+	// removing says that "never" as the end, and an empty value of a metadata entry, remove what was there.
+	removing bool
 }
 
 func (r *restrictions) add(cmd *cobra.Command) {
@@ -51,12 +53,15 @@ func (r *restrictions) add(cmd *cobra.Command) {
 	flags.StringVar(&r.expires, "expires", "", "when the key ends: a duration such as 90d, a day, or a time in RFC 3339")
 	flags.StringSliceVar(&r.models, "models", nil, "the models that the user may use, such as 'workers-ai/*' (default: all; '' for none)")
 	flags.StringArrayVar(&r.metadata, "metadata", nil, "an entry for the gateway's logs and limits, as name=value; up to four")
+	flags.StringArrayVar(&r.limits, "limit", nil, limitHelp)
 }
 
 // apply writes the restrictions to a record. If mustEnd is set, an empty end is an error: the flag
 // was given, perhaps with a variable that is not set.
 func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now time.Time) error {
-	if set := r.expires != "" || mustEnd; set {
+	if r.removing && r.expires == "never" {
+		to.SetExpires(time.Time{})
+	} else if r.expires != "" || mustEnd {
 		at, err := parseEnd(r.expires, now)
 		if err != nil {
 			return err
@@ -81,9 +86,16 @@ func (r *restrictions) apply(to *keystore.Record, limited, mustEnd bool, now tim
 		if !ok {
 			return fmt.Errorf("--metadata %q: must be name=value", entry)
 		}
+		if r.removing && value == "" {
+			to.RemoveMetadata(name)
+			continue
+		}
 		if err := to.SetMetadata(name, value); err != nil {
 			return err
 		}
+	}
+	if err := setLimits(to, r.limits); err != nil {
+		return err
 	}
 	if _, err := keystore.ParseAPIKey(to.Bytes()); err != nil {
 		return fmt.Errorf("the server would refuse this key: %w", err)
@@ -124,31 +136,14 @@ func keysAdd(f *keystoreFlags) *cobra.Command {
 		Short: "Makes a key for a new user and prints it once",
 		Example: `  caddy continue-auth keys add dev@example.com
   caddy continue-auth keys add dev@example.com --expires 90d --models 'workers-ai/*,openai/gpt-4o-mini' --metadata team=core
+  caddy continue-auth keys add dev@example.com --limit requests=120/1m --limit parallel=8
   key=$(caddy continue-auth keys add dev@example.com)`,
 		Args: one,
 		RunE: f.run(making, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			if err := checkEmail(args[0]); err != nil {
+			key, record, err := a.addUser(ctx, args[0], r, cmd.Flags().Changed("models"), cmd.Flags().Changed("expires"))
+			if err != nil {
 				return err
 			}
-			now := time.Now()
-			key := keystore.NewKey()
-			record := keystore.NewRecord(key, now)
-			if err := r.apply(record, cmd.Flags().Changed("models"), cmd.Flags().Changed("expires"), now); err != nil {
-				return err
-			}
-			written := false
-			err := a.edit(ctx, keystore.APIKeys, args, func(email string, value []byte) ([]byte, error) {
-				if value != nil {
-					return nil, fmt.Errorf("%s has a key already: use `keys rotate` for another one, or `keys remove` first", email)
-				}
-				written = true
-				return record.Bytes(), nil
-			})
-			if err = a.settle(ctx, args[0], key, written, err); err != nil {
-				return err
-			}
-			a.say("Made a key for %s. It is shown this once.", args[0])
-			a.forget(a.absent, args[0])
 			return printKey(cmd.OutOrStdout(), args[0], key, record, asJSON)
 		}),
 	}
@@ -175,13 +170,6 @@ func printKey(out io.Writer, email, key string, record *keystore.Record, asJSON 
 	return nil
 }
 
-// warnIfKeptOut prints a warning if the user's key does not work.
-func (a *administration) warnIfKeptOut(email string, record *keystore.Record) {
-	if status := viewOf(email, record).Status; status != "enabled" {
-		a.say("%s is %s, and cannot sign in until that changes.", email, status)
-	}
-}
-
 func printJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
@@ -189,64 +177,11 @@ func printJSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// settle finds out whether the keystore has written a new key although it reported an error. The
-// caller shows the key only then.
-func (a *administration) settle(ctx context.Context, email, key string, written bool, err error) error {
-	if !written || !uncertain(err) {
-		return err
-	}
-	values, unknown := a.get(ctx, keystore.APIKeys, []string{email})
-	switch {
-	case gjson.GetBytes(values[email], "apiKeyHash").Str == keystore.HashKey(key):
-		return nil
-	case a.mayShowLater(unknown, err):
-		return fmt.Errorf("%w; whether the key was written is not known: look in a minute with `keys show %s`; make another key with `keys rotate` if the user exists, and with `keys add` if not", err, email)
-	}
-	return err
-}
-
-// mayShowLater reports whether a write that failed with err may still become visible. unknown is
-// the error of a read after it. Workers KV can show the old value for a minute
-// (https://developers.cloudflare.com/kv/concepts/how-kv-works/).
-func (a *administration) mayShowLater(unknown, err error) bool {
-	return uncertain(err) && (unknown != nil || a.remote)
-}
-
-// uncertain reports whether a write may have been made although it failed.
-func uncertain(err error) bool {
-	return errors.Is(err, keystore.ErrUnavailable) || errors.Is(err, keystore.ErrTimeout)
-}
-
-// editUser changes the record of an existing user.
-func (a *administration) editUser(ctx context.Context, email string, change func(*keystore.Record) error) (record *keystore.Record, err error) {
-	err = a.edit(ctx, keystore.APIKeys, []string{email}, func(email string, value []byte) ([]byte, error) {
-		if record, err = parseUser(email, value); err != nil {
-			return nil, err
-		}
-		if err := change(record); err != nil {
-			return nil, err
-		}
-		return record.Bytes(), nil
-	})
-	return record, err
-}
-
-func parseUser(email string, value []byte) (*keystore.Record, error) {
-	if value == nil {
-		return nil, fmt.Errorf("there is no user %s", email)
-	}
-	record, err := keystore.ParseRecord(value)
-	if err != nil {
-		return nil, fmt.Errorf("the entry of %s is broken and was not changed: %w", email, err)
-	}
-	return record, nil
-}
-
 // keysStatus makes the commands `keys enable` and `keys disable`.
 func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
-	verb, done, short := "disable", "Disabled", "Locks a user out, until `keys enable`"
+	verb, short := "disable", "Locks a user out, until `keys enable`"
 	if enabled {
-		verb, done, short = "enable", "Enabled", "Lets a disabled user in again"
+		verb, short = "enable", "Lets a disabled user in again"
 	}
 	return &cobra.Command{
 		Use:     verb + " EMAIL",
@@ -254,20 +189,7 @@ func keysStatus(f *keystoreFlags, enabled bool) *cobra.Command {
 		Example: "  caddy continue-auth keys " + verb + " dev@example.com",
 		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, _ *cobra.Command, args []string) error {
-			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
-				r.SetEnabled(enabled)
-				return nil
-			})
-			if err == nil {
-				a.say("%s %s.", done, args[0])
-			}
-			if err == nil || uncertain(err) {
-				a.forget(a.maxAge, args[0])
-			}
-			if err == nil && enabled {
-				a.warnIfKeptOut(args[0], record)
-			}
-			return err
+			return a.setEnabled(ctx, args[0], enabled)
 		}),
 	}
 }
@@ -283,25 +205,10 @@ func keysRotate(f *keystoreFlags) *cobra.Command {
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
 		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			d, err := caddy.ParseDuration(grace)
-			if err != nil || d < 0 {
-				return fmt.Errorf("--grace %q: must be a duration such as 24h, not negative", grace)
-			}
-			key := keystore.NewKey()
-			record, err := a.editUser(ctx, args[0], func(r *keystore.Record) error {
-				r.Rotate(key, time.Now(), d)
-				return nil
-			})
-			if err = a.settle(ctx, args[0], key, record != nil, err); err != nil {
+			key, record, err := a.rotateUser(ctx, args[0], grace)
+			if err != nil {
 				return err
 			}
-			ends := "at once"
-			if until := record.Info().PreviousUntil; !until.IsZero() {
-				ends = "at " + until.Format(time.RFC3339)
-			}
-			a.say("Made another key for %s. It is shown this once. The previous key ends %s.", args[0], ends)
-			a.warnIfKeptOut(args[0], record)
-			a.forget(a.maxAge, args[0])
 			return printKey(cmd.OutOrStdout(), args[0], key, record, asJSON)
 		}),
 	}
@@ -325,19 +232,7 @@ func keysRemove(f *keystoreFlags) *cobra.Command {
 					return err
 				}
 			}
-			there := false
-			err := a.edit(ctx, keystore.APIKeys, args, func(_ string, value []byte) ([]byte, error) {
-				there = value != nil
-				return nil, nil
-			})
-			if err == nil && !there {
-				err = fmt.Errorf("there is no user %s", args[0])
-			}
-			if err == nil {
-				a.say("Removed %s.", args[0])
-			}
-			a.forget(a.maxAge, args[0]) // the user may be gone even after an error
-			return err
+			return a.removeUser(ctx, args[0])
 		}),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, even on a terminal")

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/continue-auth/caddy-continue-auth/caddyauth"
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 )
 
@@ -24,13 +27,15 @@ type keyView struct {
 	PreviousUntil *time.Time                 `json:"previous_until,omitempty"`
 	Models        []string                   `json:"models"` // null means all
 	Metadata      map[string]json.RawMessage `json:"metadata,omitempty"`
+	Limits        *keystore.Limits           `json:"limits,omitempty"`    // the user's own
+	Usage         []caddyauth.LimitReport    `json:"usage,omitempty"`     // what is used of all limits; only the running server knows
 	PlainKey      bool                       `json:"plain_key,omitempty"` // the keystore has the key in the clear
 }
 
 func viewOf(email string, record *keystore.Record) keyView {
 	info := record.Info()
 	v := keyView{
-		Email: email, Status: "disabled", KeyID: info.KeyID, CreatedAt: info.CreatedAt, Models: info.Models, PlainKey: info.PlainKey,
+		Email: email, Status: "disabled", KeyID: info.KeyID, CreatedAt: info.CreatedAt, Models: info.Models, Limits: info.Limits, PlainKey: info.PlainKey,
 	}
 	now := time.Now()
 	if info.Enabled {
@@ -203,6 +208,7 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 				return err
 			}
 			view := viewOf(args[0], record)
+			view.Usage = a.usageOf(args[0])
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), view)
 			}
@@ -211,6 +217,38 @@ func keysShow(f *keystoreFlags) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// usageOf asks the running server what a user has used of the limits. It returns nil if there are no limits, or
+// if the server cannot be asked.
+func (a *administration) usageOf(email string) []caddyauth.LimitReport {
+	if a.admin == "" {
+		return nil
+	}
+	answer, err := callAdmin(a.admin, http.MethodGet, caddyauth.AdminPath+"usage/"+url.PathEscape(email))
+	if err != nil {
+		return nil
+	}
+	var report struct{ Limits []caddyauth.LimitReport }
+	if json.Unmarshal(answer, &report) != nil {
+		return nil
+	}
+	return report.Limits
+}
+
+// describeUse says how much of a limit is used.
+func describeUse(l *caddyauth.LimitReport) string {
+	text := fmt.Sprintf("%d of %d %s", l.Used, l.Limit, l.Kind)
+	if l.Window != nil {
+		text += "/" + *l.Window
+	}
+	if l.Team != nil {
+		text += " of team " + *l.Team
+	}
+	if l.ResetsAt != nil {
+		text += ", resets at " + l.ResetsAt.Format(time.DateTime)
+	}
+	return text
 }
 
 // user reads the record of an existing user.
@@ -248,6 +286,10 @@ func (v keyView) print(out io.Writer) error {
 			return err
 		}
 		line("metadata", string(metadata))
+	}
+	line("own limits", describeLimits(v.Limits))
+	for _, limit := range v.Usage {
+		line("used", describeUse(&limit))
 	}
 	return table.Flush()
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/continue-auth/caddy-continue-auth/caddyauth/agents"
 )
 
 // isTerminal reports whether a reader or writer is a terminal.
@@ -16,6 +18,9 @@ func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
+
+// printable returns s without characters that could change the terminal.
+func printable(s string) string { return agents.Printable(s) }
 
 // confirm asks before something that cannot be undone. Without a terminal it does not ask: a script
 // has decided already.

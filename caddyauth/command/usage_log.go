@@ -7,49 +7,56 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
 )
 
-// usage is the sum of the requests under one name.
+// sum is the sum of the requests under one name.
+type sum struct {
+	Name             string `json:"name"`
+	Requests         int64  `json:"requests"`
+	Refused          int64  `json:"refused"`
+	PromptTokens     int64  `json:"prompt_tokens"`
+	CachedTokens     int64  `json:"cached_tokens"`
+	CompletionTokens int64  `json:"completion_tokens"`
+}
+
+// usage is a sum with what only the access log knows.
 type usage struct {
-	Name             string    `json:"name"`
-	Requests         int64     `json:"requests"`
-	Refused          int64     `json:"refused"`
-	PromptTokens     int64     `json:"prompt_tokens"`
-	CachedTokens     int64     `json:"cached_tokens"`
-	CompletionTokens int64     `json:"completion_tokens"`
-	TokensPartial    int64     `json:"tokens_partial"` // the number of requests whose tokens are not all known
-	Last             time.Time `json:"last,omitzero"`
+	sum
+	TokensPartial int64     `json:"tokens_partial"` // the number of requests whose tokens are not all known
+	Last          time.Time `json:"last,omitzero"`
+}
+
+func (s *sum) add(v sum) {
+	s.Requests += v.Requests
+	s.Refused += v.Refused
+	s.PromptTokens += v.PromptTokens
+	s.CachedTokens += v.CachedTokens
+	s.CompletionTokens += v.CompletionTokens
 }
 
 func (u *usage) add(v usage) {
-	u.Requests += v.Requests
-	u.Refused += v.Refused
-	u.PromptTokens += v.PromptTokens
-	u.CachedTokens += v.CachedTokens
-	u.CompletionTokens += v.CompletionTokens
+	u.sum.add(v.sum)
 	u.TokensPartial += v.TokensPartial
 	if v.Last.After(u.Last) {
 		u.Last = v.Last
 	}
 }
 
-// Usage can be added up by these.
-const (
-	byUser     = "user"
-	byModel    = "model"
-	byProvider = "provider"
-)
-
 // usageLog adds up access logs. It keeps only names, sums and one line in memory, however long the
 // logs are.
 type usageLog struct {
 	by     string
+	user   string    // the only user that counts, or "" for all
 	since  time.Time // the zero time means from the beginning
 	byName map[string]*usage
+
+	// each is called with each request in place of adding it up.
+	each func(line []byte, entry *logLine, at time.Time) error
 
 	notJSON, tooLong int64 // the number of lines that were left out
 }
@@ -99,33 +106,26 @@ func (l *usageLog) line(line []byte) error {
 		return nil
 	}
 	at, ok := logTime(entry.time)
-	if !l.since.IsZero() {
-		if !ok {
-			return fmt.Errorf("--since needs the time in `ts`, as a number, in RFC 3339, ISO 8601 or the common log format, not as %s: see time_format of the log", entry.shownTime())
-		}
-		if at.Before(l.since) {
-			return nil
-		}
+	if !ok && (!l.since.IsZero() || l.by == byDay || l.each != nil) {
+		return fmt.Errorf("the time is needed in `ts`, as a number, in RFC 3339, ISO 8601 or the common log format, not as %s: see time_format of the log", entry.shownTime())
 	}
-	l.count(&entry, at)
+	switch {
+	case at.Before(l.since), l.user != "" && entry.user != l.user:
+	case l.each != nil:
+		return l.each(line, &entry, at)
+	default:
+		l.count(&entry, at)
+	}
 	return nil
 }
 
 func (l *usageLog) count(entry *logLine, at time.Time) {
-	name := entry.user
-	switch l.by {
-	case byProvider:
-		name = entry.provider
-	case byModel:
-		if name = entry.provider; name != "" {
-			name += "/" + entry.model
-		}
-	}
+	name := entry.name(l.by, at)
 	sum := l.byName[name]
 	if sum == nil {
-		name = strings.Clone(name) // a substring would keep the whole line in memory
-		sum = &usage{Name: name}
-		l.byName[name] = sum
+		sum = new(usage)
+		sum.Name = strings.Clone(name) // a substring would keep the whole line in memory
+		l.byName[sum.Name] = sum
 	}
 	entry.usage.Last = at
 	sum.add(entry.usage)
@@ -133,19 +133,54 @@ func (l *usageLog) count(entry *logLine, at time.Time) {
 
 // logLine is the part of a log line that counts.
 type logLine struct {
-	user, provider, model string
-	usage                 usage
+	user, team, provider, model, client string
 
-	time     gjson.Result
-	logger   string
-	isAccess bool // only the access log has the duration of a request
-	handled  bool // handled by continue_auth
+	run   string // the run of the ledger that counted the request, or ""
+	usage usage
+
+	time        gjson.Result
+	logger      string
+	method, uri string
+	isAccess    bool // only the access log has the duration of a request
+	handled     bool // handled by continue_auth
 }
 
 // ours reports whether the line is from an access log and about a request that continue_auth
 // handled. The logger's name may be missing, because operators can leave it out.
 func (e *logLine) ours() bool {
-	return e.handled && e.isAccess && (e.logger == "" || e.logger == accessLogger || strings.HasPrefix(e.logger, accessLogger+"."))
+	return e.handled && e.isAccess && (e.logger == "" || e.logger == accessLogger || strings.HasPrefix(e.logger, accessLogger+".")) && !e.free()
+}
+
+// free reports whether a user asked for what is no use of a model: the list of models, or how many
+// tokens a prompt has. The ledger counts by the same rule, and sign-ins that failed not at all.
+func (e *logLine) free() bool {
+	path, _, _ := strings.Cut(e.uri, "?")
+	return e.user != "" && (e.method == http.MethodGet || e.method == http.MethodHead || strings.HasSuffix(path, "/count_tokens") || strings.HasSuffix(path, ":countTokens"))
+}
+
+// name returns the name under which the request counts.
+func (e *logLine) name(by string, at time.Time) string {
+	switch by {
+	case byDay:
+		return at.UTC().Format(time.DateOnly)
+	case byTeam:
+		return e.team
+	case byProvider:
+		return e.provider
+	case byModel:
+		return modelName(e.provider, e.model)
+	case byClient:
+		return e.client
+	}
+	return e.user
+}
+
+// modelName returns a model's full name, or "" if no provider was found for a request.
+func modelName(provider, model string) string {
+	if provider == "" {
+		return ""
+	}
+	return provider + "/" + model
 }
 
 // shownTime returns the time as it is in the log, for an error.
@@ -186,6 +221,14 @@ func parseLogLine(line []byte) (entry logLine) {
 			entry.isAccess = true
 		case "user_id":
 			entry.user = value.Str
+		case "team":
+			entry.team = value.Str
+		case "client":
+			entry.client = value.Str
+		case "ledger_run":
+			entry.run = value.Str
+		case "request":
+			entry.method, entry.uri = value.Get("method").Str, value.Get("uri").Str
 		case "provider":
 			entry.provider, entry.handled = value.Str, true
 		case "model":

@@ -39,7 +39,7 @@ func TestSinceIsADurationADayOrATime(t *testing.T) {
 func TestATableHasNoControlCharacters(t *testing.T) {
 	_, l := usageOf(t, byModel, "", accessLine(`"provider":"openai","model":"\u001b[2Jgpt\t\u202e4\u009b"`))
 	var out strings.Builder
-	if err := l.print(&out); err != nil || strings.ContainsAny(out.String(), "\x1b\t\u202e\u009b") || !strings.Contains(out.String(), "openai/?[2Jgpt??4?") {
+	if err := l.report().table(&out); err != nil || strings.ContainsAny(out.String(), "\x1b\t\u202e\u009b") || !strings.Contains(out.String(), "openai/?[2Jgpt??4?") {
 		t.Errorf("error %v, table %q", err, out.String())
 	}
 }

@@ -50,7 +50,7 @@ func TestTheOutputOfUsage(t *testing.T) {
 	o.write("empty.log", "")
 	for _, line := range []string{
 		"usage", "usage --by model", "usage --by provider --json", "usage --since 2026-11-01", "usage access.log", "usage empty.log", "usage empty.log --json",
-		"usage --by team", "usage --since soon", "usage nowhere.log",
+		"usage --by team", "usage --by client --csv", "usage --by day --user dev@example.com", "usage --log --by day --csv", "usage --by planet", "usage --csv --json", "usage --since soon", "usage nowhere.log",
 	} {
 		script += o.transcript(nothing, line)
 	}

@@ -98,6 +98,16 @@ func (c *Cache) SetMaxEntries(n int) {
 // Budget returns how many calls of the store could be made now, or -1 if there is no limit.
 func (c *Cache) Budget() float64 { return c.gate.tokens() }
 
+// ShareBudget makes the cache take the calls of its store out of a budget that several servers have in common.
+// Nil ends that.
+func (c *Cache) ShareBudget(shared SharedBudget) {
+	if shared == nil {
+		c.gate.shared.Store(nil)
+		return
+	}
+	c.gate.shared.Store(&shared)
+}
+
 // Close closes the store. The cache does not ask it again, and whoever waits for an answer gets an
 // error.
 func (c *Cache) Close() error {

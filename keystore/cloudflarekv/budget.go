@@ -2,6 +2,7 @@ package cloudflarekv
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -24,6 +25,16 @@ var budgets sync.Map
 // it for each call. All stores with the same API token share one budget. Get, List and Edit do not
 // check it.
 func (s *Store) Budget() *rate.Limiter { return s.budget }
+
+// BudgetName returns the same name for all stores that share one budget, on whatever server. It does not give
+// the API token away.
+func (s *Store) BudgetName() string { return s.budgetName }
+
+// budgetNameOf hashes the token once more, so that the name is not the hash of anything that is used elsewhere.
+func budgetNameOf(token string) string {
+	sum := sha256.Sum256([]byte("budget\x00" + token))
+	return hex.EncodeToString(sum[:16])
+}
 
 func budgetOf(token string) *rate.Limiter {
 	limiter, _ := budgets.LoadOrStore(sha256.Sum256([]byte(token)), rate.NewLimiter(callsPerSecond, callsAtOnce))

@@ -58,6 +58,7 @@ type Store struct {
 	namespaces *kv.NamespaceService
 	client     *http.Client
 	budget     *rate.Limiter
+	budgetName string
 }
 
 // New makes a store. It does not connect. Errors name the setting, but not its value.
@@ -79,6 +80,7 @@ func New(c Config) (*Store, error) {
 		timeout:          c.Timeout,
 		client:           client,
 		budget:           budgetOf(c.APIToken),
+		budgetName:       budgetNameOf(c.APIToken),
 		namespaces: kv.NewNamespaceService(
 			option.WithBaseURL(c.Endpoint),
 			option.WithAPIToken(c.APIToken),

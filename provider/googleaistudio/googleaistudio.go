@@ -117,7 +117,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 	call := &hub.Call{
 		Path:      method(r.Model, "generateContent"),
 		Body:      body.end(),
-		Translate: p.translate(r.User, search, r.Form(rest)),
+		Translate: p.translate(r.User, r.Peers, search, r.Form(rest)),
 	}
 	if r.Stream {
 		call.Path, call.Query = method(r.Model, "streamGenerateContent"), "alt=sse"
@@ -128,7 +128,7 @@ func (p Provider) chat(r *hub.Request) (*hub.Call, error) {
 // converse reads the messages of a chat, or a prompt as the user's only message.
 func (p Provider) converse(r *hub.Request) (*conversation, error) {
 	if r.Endpoint != hub.Completions {
-		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id) })
+		return readMessages(r.CleanMessages(), r.Model, func(id string) string { return p.Signatures.recall(r.User, id, r.Peers) })
 	}
 	prompt, err := r.ChatPrompt()
 	if err != nil {
@@ -140,11 +140,12 @@ func (p Provider) converse(r *hub.Request) (*conversation, error) {
 	return &conversation{turns: []*turn{{role: user, parts: appendText(nil, prompt)}}}, nil
 }
 
-// translate returns a function for Call.Translate. user is the email of the user who asks. search says that
+// translate returns a function for Call.Translate. user is the email of the user who asks, and peers what other
+// servers know of the user. search says that
 // the client wants the sources of the answer.
-func (p Provider) translate(user string, search bool, form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
+func (p Provider) translate(user string, peers hub.Peers, search bool, form hub.Form) func(dst io.Writer, sse bool) hub.Translator {
 	return func(dst io.Writer, sse bool) hub.Translator {
-		d := &decoder{search: search, completion: form.TextOnly, remember: func(id, signature string) { p.Signatures.remember(user, id, signature) }}
+		d := &decoder{search: search, completion: form.TextOnly, remember: func(id, signature string) { p.Signatures.remember(user, id, signature, peers) }}
 		return hub.NewTranslator(dst, sse, form, d.decode)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 )
 
 // The limits of what is remembered of thought signatures.
@@ -34,17 +36,31 @@ func NewSignatures() *Signatures {
 	})}
 }
 
-func (s *Signatures) remember(user, id, signature string) {
-	if s != nil && user != "" {
-		s.cache.Set(signatureKey{user, id}, signature)
+// remember keeps the signature of a call, also for other servers.
+func (s *Signatures) remember(user, id, signature string, peers hub.Peers) {
+	if s == nil || user == "" {
+		return
+	}
+	s.cache.Set(signatureKey{user, id}, signature)
+	if peers != nil {
+		peers.Put(peersKey(user, id), signature, signatureExpiry)
 	}
 }
 
-// recall returns the signature of a call, or "" if it is not known.
-func (s *Signatures) recall(user, id string) string {
+// recall returns the signature of a call, or "" if it is not known here or to other servers.
+func (s *Signatures) recall(user, id string, peers hub.Peers) string {
 	if s == nil || user == "" {
 		return ""
 	}
-	signature, _ := s.cache.GetIfPresent(signatureKey{user, id})
+	key := signatureKey{user, id}
+	signature, ok := s.cache.GetIfPresent(key)
+	if ok || peers == nil {
+		return signature
+	}
+	if signature = peers.Get(peersKey(user, id)); signature != "" {
+		s.cache.Set(key, signature)
+	}
 	return signature
 }
+
+func peersKey(user, id string) string { return "signature\x00" + user + "\x00" + id }

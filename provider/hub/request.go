@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -51,6 +52,9 @@ type Request struct {
 	// answered. If nil, the memory is allocated.
 	Memory func(size int) []byte
 
+	// Peers is what other servers know of the user's conversations. Nil: there are no other servers.
+	Peers Peers
+
 	// Translated says that Body was written from a request in another format than OpenAI's, so that providers
 	// may change its words.
 	Translated bool
@@ -69,6 +73,15 @@ type Request struct {
 
 	choices          int  // `n`
 	tools, functions bool // whether the request has any
+}
+
+// Peers keeps short texts for other servers, which may get a user's next request.
+type Peers interface {
+	// Put keeps a text for some time. It does not wait.
+	Put(key, text string, keep time.Duration)
+
+	// Get returns the text of a key, or "" if there is none.
+	Get(key string) string
 }
 
 // span is the place of a value in a body. The zero span means that there is none.

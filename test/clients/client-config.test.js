@@ -52,7 +52,7 @@ test('the configuration as it is printed, without a key, says what is wrong afte
 })
 
 test('Continue itself finds nothing wrong, whatever the models are called', () => {
-  const golden = fileURLToPath(new URL('../../caddyauth/command/testdata/client_config/', import.meta.url))
+  const golden = fileURLToPath(new URL('../../caddyauth/agents/testdata/', import.meta.url))
   const files = readdirSync(golden).filter(file => file.endsWith('.yaml'))
   assert.ok(files.length > 0)
   for (const text of [printed, ...files.map(file => readFileSync(join(golden, file), 'utf8'))]) {

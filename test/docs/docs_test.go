@@ -58,7 +58,7 @@ func TestEveryKeystoreFileCanBeRead(t *testing.T) {
 			case strings.Contains(entry.Get("key").Str, "@"):
 				users++
 				_, err = keystore.ParseAPIKey([]byte(value))
-			case entry.Get("key").Exists():
+			case entry.Get("key").Type == gjson.String:
 				providers++
 				_, err = keystore.ParseSettings([]byte(value))
 			case entry.Get("headers").Exists(): // a value as an object, not as a string

@@ -17,6 +17,8 @@ type variant struct {
 	model  string
 	served *atomic.Int64 // the number of requests that the upstream has served
 
+	options string // further options of continue_auth
+
 	// answers is the format of the upstream's answers if the upstream's path does not decide it.
 	// Caddy without the plugin passes the client's path on.
 	answers *dialect

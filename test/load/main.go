@@ -67,6 +67,7 @@ type bench struct {
 	clientCores string // the cores of this process and wrk, as a list; "" means the same as the servers
 	serverCores string
 	up          *upstream
+	redis       *redis // nil if no wanted row needs it
 	got         measures
 	pace        float64 // the requests per second that are half of what the machine can serve
 }
@@ -107,18 +108,21 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 
 // measure runs all rounds.
 func (b *bench) measure(ctx context.Context) error {
-	site, err := b.fileSite()
-	if err != nil {
-		return err
+	if b.needsRedis() {
+		var err error
+		if b.redis, err = startRedis(ctx, b); err != nil {
+			return err
+		}
+		defer b.redis.stop()
 	}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		if err := b.round(ctx, round, site); err != nil {
+		if err := b.round(ctx, round); err != nil {
 			return err
 		}
 	}
 	for round := range min(b.rounds, 3) {
-		if err := b.openStreams(ctx, round, site); err != nil {
+		if err := b.openStreams(ctx, round); err != nil {
 			return err
 		}
 	}
@@ -131,7 +135,7 @@ func (b *bench) measure(ctx context.Context) error {
 // round makes all measurements once, with new servers: the memory layout of a process makes it
 // slightly faster or slower for its whole life. Within a measurement the servers take turns, so
 // that other work of the machine affects all of them alike.
-func (b *bench) round(ctx context.Context, round int, site string) error {
+func (b *bench) round(ctx context.Context, round int) error {
 	variants := b.asked()
 	var bare *server
 	for i := range variants {
@@ -140,7 +144,7 @@ func (b *bench) round(ctx context.Context, round int, site string) error {
 			v.server = bare
 			continue
 		}
-		if err := b.serve(ctx, v, v.name, site); err != nil {
+		if err := b.serve(ctx, v, v.name); err != nil {
 			return err
 		}
 		defer v.server.stop()
@@ -170,6 +174,8 @@ func (b *bench) variants() []variant {
 	return []variant{
 		{name: "bare", api: &chats, model: passing, served: &b.up.served, answers: &openAI},
 		{name: "ours", api: &chats, model: passing, served: &b.up.served},
+		{name: "limited", api: &chats, model: passing, served: &b.up.served, options: limited},
+		{name: "shared", api: &chats, model: passing, served: &b.up.served, options: limited + b.redis.option()},
 		{name: "bare, Workers AI", api: &chats, model: edge, served: &b.up.served, answers: &workersAI},
 		{name: "workers", api: &chats, model: edge, served: &b.up.served},
 		{name: "bare, Gemini", api: &chats, model: translated, served: &b.up.served, answers: &google},
@@ -181,6 +187,19 @@ func (b *bench) variants() []variant {
 		{name: "responses, Workers AI", api: &responses, model: edge, served: &b.up.served},
 		{name: "responses, Gemini", api: &responses, model: translated, served: &b.up.served},
 	}
+}
+
+// limited are limits that no measurement reaches.
+const limited = `limits {
+		requests 1000000000 1m
+		tokens 1000000000000 day
+		parallel 100000
+	}
+	`
+
+// needsRedis reports whether a wanted row is about servers that share their limits.
+func (b *bench) needsRedis() bool {
+	return slices.ContainsFunc(b.rows, func(r row) bool { return r.ours == "shared" })
 }
 
 // asked returns the variants that the wanted rows need. The base comes first, because it sets the
@@ -204,8 +223,12 @@ func needed(rows []row, variants []variant, figures ...string) []variant {
 	return wanted
 }
 
-// serve starts the server of a variant. It uses site, unless the variant is the base.
-func (b *bench) serve(ctx context.Context, v *variant, name, site string) (err error) {
+// serve starts the server of a variant.
+func (b *bench) serve(ctx context.Context, v *variant, name string) error {
+	site, err := b.fileSite(v.options)
+	if err != nil {
+		return err
+	}
 	if v.bare() {
 		site = bareSite(b.up.address)
 	}

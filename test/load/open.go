@@ -13,13 +13,13 @@ const late = 250 * time.Millisecond
 
 // openStreams keeps streams open at once on servers that have just started, and measures the
 // server's memory for each of them. Each stream gets one event per second.
-func (b *bench) openStreams(ctx context.Context, round int, site string) error {
+func (b *bench) openStreams(ctx context.Context, round int) error {
 	variants := needed(b.rows, b.variants(), "open ")
 	if len(variants) == 0 {
 		return nil
 	}
 	for _, v := range rotated(variants, round) {
-		if err := b.serve(ctx, &v, v.name+"-open", site); err != nil {
+		if err := b.serve(ctx, &v, v.name+"-open"); err != nil {
 			return err
 		}
 		err := b.hold(ctx, v)

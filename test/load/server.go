@@ -60,21 +60,21 @@ type server struct {
 // bareSite returns a site without the plugin.
 func bareSite(upstream string) string { return "reverse_proxy " + upstream }
 
-// site returns a site with the plugin and the given keystore.
-func (b *bench) site(keystore string) string {
+// site returns a site with the plugin, the given keystore and other options.
+func (b *bench) site(options string) string {
 	return `continue_auth {
 		account_id account
 		gateway gateway
 		gateway_token a-token-of-the-gateway
-		` + keystore + `
+		` + options + `
 	}
 	reverse_proxy ` + b.up.address + ` {
 		transport continue_auth
 	}`
 }
 
-// fileSite returns a site with the plugin and a file keystore.
-func (b *bench) fileSite() (string, error) {
+// fileSite returns a site with the plugin, a file keystore and other options.
+func (b *bench) fileSite(options string) (string, error) {
 	keys, providers := filepath.Join(b.folder, "keys.json"), filepath.Join(b.folder, "providers.json")
 	if err := writeEntries(keys, map[string]string{knownUser: userEntry()}); err != nil {
 		return "", err
@@ -82,7 +82,7 @@ func (b *bench) fileSite() (string, error) {
 	if err := writeEntries(providers, providerEntries()); err != nil {
 		return "", err
 	}
-	return b.site(fmt.Sprintf("keystore file {\napi_keys %q\nprovider_settings %q\n}", keys, providers)), nil
+	return b.site(fmt.Sprintf("keystore file {\napi_keys %q\nprovider_settings %q\n}\n%s", keys, providers, options)), nil
 }
 
 func userEntry() string {

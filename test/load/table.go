@@ -57,6 +57,11 @@ func added(title, name, ours, unit string) row {
 	return row{title: title, name: name, ours: ours, base: base, unit: unit, added: true}
 }
 
+// addedTo returns a row with the difference from another variant.
+func addedTo(title, name, ours, base, unit string) row {
+	return row{title: title, name: name, ours: ours, base: base, unit: unit, added: true}
+}
+
 func alone(title, name, ours string) row {
 	return row{title: title, name: name, ours: ours}
 }
@@ -128,6 +133,15 @@ var rows = []row{
 	ratio("server's CPU a request, 200 KB, Responses over Workers AI to chat", "cpu 200 KB", "responses, Workers AI", "workers", "µs"),
 	ratio("server's CPU a request, 200 KB, Messages over Gemini to chat", "cpu 200 KB", "messages, Gemini", "gemini", "µs"),
 	ratio("server's CPU a request, 200 KB, Responses over Gemini to chat", "cpu 200 KB", "responses, Gemini", "gemini", "µs"),
+	ratio("requests/s, 4 KB, with limits to without", "rate 4 KB", "limited", "ours", "").atLeastOf(0.97),
+	ratio("requests/s, 200 KB, with limits to without", "rate 200 KB", "limited", "ours", "").atLeastOf(0.97),
+	ratio("streams/s, chunk by chunk, with limits to without", "streams one by one", "limited", "ours", "").atLeastOf(0.97),
+	ratio("server's CPU a request, 4 KB, with limits to without", "cpu 4 KB", "limited", "ours", "µs"),
+	addedTo("latency p50, 1 connection, with limits in Redis to without limits", "one p50", "shared", "ours", "µs").atMostOf(250),
+	addedTo("latency p99, 1 connection, with limits in Redis to without limits", "one p99", "shared", "ours", "µs"),
+	addedTo("latency p50, 32 connections, half load, with limits in Redis to without limits", "paced p50", "shared", "ours", "µs"),
+	addedTo("latency p50, 32 connections, full load, with limits in Redis to without limits", "full p50 4 KB", "shared", "ours", "µs"),
+	ratio("requests/s, 4 KB, with limits in Redis to without limits", "rate 4 KB", "shared", "ours", ""),
 	added("memory an open stream", "open memory", "ours", "KB").atMostOf(16),
 	added("memory an open stream, Gemini", "open memory", "gemini", "KB").atMostOf(16),
 	added("the same after a garbage collection", "open live", "ours", "KB").atMostOf(16),

@@ -1,4 +1,4 @@
-package command
+package agents
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 
 // claudeCode: https://code.claude.com/docs/en/llm-gateway-protocol and
 // https://code.claude.com/docs/en/settings.
-func (c clientConfig) claudeCode() ([]part, error) {
+func (c Config) claudeCode() ([]Part, error) {
 	models, err := c.agentModels("anthropic/claude-")
 	if err != nil {
 		return nil, err
@@ -32,19 +32,19 @@ func (c clientConfig) claudeCode() ([]part, error) {
 		"ANTHROPIC_DEFAULT_SONNET_MODEL": family("sonnet"),
 		"ANTHROPIC_DEFAULT_HAIKU_MODEL":  family("haiku"),
 	}})
-	return []part{{"File ~/.claude/settings.json", content}}, err
+	return []Part{{"File ~/.claude/settings.json", content}}, err
 }
 
 // keyVariable is the variable from which agents that let us name it read the key.
 const keyVariable = "AI_PROXY_API_KEY"
 
 // codex: https://github.com/openai/codex/blob/main/docs/config.md.
-func (c clientConfig) codex() ([]part, error) {
+func (c Config) codex() ([]Part, error) {
 	models, err := c.agentModels("openai/", "azure-openai/")
 	if err != nil {
 		return nil, err
 	}
-	return []part{
+	return []Part{
 		{"File ~/.codex/config.toml", fmt.Sprintf(`model = %s
 model_provider = "ai-proxy"
 
@@ -54,14 +54,14 @@ base_url = %s
 env_key = "%s"
 wire_api = "responses"
 http_headers = { %s = %s }
-`, toml(mainModel(models)), toml(c.apiBase), keyVariable, toml(c.emailHeader), toml(c.email))},
-		{"Variable for your shell", "export " + keyVariable + "=" + keyPlaceholder + "\n"},
+`, toml(mainModel(models)), toml(c.APIBase), keyVariable, toml(c.EmailHeader), toml(c.Email))},
+		{"Variable for your shell", "export " + keyVariable + "=" + KeyPlaceholder + "\n"},
 	}, nil
 }
 
 // geminiCLI: https://github.com/google-gemini/gemini-cli/blob/main/docs/reference/configuration.md.
 // It puts the model's name in the path, so that the name has no provider.
-func (c clientConfig) geminiCLI() ([]part, error) {
+func (c Config) geminiCLI() ([]Part, error) {
 	model, err := c.gemini()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (c clientConfig) geminiCLI() ([]part, error) {
 		return nil, err
 	}
 	settings, err := jsonText(map[string]any{"security": map[string]any{"auth": map[string]string{"selectedType": "gemini-api-key"}}})
-	return []part{
+	return []Part{
 		{"File ~/.gemini/.env", fmt.Sprintf("GOOGLE_GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\nGEMINI_MODEL=%s\n",
 			c.root(), key, model)},
 		{"File ~/.gemini/settings.json", settings},
@@ -80,7 +80,7 @@ func (c clientConfig) geminiCLI() ([]part, error) {
 
 // gemini is the model for programs that speak Gemini's format, without the provider. They have no way to
 // others.
-func (c clientConfig) gemini() (string, error) {
+func (c Config) gemini() (string, error) {
 	const prefix = "google-ai-studio/"
 	models, err := c.agentModels()
 	if err != nil {
@@ -102,35 +102,35 @@ type qwenModel struct {
 }
 
 // qwenCode: https://qwenlm.github.io/qwen-code-docs/en/users/configuration/model-providers/.
-func (c clientConfig) qwenCode() ([]part, error) {
+func (c Config) qwenCode() ([]Part, error) {
 	models, err := c.agentModels()
 	if err != nil {
 		return nil, err
 	}
 	var listed []qwenModel
 	for _, m := range models {
-		listed = append(listed, qwenModel{m.model, m.name, keyVariable, c.apiBase, map[string]any{"customHeaders": c.headers()}})
+		listed = append(listed, qwenModel{m.model, m.name, keyVariable, c.APIBase, map[string]any{"customHeaders": c.headers()}})
 	}
 	content, err := jsonText(map[string]any{
-		"env":            map[string]string{keyVariable: keyPlaceholder},
+		"env":            map[string]string{keyVariable: KeyPlaceholder},
 		"modelProviders": map[string]any{"openai": listed},
 		"model":          map[string]string{"name": mainModel(models)},
 		"security":       map[string]any{"auth": map[string]string{"selectedType": "openai"}},
 	})
-	return []part{{"File ~/.qwen/settings.json", content}}, err
+	return []Part{{"File ~/.qwen/settings.json", content}}, err
 }
 
 // cline: https://docs.cline.bot/provider-config/openai-compatible.
-func (c clientConfig) cline() ([]part, error) {
+func (c Config) cline() ([]Part, error) {
 	models, err := c.agentModels()
 	if err != nil {
 		return nil, err
 	}
-	return []part{
+	return []Part{
 		{"Settings of the extension", fmt.Sprintf("API Provider: OpenAI Compatible\nBase URL: %s\nAPI Key: %s\nModel ID: %s\n",
-			c.apiBase, c.withEmail(), mainModel(models))},
+			c.APIBase, c.withEmail(), mainModel(models))},
 		{"Or this command, for Cline in the terminal", fmt.Sprintf("cline auth -p openai-compatible -b %s -k %s -m %s\n",
-			shell(c.apiBase), shell(c.withEmail()), shell(mainModel(models)))},
+			shell(c.APIBase), shell(c.withEmail()), shell(mainModel(models)))},
 	}, nil
 }
 
@@ -147,7 +147,7 @@ const zedContext = 128_000
 
 // zed: https://zed.dev/docs/ai/use-api-access#openai-compatible. The name of the variable is made of the
 // provider's name.
-func (c clientConfig) zed() ([]part, error) {
+func (c Config) zed() ([]Part, error) {
 	models, err := c.agentModels()
 	if err != nil {
 		return nil, err
@@ -161,24 +161,24 @@ func (c clientConfig) zed() ([]part, error) {
 	content, err := jsonText(map[string]any{
 		"agent": map[string]any{"default_model": map[string]string{"provider": "AI proxy", "model": mainModel(models)}},
 		"language_models": map[string]any{"openai_compatible": map[string]any{"AI proxy": map[string]any{
-			"api_url": c.apiBase, "available_models": listed,
+			"api_url": c.APIBase, "available_models": listed,
 		}}},
 	})
-	return []part{
+	return []Part{
 		{"Add to ~/.config/zed/settings.json (max_tokens is the size of the context window: correct it for your models)", content},
 		{"Variable for your shell", "export " + keyVariable + "=" + shell(c.withEmail()) + "\n"},
 	}, err
 }
 
 // copilot: https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/use-byok-models.
-func (c clientConfig) copilot() ([]part, error) {
+func (c Config) copilot() ([]Part, error) {
 	models, err := c.agentModels()
 	if err != nil {
 		return nil, err
 	}
-	return []part{{"Variables for your shell", exports(
+	return []Part{{"Variables for your shell", exports(
 		"COPILOT_PROVIDER_TYPE", "openai",
-		"COPILOT_PROVIDER_BASE_URL", c.apiBase,
+		"COPILOT_PROVIDER_BASE_URL", c.APIBase,
 		"COPILOT_PROVIDER_API_KEY", c.withEmail(),
 		"COPILOT_MODEL", mainModel(models),
 	)}}, nil
@@ -186,21 +186,21 @@ func (c clientConfig) copilot() ([]part, error) {
 
 // env are the variables that the providers' own libraries read, and many agents with them. Those of
 // Anthropic's and Google's come only with models of theirs.
-func (c clientConfig) env() ([]part, error) {
+func (c Config) env() ([]Part, error) {
 	models, err := c.agentModels("openai/")
 	if err != nil {
 		return nil, err
 	}
-	parts := []part{{"Variables for programs that speak OpenAI's format", exports(
-		"OPENAI_BASE_URL", c.apiBase, "OPENAI_API_KEY", c.withEmail(), "OPENAI_MODEL", mainModel(models),
+	parts := []Part{{"Variables for programs that speak OpenAI's format", exports(
+		"OPENAI_BASE_URL", c.APIBase, "OPENAI_API_KEY", c.withEmail(), "OPENAI_MODEL", mainModel(models),
 	)}}
 	if models, _ := c.agentModels("anthropic/claude-"); strings.HasPrefix(models[0].model, "anthropic/claude-") {
-		parts = append(parts, part{"Variables for programs that speak Anthropic's format", exports(
+		parts = append(parts, Part{"Variables for programs that speak Anthropic's format", exports(
 			"ANTHROPIC_BASE_URL", c.root(), "ANTHROPIC_AUTH_TOKEN", c.withEmail(), "ANTHROPIC_MODEL", mainModel(models),
 		)})
 	}
 	if model, err := c.gemini(); err == nil {
-		parts = append(parts, part{"Variables for programs that speak Gemini's format", exports(
+		parts = append(parts, Part{"Variables for programs that speak Gemini's format", exports(
 			"GOOGLE_GEMINI_BASE_URL", c.root(), "GEMINI_API_KEY", c.withEmail(), "GEMINI_MODEL", model,
 		)})
 	}
@@ -208,11 +208,11 @@ func (c clientConfig) env() ([]part, error) {
 }
 
 // headers name the user beside the key.
-func (c clientConfig) headers() map[string]string { return map[string]string{c.emailHeader: c.email} }
+func (c Config) headers() map[string]string { return map[string]string{c.EmailHeader: c.Email} }
 
 func jsonText(v any) (string, error) {
 	var b strings.Builder
-	err := printJSON(&b, v)
+	err := writeJSON(&b, v)
 	return b.String(), err
 }
 

@@ -1,4 +1,4 @@
-package command
+package agents
 
 import "strings"
 
@@ -26,7 +26,7 @@ type openCodeModel struct {
 //
 // Models of Anthropic and OpenAI go through OpenCode's own providers, which speak their formats and know
 // what their models can do. Only the models here are offered there. All others go by chat completions.
-func (c clientConfig) openCode() ([]part, error) {
+func (c Config) openCode() ([]Part, error) {
 	models, err := c.agentModels()
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (c clientConfig) openCode() ([]part, error) {
 		id, name := openCodeName(m.model)
 		p := providers[id]
 		if p == nil {
-			p = &openCodeProvider{Options: openCodeOptions{c.apiBase, keyPlaceholder, c.headers()}, Models: map[string]openCodeModel{}}
+			p = &openCodeProvider{Options: openCodeOptions{c.APIBase, KeyPlaceholder, c.headers()}, Models: map[string]openCodeModel{}}
 			providers[id] = p
 		}
 		if id == openCodeOther {
@@ -57,7 +57,7 @@ func (c clientConfig) openCode() ([]part, error) {
 		"small_model": full(choose(models, isSmall)),
 		"provider":    providers,
 	})
-	return []part{{"File ~/.config/opencode/opencode.json", content}}, err
+	return []Part{{"File ~/.config/opencode/opencode.json", content}}, err
 }
 
 const openCodeOther = "ai-proxy"

@@ -1,4 +1,4 @@
-package command
+package agents
 
 import (
 	"encoding/json"
@@ -17,27 +17,27 @@ var forAgents = configFor(
 )
 
 // oddAgents has what needs quotes in every format.
-var oddAgents = clientConfig{
-	email: "o'b\"r$ien\\#é<&>@example.com", emailHeader: "X-Mail", apiBase: "http://[::1]:8080/v1",
-	models: []string{"anthropic/claude-x", "google-ai-studio/gemini-x", `groq/a "b" $(c)'d\e`, "openai/gpt-x"},
+var oddAgents = Config{
+	Email: "o'b\"r$ien\\#é<&>@example.com", EmailHeader: "X-Mail", APIBase: "http://[::1]:8080/v1",
+	Models: []string{"anthropic/claude-x", "google-ai-studio/gemini-x", `groq/a "b" $(c)'d\e`, "openai/gpt-x"},
 }
 
 // mustWrite is the configuration of an agent in a format, or in its default if that is empty.
-func mustWrite(t *testing.T, c clientConfig, name, format string) string {
+func mustWrite(t *testing.T, c Config, name, format string) string {
 	t.Helper()
-	a, format, err := findAgent(name, format)
+	a, format, err := Find(name, format)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := c.write(&b, a, format); err != nil {
+	if err := c.Write(&b, a, format); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
 }
 
 func TestConfigurationsOfAgents(t *testing.T) {
-	for _, name := range agentNames()[1:] {
+	for _, name := range Names()[1:] {
 		t.Run(name, func(t *testing.T) {
 			golden(t, name+".txt", mustWrite(t, forAgents, name, ""))
 			golden(t, name+"_other_models.txt", mustWrite(t, configFor("workers-ai/@cf/meta/llama-3.1-8b-instruct", "google-ai-studio/gemini-2.5-flash"), name, ""))
@@ -53,19 +53,19 @@ func TestJSONIsTheFileAlone(t *testing.T) {
 		if !slices.Contains(a.formats, "json") {
 			continue
 		}
-		text, alone := mustWrite(t, forAgents, a.name, ""), mustWrite(t, forAgents, a.name, "json")
+		text, alone := mustWrite(t, forAgents, a.Name, ""), mustWrite(t, forAgents, a.Name, "json")
 		if !json.Valid([]byte(alone)) || !strings.HasSuffix(text, ":\n"+alone) {
-			t.Errorf("%s: got\n%s\nfor\n%s", a.name, alone, text)
+			t.Errorf("%s: got\n%s\nfor\n%s", a.Name, alone, text)
 		}
 	}
 }
 
 func TestContinueIsTheDefaultAgent(t *testing.T) {
 	asYAML, asJSON := written(t, everyKind)
-	if got := mustWrite(t, everyKind, defaultAgent, ""); got != asYAML {
+	if got := mustWrite(t, everyKind, Default, ""); got != asYAML {
 		t.Errorf("got\n%s", got)
 	}
-	if got := mustWrite(t, everyKind, defaultAgent, "json"); got != asJSON {
+	if got := mustWrite(t, everyKind, Default, "json"); got != asJSON {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -113,7 +113,7 @@ func TestAgentsAndFormatsThatAreRefused(t *testing.T) {
 		"an agent with a file and a secret": {"zed", "json", "--format json: there is no such format for zed: leave --format out"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, _, err := findAgent(c.agent, c.format); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			if _, _, err := Find(c.agent, c.format); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
@@ -122,15 +122,15 @@ func TestAgentsAndFormatsThatAreRefused(t *testing.T) {
 
 func TestUsersWithoutAModelForTheAgent(t *testing.T) {
 	for _, a := range agents[1:] {
-		for what, c := range map[string]clientConfig{"no model": configFor(), "none that chats": configFor("openai/text-embedding-3-small", "x/rerank")} {
-			if err := c.write(&strings.Builder{}, a, "text"); err == nil || !strings.HasPrefix(err.Error(), a.name+": there is no chat model that this user may use") {
-				t.Errorf("%s, %s: %v", a.name, what, err)
+		for what, c := range map[string]Config{"no model": configFor(), "none that chats": configFor("openai/text-embedding-3-small", "x/rerank")} {
+			if err := c.Write(&strings.Builder{}, a, "text"); err == nil || !strings.HasPrefix(err.Error(), a.Name+": there is no chat model that this user may use") {
+				t.Errorf("%s, %s: %v", a.Name, what, err)
 			}
 		}
 	}
-	a, _, _ := findAgent("gemini-cli", "")
+	a, _, _ := Find("gemini-cli", "")
 	for _, model := range []string{"openai/gpt-5", "google-ai-studio/gemma-3", "x/gemini-2.5-flash"} {
-		if err := configFor(model).write(&strings.Builder{}, a, "text"); err == nil || !strings.Contains(err.Error(), "there is no model google-ai-studio/gemini-… that this user may use") {
+		if err := configFor(model).Write(&strings.Builder{}, a, "text"); err == nil || !strings.Contains(err.Error(), "there is no model google-ai-studio/gemini-… that this user may use") {
 			t.Errorf("%s: %v", model, err)
 		}
 	}
@@ -170,14 +170,14 @@ func TestDotenv(t *testing.T) {
 func TestNamesWithControlCharactersAreLeftOut(t *testing.T) {
 	c := configFor("openai/a\x1b[2Jb", "anthropic/claude-\x1b", "google-ai-studio/gemini-\x1b", "google-ai-studio/gemini-x")
 	for _, a := range agents[1:] {
-		if got := mustWrite(t, c, a.name, ""); strings.ContainsAny(got, "\x1b") || strings.Contains(got, "u001b") || !strings.Contains(got, "gemini-x") {
-			t.Errorf("%s: %q", a.name, got)
+		if got := mustWrite(t, c, a.Name, ""); strings.ContainsAny(got, "\x1b") || strings.Contains(got, "u001b") || !strings.Contains(got, "gemini-x") {
+			t.Errorf("%s: %q", a.Name, got)
 		}
 	}
-	c.email = "a\x1bb@example.com"
+	c.Email = "a\x1bb@example.com"
 	for _, a := range agents[1:] {
-		if err := c.write(&strings.Builder{}, a, "text"); err == nil || !strings.Contains(err.Error(), "characters that no client can send") {
-			t.Errorf("%s: %v", a.name, err)
+		if err := c.Write(&strings.Builder{}, a, "text"); err == nil || !strings.Contains(err.Error(), "characters that no client can send") {
+			t.Errorf("%s: %v", a.Name, err)
 		}
 	}
 }

@@ -1,7 +1,8 @@
-package command
+package agents
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
@@ -11,16 +12,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 )
-
-// clientConfig is what the configuration of an agent needs for one user.
-type clientConfig struct {
-	email, emailHeader string
-	apiBase            string
-	models             []string // each is "<provider>/<model>"
-}
-
-// keyPlaceholder stands for the user's key. Only the user has the key.
-const keyPlaceholder = "USER_KEY"
 
 // clientModel says how Continue must use a model.
 type clientModel struct {
@@ -47,9 +38,9 @@ var (
 
 // clientModels returns the models that Continue can use. It also returns the rerankers, for which
 // there is no endpoint.
-func (c clientConfig) clientModels() (usable []clientModel, rerankers []string) {
+func (c Config) clientModels() (usable []clientModel, rerankers []string) {
 	names, seen := map[string]bool{}, map[string]bool{}
-	for _, model := range c.models {
+	for _, model := range c.Models {
 		if seen[model] {
 			continue
 		}
@@ -135,13 +126,13 @@ func displayName(model string) string {
 }
 
 // yaml writes Continue's config.yaml.
-func (c clientConfig) yaml(out io.Writer) error {
+func (c Config) yaml(out io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Continue's configuration for %s: ~/.continue/config.yaml.\n# Replace %s by your API key.\n", printable(c.email), keyPlaceholder)
+	fmt.Fprintf(&b, "# Continue's configuration for %s: ~/.continue/config.yaml.\n# Replace %s by your API key.\n", Printable(c.Email), KeyPlaceholder)
 	b.WriteString("name: AI proxy\nversion: 1.0.0\nschema: v1\n")
 	models, rerankers := c.clientModels()
 	for _, model := range rerankers {
-		fmt.Fprintf(&b, "# Left out, because there is no endpoint for rerankers: %s\n", printable(model))
+		fmt.Fprintf(&b, "# Left out, because there is no endpoint for rerankers: %s\n", Printable(model))
 	}
 	if len(models) == 0 {
 		b.WriteString("models: [] # no model is listed that this user may use in Continue\n")
@@ -171,8 +162,8 @@ func completionNote(models []clientModel) string {
 }
 
 // yamlModel writes a model. The first model defines the requestOptions of all.
-func (c clientConfig) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
-	fmt.Fprintf(b, "  - name: %s\n    provider: openai\n    model: %s\n    apiBase: %s\n    apiKey: %s\n", scalar(m.name), scalar(m.model), scalar(c.apiBase), keyPlaceholder)
+func (c Config) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
+	fmt.Fprintf(b, "  - name: %s\n    provider: openai\n    model: %s\n    apiBase: %s\n    apiKey: %s\n", scalar(m.name), scalar(m.model), scalar(c.APIBase), KeyPlaceholder)
 	if m.useChat {
 		b.WriteString("    useResponsesApi: false\n")
 	}
@@ -184,14 +175,14 @@ func (c clientConfig) yamlModel(b *bytes.Buffer, m clientModel, first bool) {
 		fmt.Fprintf(b, "    capabilities: [%s]\n", strings.Join(m.capabilities, ", "))
 	}
 	if first {
-		fmt.Fprintf(b, "    requestOptions: &user\n      headers:\n        %s: %s\n", scalar(strings.ToLower(c.emailHeader)), scalar(c.email))
+		fmt.Fprintf(b, "    requestOptions: &user\n      headers:\n        %s: %s\n", scalar(strings.ToLower(c.EmailHeader)), scalar(c.Email))
 	} else {
 		b.WriteString("    requestOptions: *user\n")
 	}
 }
 
-// printable returns s without characters that could end a comment or change the terminal.
-func printable(s string) string {
+// Printable returns s without characters that could end a comment or change the terminal.
+func Printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return '?'
@@ -238,7 +229,7 @@ type oldCapabilities struct {
 
 // json writes Continue's old config.json. It has only one model for tab completion and one for
 // embeddings.
-func (c clientConfig) json(out io.Writer) error {
+func (c Config) json(out io.Writer) error {
 	config := struct {
 		Models       []oldModel `json:"models"`
 		Autocomplete *oldModel  `json:"tabAutocompleteModel,omitempty"`
@@ -246,8 +237,8 @@ func (c clientConfig) json(out io.Writer) error {
 	}{Models: []oldModel{}}
 	models, _ := c.clientModels()
 	for _, m := range models {
-		old := oldModel{Title: m.name, Provider: "openai", Model: m.model, APIBase: c.apiBase, APIKey: keyPlaceholder, MaxBatch: m.batch}
-		old.RequestOptions.Headers = map[string]string{strings.ToLower(c.emailHeader): c.email}
+		old := oldModel{Title: m.name, Provider: "openai", Model: m.model, APIBase: c.APIBase, APIKey: KeyPlaceholder, MaxBatch: m.batch}
+		old.RequestOptions.Headers = map[string]string{strings.ToLower(c.EmailHeader): c.Email}
 		if m.useChat {
 			old.UseResponsesAPI = new(bool)
 		}
@@ -263,5 +254,12 @@ func (c clientConfig) json(out io.Writer) error {
 			config.Models = append(config.Models, chat)
 		}
 	}
-	return printJSON(out, config)
+	return writeJSON(out, config)
+}
+
+func writeJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

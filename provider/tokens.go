@@ -1,0 +1,129 @@
+package provider
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
+)
+
+// bytesPerToken is how many bytes of text count as a token if no provider has counted.
+const bytesPerToken = 4
+
+// PromptTokens estimates the tokens of a request by the size of its body. Images and other files in it do not
+// count.
+func PromptTokens(body []byte) int64 { return int64(len(body)-fileBytes(body)) / bytesPerToken }
+
+// Files are in base64: in data URLs in OpenAI's formats, and in a member `data` in Anthropic's and Gemini's.
+var (
+	dataURLNeedle = jsontext.NewNeedle(`;`, `base64,`)
+	dataNeedle    = jsontext.NewNeedle(`"`, `data"`)
+)
+
+// fileBytes returns how many bytes of a body are files.
+func fileBytes(body []byte) (n int) {
+	for rest := body; ; {
+		i := dataURLNeedle.Index(rest)
+		if i < 0 {
+			break
+		}
+		rest = rest[i+len(`;base64,`):]
+		n += base64Length(rest)
+	}
+	for rest := body; ; {
+		i := dataNeedle.Index(rest)
+		if i < 0 {
+			return n
+		}
+		rest = bytes.TrimLeft(rest[i+len(`"data"`):], ": \t\r\n")
+		if len(rest) > 0 && rest[0] == '"' {
+			rest = rest[1:]
+			n += base64Length(rest)
+		}
+	}
+}
+
+// minFile is the length from which a string in base64 is taken for a file. Shorter ones hardly matter.
+const minFile = 256
+
+// base64Length returns the length of the string in base64 that text begins with, up to its closing quote. It
+// returns 0 if there is none of at least minFile bytes.
+func base64Length(text []byte) int {
+	n := bytes.IndexByte(text, '"')
+	if n < minFile || bytes.ContainsFunc(text[:minFile], isNotBase64) {
+		return 0
+	}
+	return n
+}
+
+func isNotBase64(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '\\' || c == '-' || c == '_')
+}
+
+// TextCounter counts the bytes of the text in an answer, for an answer whose provider gives no token counts.
+// The text is in one of the clients' formats. Reasoning and the arguments of calls count too.
+type TextCounter struct {
+	names []string // of the members whose value is text
+
+	text    bool // within such a value
+	escaped bool // the last byte was a backslash
+	bytes   int64
+}
+
+// NewTextCounter makes a TextCounter for an answer to a request for endpoint. The events that end a stream of
+// responses repeat the text, so only the pieces count there.
+func NewTextCounter(endpoint hub.Endpoint, stream bool) *TextCounter {
+	if endpoint == hub.Responses && stream {
+		return &TextCounter{names: []string{"delta"}}
+	}
+	return &TextCounter{names: textNames}
+}
+
+var textNames = []string{"content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "thinking", "partial_json"}
+
+// textNeedle is the end of a name, and the beginning of a string.
+var textNeedle = jsontext.NewNeedle(`"`, `:"`)
+
+// Write takes the next piece of the answer. A name that is cut into two pieces is not found.
+func (c *TextCounter) Write(p []byte) {
+	for len(p) > 0 {
+		if c.text {
+			p = c.read(p)
+			continue
+		}
+		i := textNeedle.Index(p)
+		if i < 0 {
+			return
+		}
+		c.text = c.isText(p[:i])
+		p = p[i+len(`":"`):]
+	}
+}
+
+// isText reports whether b ends with one of the names.
+func (c *TextCounter) isText(b []byte) bool {
+	name := b[bytes.LastIndexByte(b, '"')+1:]
+	return slices.ContainsFunc(c.names, func(known string) bool { return string(name) == known })
+}
+
+// read counts the bytes of a value up to its closing quote.
+func (c *TextCounter) read(p []byte) (rest []byte) {
+	for i, b := range p {
+		switch {
+		case c.escaped:
+			c.escaped = false
+		case b == '\\':
+			c.escaped = true
+		case b == '"':
+			c.text = false
+			c.bytes += int64(i)
+			return p[i+1:]
+		}
+	}
+	c.bytes += int64(len(p))
+	return nil
+}
+
+// Tokens estimates the tokens of the text so far.
+func (c *TextCounter) Tokens() int64 { return c.bytes / bytesPerToken }

@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/continue-auth/caddy-continue-auth/provider/hub"
+)
+
+func TestAPromptIsEstimatedByItsTextAlone(t *testing.T) {
+	file := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb, 1, 2}, 4000))
+	text := strings.Repeat("word ", 80)
+	for name, test := range map[string]struct {
+		body string
+		file int // how many bytes of body are a file
+	}{
+		"text":                              {`{"messages":[{"role":"user","content":"` + text + `"}]}`, 0},
+		"an image in a data URL":            {`{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + file + `"}}]}`, len(file)},
+		"two images":                        {`["data:image/png;base64,` + file + `","data:image/png;base64,` + file + `"]`, 2 * len(file)},
+		"Anthropic's image":                 {`{"source":{"type":"base64","media_type":"image/png","data":"` + file + `"}}`, len(file)},
+		"Gemini's image, with spaces":       {`{"inlineData": {"mimeType": "image/png", "data": "` + file + `"}}`, len(file)},
+		"a member data that is text":        {`{"data":"` + text + `"}`, 0},
+		"a member data that is no string":   {`{"data":{"text":"` + text + `"}}`, 0},
+		"a short member data":               {`{"data":"abcd"}`, 0},
+		"text about a data URL":             {`{"content":"use ;base64, for ` + text + `"}`, 0},
+		"a body that is cut after the name": {`{"data"`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, want := PromptTokens([]byte(test.body)), int64(len(test.body)-test.file)/4; got != want {
+				t.Errorf("%d tokens, want %d", got, want)
+			}
+		})
+	}
+}
+
+func TestTheTextOfAnAnswerIsCounted(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint hub.Endpoint
+		stream   bool
+		answer   string
+		want     int64 // bytes
+	}{
+		"a chat":               {hub.Chat, false, `{"id":"x","choices":[{"message":{"role":"assistant","content":"12345678","reasoning_content":"1234"}}]}`, 12},
+		"a stream of a chat":   {hub.Chat, true, "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"1234\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"5678\"}}]}\n\n", 8},
+		"a call":               {hub.Chat, false, `{"tool_calls":[{"id":"call","function":{"name":"f","arguments":"{\"a\":1}"}}]}`, 9},
+		"a text completion":    {hub.Completions, false, `{"choices":[{"text":"1234"}]}`, 4},
+		"a stream of Messages": {hub.Messages, true, `data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"1234"}}` + "\n\n" + `data: {"delta":{"type":"input_json_delta","partial_json":"5678"}}` + "\n\n", 8},
+		"a stream of a response, whose end repeats the text": {hub.Responses, true, `data: {"type":"response.output_text.delta","delta":"1234"}` + "\n\n" + `data: {"type":"response.output_text.done","text":"1234"}` + "\n\n", 4},
+		"a response":                {hub.Responses, false, `{"output":[{"content":[{"type":"output_text","text":"1234"}]}]}`, 4},
+		"Gemini":                    {hub.Gemini, false, `{"candidates":[{"content":{"parts":[{"text":"1234"}]}}]}`, 4},
+		"text that quotes a member": {hub.Chat, false, `{"content":"{\"content\":\"x\"}\\"}`, 21},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := NewTextCounter(test.endpoint, test.stream)
+			c.Write([]byte(test.answer))
+			if c.bytes != test.want || c.Tokens() != test.want/4 {
+				t.Errorf("%d bytes, want %d", c.bytes, test.want)
+			}
+		})
+	}
+}
+
+func TestTextIsCountedAcrossPieces(t *testing.T) {
+	const answer = `{"content":"1234\"5678","role":"assistant"}`
+	begins := strings.Index(answer, "1234")
+	for cut := begins; cut < len(answer); cut++ {
+		c := NewTextCounter(hub.Chat, true)
+		c.Write([]byte(answer[:cut]))
+		c.Write([]byte(answer[cut:]))
+		if c.bytes != 10 {
+			t.Errorf("cut at %d: %d bytes, want 10", cut, c.bytes)
+		}
+	}
+}

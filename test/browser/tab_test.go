@@ -1,0 +1,211 @@
+//go:build browser
+
+// Package browser drives the portal and the dashboard in Chromium.
+package browser
+
+import (
+	"context"
+	"flag"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+var pictures = flag.Bool("pictures", false, "write the pictures in docs/ anew")
+
+// tab is a tab of a browser that has no cookies of other tabs.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	site string
+
+	mu       sync.Mutex
+	requests []string
+}
+
+// chromium is the browser of all tests.
+var chromium context.Context
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU)
+	if path := os.Getenv("CHROMIUM"); path != "" {
+		options = append(options, chromedp.ExecPath(path))
+	}
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root with it
+	}
+	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	var cancel context.CancelFunc
+	chromium, cancel = chromedp.NewContext(allocated)
+	if err := chromedp.Do(chromium); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	cancel()
+	stop()
+	os.Exit(status)
+}
+
+// look is how a tab shows pages.
+type look struct {
+	width, height int64
+	dark, phone   bool
+}
+
+var (
+	desktop = look{1280, 900, false, false}
+	night   = look{1280, 900, true, false}
+	phone   = look{360, 740, false, true}
+)
+
+// newTab opens a tab for a site. When the test ends, it checks that the console has no errors, such as violations of
+// the Content-Security-Policy, and that nothing was requested from elsewhere.
+func newTab(t *testing.T, site string, l look) *tab {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(chromium, 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	b := &tab{t: t, ctx: ctx, site: site}
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	viewport := []chromedp.EmulateViewportOption{chromedp.EmulateScale(1)}
+	if l.phone {
+		viewport = append(viewport, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	b.do(chromedp.EmulateViewport(l.width, l.height, viewport...))
+	b.must(chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
+	b.must(chromedp.Call(ctx, network.Enable, network.EnableParams{}))
+	b.watch()
+	return b
+}
+
+// watch notes all requests and fails the test for each error on the console.
+func (b *tab) watch() {
+	b.t.Helper()
+	err := chromedp.Listen(b.ctx, func(event any) {
+		if sent, ok := event.(*network.EventRequestWillBeSent); ok {
+			b.mu.Lock()
+			b.requests = append(b.requests, sent.Request.URL)
+			b.mu.Unlock()
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	messages := chromedp.Console(b.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for message, err := range messages {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.requests = append(b.requests, "console "+message.Source+": "+message.String())
+			b.mu.Unlock()
+		}
+	}()
+	b.t.Cleanup(func() {
+		_ = chromedp.Cancel(b.ctx)
+		<-done
+		for _, url := range b.seen() {
+			if !strings.HasPrefix(url, b.site+"/") {
+				b.t.Errorf("the browser did this: %s", url)
+			}
+		}
+	})
+}
+
+// seen returns the requests and the messages on the console.
+func (b *tab) seen() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.requests
+}
+
+func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *tab) must(_ any, err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// result runs an action that returns something.
+func result[T any](b *tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b.ctx, action)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+// open opens a path of the site, and returns the status.
+func (b *tab) open(path string) int64 {
+	b.t.Helper()
+	return result(b, chromedp.NavigateResponse(b.site+path)).Status
+}
+
+// load does something that leads to another page, waits for it, and returns its status.
+func (b *tab) load(actions ...chromedp.Action[chromedp.Void]) int64 {
+	b.t.Helper()
+	response, err := chromedp.RunResponse(b.ctx, actions...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return response.Status
+}
+
+// text returns the text of the page that a reader sees.
+func (b *tab) text() string {
+	b.t.Helper()
+	return result(b, chromedp.Evaluate[string]("document.body.innerText"))
+}
+
+// has fails the test if the page does not show a text.
+func (b *tab) has(texts ...string) {
+	b.t.Helper()
+	page := b.text()
+	for _, text := range texts {
+		if !strings.Contains(page, text) {
+			b.t.Errorf("the page does not show %q:\n%s", text, page)
+		}
+	}
+}
+
+// allowClipboard lets pages of the site read and write the clipboard.
+func (b *tab) allowClipboard() {
+	b.t.Helper()
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		b.must(chromedp.Call(b.ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted, Origin: b.site,
+		}))
+	}
+}
+
+// picture returns a picture of what the tab shows, or of the whole page.
+func (b *tab) picture(whole bool) []byte {
+	b.t.Helper()
+	if whole {
+		return result(b, chromedp.FullScreenshot(100))
+	}
+	return result(b, chromedp.CaptureScreenshot())
+}
