@@ -243,35 +243,50 @@ func (a *administration) say(format string, args ...any) {
 	fmt.Fprintf(a.messages, format+"\n", args...)
 }
 
-// forget tells the running server to drop its copies of users or providers. If the server cannot be
-// reached, it says when the change takes effect at the latest.
+// forget tells the running servers to drop their copies of users or providers. If no server can be reached, it
+// says when the change takes effect at the latest.
 func (a *administration) forget(within time.Duration, emails ...string) {
 	if len(emails) == 0 {
 		return
-	}
-	var paths []string
-	for _, email := range emails {
-		paths = append(paths, caddyauth.AdminPath+"cache/"+url.PathEscape(email))
 	}
 	when := fmt.Sprintf("%s from now", within)
 	if a.remote {
 		when = fmt.Sprintf("%s after Workers KV shows it, which can take a minute", within)
 	}
-	if a.admin == "" {
+	all, sharedErr := a.tellShared(emails)
+	err := a.tellServer(emails) // it may be cut off from the others
+	if sharedErr != nil {
+		a.say("Other servers were not told (%v).", sharedErr)
+	}
+	who, takes := "The running server was", "takes"
+	switch {
+	case all:
+		who, takes = "All servers that share a store were", "take"
+	case a.admin == "":
 		a.say("The server's admin endpoint is off: a server takes this up at most %s.", when)
 		return
-	}
-	for _, path := range paths {
-		if _, err := callAdmin(a.admin, http.MethodDelete, path); err != nil {
-			a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
-			return
-		}
-	}
-	if a.remote {
-		a.say("The running server was told, and takes this up at most %s.", when)
+	case err != nil:
+		a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
 		return
 	}
-	a.say("The running server was told.")
+	if a.remote {
+		a.say("%s told, and %s this up at most %s.", who, takes, when)
+		return
+	}
+	a.say("%s told.", who)
+}
+
+// tellServer tells the server at the admin endpoint to drop its copies, if there is one.
+func (a *administration) tellServer(emails []string) error {
+	if a.admin == "" {
+		return nil
+	}
+	for _, email := range emails {
+		if _, err := callAdmin(a.admin, http.MethodDelete, caddyauth.AdminPath+"cache/"+url.PathEscape(email)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // adminTimeout limits a call of the admin endpoint.
