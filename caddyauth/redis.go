@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/redis"
@@ -58,7 +59,7 @@ func (*Redis) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision replaces the placeholders in the settings.
-func (s *Redis) Provision(caddy.Context) (err error) {
+func (s *Redis) Provision(ctx caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
 	s.config = redis.Config{
 		Username: r.text("username", s.Username),
@@ -68,6 +69,9 @@ func (s *Redis) Provision(caddy.Context) (err error) {
 		Timeout:  r.duration("timeout", s.Timeout, 50*time.Millisecond),
 		Log:      sharedLog,
 		Observe:  observeShared,
+	}
+	if ctx.Value(quietKey{}) != nil {
+		s.config.Log = zap.NewNop
 	}
 	if s.Prefix != "" {
 		s.config.Prefix = r.text("prefix", s.Prefix)
