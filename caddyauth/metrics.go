@@ -110,7 +110,8 @@ var keystoreOutcomes = []struct {
 
 // registerMetrics registers the metrics in the registry of a configuration.
 func registerMetrics(registry *prometheus.Registry) error {
-	return register(registry, requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte, limitedTotal, ledgerPendingRows)
+	return register(registry, requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+		limitedTotal, ledgerPendingRows)
 }
 
 // register registers metrics. Another handler of the same configuration may have done so already.

@@ -59,7 +59,7 @@ func (*Redis) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision replaces the placeholders in the settings.
-func (s *Redis) Provision(caddy.Context) (err error) {
+func (s *Redis) Provision(ctx caddy.Context) (err error) {
 	r := resolver{caddy.NewReplacer(), &err}
 	s.config = redis.Config{
 		Username: r.text("username", s.Username),
@@ -69,6 +69,9 @@ func (s *Redis) Provision(caddy.Context) (err error) {
 		Timeout:  r.duration("timeout", s.Timeout, 50*time.Millisecond),
 		Log:      sharedLog,
 		Observe:  observeShared,
+	}
+	if ctx.Value(quietKey{}) != nil {
+		s.config.Log = zap.NewNop
 	}
 	if s.Prefix != "" {
 		s.config.Prefix = r.text("prefix", s.Prefix)
@@ -136,9 +139,6 @@ func (s *Redis) Identity() string {
 
 // Open connects to Redis. If that takes longer than a second, it goes on in the background.
 func (s *Redis) Open() (usage.Shared, error) { return redis.Open(s.config), nil }
-
-// sharedLog returns the logger of the current configuration.
-func sharedLog() *zap.Logger { return caddy.Log().Named("continue_auth.shared") }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //

@@ -7,6 +7,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // sharing returns the option for a Redis. A busy machine gets time to answer.
@@ -94,8 +96,8 @@ func storesInUse() (n int) {
 func TestAReloadKeepsTheConnectionIfTheSettingsAreUnchanged(t *testing.T) {
 	server := miniredis.RunT(t)
 	p := start(t, setup{upstream: newUpstream(t, answerChat).URL, options: sharing(server)})
-	var first any
-	sharedStores.Range(func(_, value any) bool { first = value; return false })
+	var first usage.Shared
+	sharedStores.Range(func(_, value any) bool { first = value.(sharedStore).Shared; return false })
 	if err := p.load(strings.Replace(p.config, "gateway gw", "gateway other", 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func TestAReloadKeepsTheConnectionIfTheSettingsAreUnchanged(t *testing.T) {
 		t.Error("a broken configuration was loaded")
 	}
 	sharedStores.Range(func(_, value any) bool {
-		if value != first {
+		if value.(sharedStore).Shared != first {
 			t.Error("there is another store")
 		}
 		return true

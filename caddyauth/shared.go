@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
@@ -41,11 +42,20 @@ func (s sharedStore) Destruct() error {
 	return s.Close()
 }
 
+// quietKey is the context key that says that a store must not log, because whoever uses it says what is wrong.
+type quietKey struct{}
+
 // LoadShared provisions the shared store of a handler that is not provisioned itself. It is for commands that
 // tell the servers something. The result is nil if the handler has no shared store.
 //
 // The module is cleaned up when ctx is cancelled.
 func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
+	ctx.Context = context.WithValue(ctx.Context, quietKey{}, true)
+	return h.loadShared(ctx)
+}
+
+// loadShared provisions the handler's shared store, if it has one.
+func (h *Handler) loadShared(ctx caddy.Context) (Shared, error) {
 	if len(h.SharedRaw) == 0 {
 		return nil, nil
 	}
@@ -65,7 +75,7 @@ func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
 
 // openShared opens the store that several servers share, if the configuration has one.
 func (h *Handler) openShared(ctx caddy.Context) error {
-	source, err := h.LoadShared(ctx)
+	source, err := h.loadShared(ctx)
 	if source == nil || err != nil {
 		return err
 	}
@@ -98,3 +108,6 @@ func (h *Handler) closeShared() error {
 	_, err := sharedStores.Delete(h.sharedKey)
 	return err
 }
+
+// sharedLog returns the logger of the current configuration.
+func sharedLog() *zap.Logger { return caddy.Log().Named("continue_auth.shared") }

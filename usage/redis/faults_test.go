@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage/redis/redistest"
 )
 
 // patient opens a store that waits for a busy machine, and is up.
@@ -46,25 +47,25 @@ func whyAway(t testing.TB, s *Store, want string) {
 }
 
 func TestARedisThatStartsLaterIsUsed(t *testing.T) {
-	server := &redisServer{TB: t, address: freeAddress(t), folder: t.TempDir()}
-	s := open(t, Config{Addresses: []string{server.address}, Timeout: 2 * time.Second})
+	server := redistest.New(t)
+	s := open(t, Config{Addresses: []string{server.Address}, Timeout: 2 * time.Second})
 	checkAway(t, s)
 	l, _ := listen(t, s)
-	server.start()
+	server.Start()
 	l.want("missed")
 	back(t, s)
 }
 
 func TestARedisThatIsKilledAndRestartedEmptyIsUsedAgain(t *testing.T) {
 	server := startReal(t)
-	s := patient(t, Config{Addresses: []string{server.address}})
+	s := patient(t, Config{Addresses: []string{server.Address}})
 	l, _ := listen(t, s)
 	l.begin(s)
 	a := asker{t, s, []usage.Scope{scope(t, "u", "requests 2/1h", "tokens 1000/day", "parallel 5")}}
 	lease, _ := a.admit(50)
-	server.kill()
+	server.Kill()
 	whyAway(t, s, "cannot be reached: connection refused")
-	server.start()
+	server.Start()
 	back(t, s)
 	l.want("missed")
 	a.store.Settle(a.scopes, lease, 30) // nobody knows the lease any more
@@ -74,11 +75,11 @@ func TestARedisThatIsKilledAndRestartedEmptyIsUsedAgain(t *testing.T) {
 
 func TestARedisThatStopsAnsweringIsAway(t *testing.T) {
 	server := startReal(t)
-	s := patient(t, Config{Addresses: []string{server.address}})
+	s := patient(t, Config{Addresses: []string{server.Address}})
 	l, _ := listen(t, s)
 	l.begin(s)
 	s.Timeout = 50 * time.Millisecond
-	server.signal(syscall.SIGSTOP)
+	server.Signal(syscall.SIGSTOP)
 	began := time.Now()
 	if err := operations["Admit"](s); err == nil || time.Since(began) > time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
@@ -94,7 +95,7 @@ func TestARedisThatStopsAnsweringIsAway(t *testing.T) {
 	for range 20 { // until the channel is known to hang
 		time.Sleep(50 * time.Millisecond)
 	}
-	server.signal(syscall.SIGCONT)
+	server.Signal(syscall.SIGCONT)
 	s.Timeout = 2 * time.Second
 	l.want("missed")
 	back(t, s)
@@ -102,29 +103,29 @@ func TestARedisThatStopsAnsweringIsAway(t *testing.T) {
 
 func TestARedisOutOfMemoryIsAway(t *testing.T) {
 	server := startReal(t)
-	s := patient(t, Config{Addresses: []string{server.address}})
-	server.do("CONFIG", "SET", "maxmemory-policy", "noeviction")
-	server.do("CONFIG", "SET", "maxmemory", "1")
+	s := patient(t, Config{Addresses: []string{server.Address}})
+	server.Do("CONFIG", "SET", "maxmemory-policy", "noeviction")
+	server.Do("CONFIG", "SET", "maxmemory", "1")
 	whyAway(t, s, "is out of memory")
-	server.do("CONFIG", "SET", "maxmemory", "0")
+	server.Do("CONFIG", "SET", "maxmemory", "0")
 	back(t, s)
 }
 
 func TestARedisWhosePasswordChangedIsAway(t *testing.T) {
 	server := startReal(t)
-	server.do(aclOfTheDocumentation(t, "someone", "right")...)
-	s := patient(t, Config{Addresses: []string{server.address}, Username: "someone", Password: "right"})
+	server.Do(aclOfTheDocumentation(t, "someone", "right")...)
+	s := patient(t, Config{Addresses: []string{server.Address}, Username: "someone", Password: "right"})
 	back(t, s)
 	l, _ := listen(t, s)
 	l.begin(s)
-	server.do("ACL", "SETUSER", "someone", "resetpass", ">changed")
-	server.do("CLIENT", "KILL", "USER", "someone")
+	server.Do("ACL", "SETUSER", "someone", "resetpass", ">changed")
+	server.Do("CLIENT", "KILL", "USER", "someone")
 	whyAway(t, s, "refuses the username or the password")
-	server.do("ACL", "SETUSER", "someone", "resetpass", ">right")
+	server.Do("ACL", "SETUSER", "someone", "resetpass", ">right")
 	back(t, s)
-	server.do("ACL", "SETUSER", "someone", "-evalsha", "-eval")
+	server.Do("ACL", "SETUSER", "someone", "-evalsha", "-eval")
 	whyAway(t, s, "does not allow the user what is needed")
-	server.do("ACL", "SETUSER", "someone", "+evalsha", "+eval")
+	server.Do("ACL", "SETUSER", "someone", "+evalsha", "+eval")
 	back(t, s)
 }
 
@@ -144,34 +145,34 @@ func aclOfTheDocumentation(t testing.TB, username, password string) (command []a
 
 func TestARedisThatBecomesAReplicaIsAway(t *testing.T) {
 	master, server := startReal(t), startReal(t)
-	s := patient(t, Config{Addresses: []string{server.address}})
-	server.do("REPLICAOF", "127.0.0.1", port(master.address))
+	s := patient(t, Config{Addresses: []string{server.Address}})
+	server.Do("REPLICAOF", "127.0.0.1", master.Port())
 	whyAway(t, s, "is a replica, which takes no changes")
-	server.do("REPLICAOF", "NO", "ONE")
+	server.Do("REPLICAOF", "NO", "ONE")
 	back(t, s)
 }
 
 func TestAScriptIsSentAgainToARedisThatLostIt(t *testing.T) {
 	server := startReal(t)
-	s := patient(t, Config{Addresses: []string{server.address}})
+	s := patient(t, Config{Addresses: []string{server.Address}})
 	for range 3 {
-		server.do("SCRIPT", "FLUSH")
+		server.Do("SCRIPT", "FLUSH")
 		back(t, s)
 	}
 }
 
 func TestSentinelsSayWhichRedisIsTheMaster(t *testing.T) {
 	master := startReal(t, "--requirepass", "right", "--masterauth", "right")
-	replica := startReal(t, "--requirepass", "right", "--masterauth", "right", "--replicaof", "127.0.0.1 "+port(master.address))
-	sentinel := startSentinel(t, master.address)
-	c := Config{Addresses: []string{sentinel.address, sentinel.address}, Password: "right"}
+	replica := startReal(t, "--requirepass", "right", "--masterauth", "right", "--replicaof", "127.0.0.1 "+master.Port())
+	sentinel := startSentinel(t, master.Server)
+	c := Config{Addresses: []string{sentinel.Address, sentinel.Address}, Password: "right"}
 	s := patient(t, c)
 	l, _ := listen(t, s)
 	l.begin(s)
 	a := asker{t, s, []usage.Scope{scope(t, "u", "requests 2/1h")}}
 	a.admits(true)
 	synced(t, replica, s.keys("u")[0])
-	master.kill()
+	master.Kill()
 	eventually(t, func() bool { return operations["Count"](s) != nil }, func() string { return "the store is up" })
 	eventually(t, func() bool { return s.Up() && operations["Count"](s) == nil }, func() string { return "the store is away: it " + *s.why.Load() })
 	a.admits(true)
@@ -181,10 +182,10 @@ func TestSentinelsSayWhichRedisIsTheMaster(t *testing.T) {
 }
 
 // startSentinel starts a Sentinel that watches a master, and promotes a replica soon.
-func startSentinel(t testing.TB, master string) *redisServer {
+func startSentinel(t testing.TB, master *redistest.Server) *redistest.Server {
 	t.Helper()
-	s := &redisServer{TB: t, address: freeAddress(t), folder: t.TempDir()}
-	config := filepath.Join(s.folder, "sentinel.conf")
+	s := redistest.New(t)
+	config := filepath.Join(s.Folder, "sentinel.conf")
 	text := fmt.Sprintf(`bind 127.0.0.1
 port %s
 dir %s
@@ -192,40 +193,37 @@ sentinel monitor shared 127.0.0.1 %s 1
 sentinel auth-pass shared right
 sentinel down-after-milliseconds shared 300
 sentinel failover-timeout shared 2000
-`, port(s.address), s.folder, port(master))
+`, s.Port(), s.Folder, master.Port())
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.run(config, "--sentinel")
+	s.Run(config, "--sentinel")
 	return s
 }
 
 // synced waits until a replica has a key.
-func synced(t testing.TB, replica *redisServer, key string) {
+func synced(t testing.TB, replica redisServer, key string) {
 	t.Helper()
-	eventually(t, func() bool {
-		n, err := replica.client.Exists(t.Context(), key).Result()
-		return err == nil && n == 1
-	}, func() string { return "the replica does not have the key" })
+	eventually(t, func() bool { return replica.Do("EXISTS", key) == int64(1) }, func() string { return "the replica does not have the key" })
 }
 
 func TestAClusterIsShared(t *testing.T) {
-	var nodes []*redisServer
+	var nodes []redisServer
 	args := []string{"--cluster", "create", "--cluster-yes"}
 	for range 3 {
 		node := startReal(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf")
 		nodes = append(nodes, node)
-		args = append(args, node.address)
+		args = append(args, node.Address)
 	}
 	if out, err := exec.Command("redis-cli", args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, node := range nodes {
-		eventually(t, func() bool { return strings.Contains(node.do("CLUSTER", "INFO").(string), "cluster_state:ok") },
+		eventually(t, func() bool { return strings.Contains(node.Do("CLUSTER", "INFO").(string), "cluster_state:ok") },
 			func() string { return "the Cluster does not begin" })
 	}
-	s := patient(t, Config{Addresses: []string{nodes[0].address, nodes[1].address}})
-	one := patient(t, Config{Addresses: []string{nodes[2].address}}) // one address is enough
+	s := patient(t, Config{Addresses: []string{nodes[0].Address, nodes[1].Address}})
+	one := patient(t, Config{Addresses: []string{nodes[2].Address}}) // one address is enough
 	var scopes []usage.Scope
 	for i := range 20 { // in several slots
 		scopes = append(scopes, scope(t, fmt.Sprint("u", i), "requests 2/1h", "tokens 1000/day", "parallel 5"))
@@ -246,20 +244,19 @@ func TestAClusterIsShared(t *testing.T) {
 	back(t, s)
 
 	// A node that fails makes the store away, and it is back when the slots of that node are.
-	nodes[1].signal(syscall.SIGSTOP)
+	nodes[1].Signal(syscall.SIGSTOP)
 	eventually(t, func() bool { _, err := s.States(t.Context(), scopes, nil); return err != nil }, func() string { return "no error" })
 	checkAway(t, s)
-	nodes[1].signal(syscall.SIGCONT)
+	nodes[1].Signal(syscall.SIGCONT)
 	eventually(t, func() bool { _, err := s.States(t.Context(), scopes, nil); return err == nil }, func() string { return "away: it " + *s.why.Load() })
 	b.wantUsed(want...)
 }
 
 func TestTheConnectionCanBeEncrypted(t *testing.T) {
-	folder := t.TempDir()
+	server := redistest.New(t)
+	folder, address := server.Folder, server.Address
 	roots := makeCertificate(t, folder)
-	address := freeAddress(t)
-	server := &redisServer{TB: t, address: address, folder: folder}
-	server.run("--bind", "127.0.0.1", "--port", "0", "--tls-port", port(address), "--save", "", "--dir", folder, "--tls-auth-clients", "no",
+	server.Run("--bind", "127.0.0.1", "--port", "0", "--tls-port", server.Port(), "--save", "", "--dir", folder, "--tls-auth-clients", "no",
 		"--tls-cert-file", filepath.Join(folder, "cert.pem"), "--tls-key-file", filepath.Join(folder, "key.pem"), "--tls-ca-cert-file", filepath.Join(folder, "cert.pem"))
 	trusting := Config{Addresses: []string{address}, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	s := patient(t, trusting)

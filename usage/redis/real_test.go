@@ -3,126 +3,43 @@
 package redis
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"os/exec"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
-	"github.com/continue-auth/caddy-continue-auth/test/freeport"
 	"github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage/redis/redistest"
 )
 
-// redisServer is a redis-server on loopback. It ends with the test.
-type redisServer struct {
-	testing.TB
-	address string
-	folder  string
-	options []string
-	process *exec.Cmd
-	client  *goredis.Client // for the test itself
-}
+// redisServer is a real Redis whose clock can be set for the scripts.
+type redisServer struct{ *redistest.Server }
 
-// startReal starts a redis-server, with options of its command line.
-func startReal(t testing.TB, options ...string) *redisServer {
+func startReal(t testing.TB, options ...string) redisServer {
 	t.Helper()
-	r := &redisServer{TB: t, address: freeAddress(t), folder: t.TempDir(), options: options}
-	r.start()
-	return r
-}
-
-func freeAddress(t testing.TB) string { return fmt.Sprint("127.0.0.1:", freeport.For(t)) }
-
-// port returns the port of an address.
-func port(address string) string {
-	_, port, _ := net.SplitHostPort(address)
-	return port
-}
-
-// start starts the server, empty.
-func (r *redisServer) start() {
-	r.Helper()
-	args := append([]string{"--bind", "127.0.0.1", "--port", port(r.address), "--save", "", "--appendonly", "no", "--dir", r.folder}, r.options...)
-	r.run(args...)
-	options := &goredis.Options{Addr: r.address, Protocol: 2, DisableIdentity: true}
-	if i := slices.Index(r.options, "--requirepass"); i >= 0 {
-		options.Password = r.options[i+1]
-	}
-	r.client = goredis.NewClient(options)
-	r.Cleanup(func() { _ = r.client.Close() })
-	eventually(r, func() bool {
-		return r.client.Ping(context.Background()).Err() == nil
-	}, func() string { return "redis-server does not start" })
-}
-
-// run runs redis-server.
-func (r *redisServer) run(args ...string) {
-	r.Helper()
-	process := exec.Command("redis-server", args...)
-	if err := process.Start(); err != nil {
-		r.Fatal(err)
-	}
-	r.process = process
-	r.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGCONT)
-		_ = process.Process.Kill()
-		_ = process.Wait()
-	})
-}
-
-// kill ends the server at once.
-func (r *redisServer) kill() {
-	r.Helper()
-	if err := r.process.Process.Kill(); err != nil {
-		r.Fatal(err)
-	}
-	_ = r.process.Wait()
-}
-
-// signal sends the server a signal.
-func (r *redisServer) signal(s syscall.Signal) {
-	r.Helper()
-	if err := r.process.Process.Signal(s); err != nil {
-		r.Fatal(err)
-	}
-}
-
-// do sends the server a command.
-func (r *redisServer) do(args ...any) any {
-	r.Helper()
-	got, err := r.client.Do(context.Background(), args...).Result()
-	if err != nil {
-		r.Fatalf("%v: %v", args, err)
-	}
-	return got
+	return redisServer{redistest.Start(t, options...)}
 }
 
 // Addr returns the server's address.
-func (r *redisServer) Addr() string { return r.address }
+func (r redisServer) Addr() string { return r.Address }
 
 // The clock of a real Redis cannot be set, so the scripts read this key instead.
 const clockKey = "test-clock"
 
 // SetTime sets the clock that the scripts read.
-func (r *redisServer) SetTime(now time.Time) {
-	r.do("DEL", clockKey)
-	r.do("RPUSH", clockKey, now.Unix(), now.Nanosecond()/1000)
+func (r redisServer) SetTime(now time.Time) {
+	r.Do("DEL", clockKey)
+	r.Do("RPUSH", clockKey, now.Unix(), now.Nanosecond()/1000)
 }
 
 // HGet returns a field of a hash.
-func (r *redisServer) HGet(key, field string) string {
-	text, _ := r.do("HGET", key, field).(string)
+func (r redisServer) HGet(key, field string) string {
+	text, _ := r.Do("HGET", key, field).(string)
 	return text
 }
 
 // Del removes a key.
-func (r *redisServer) Del(key string) bool { return r.do("DEL", key).(int64) == 1 }
+func (r redisServer) Del(key string) bool { return r.Do("DEL", key).(int64) == 1 }
 
 // setClock makes the scripts read the clock of the test.
 func setClock(t *testing.T) {
@@ -140,7 +57,7 @@ func TestTheContractOnARealRedis(t *testing.T) {
 	before := start
 	t.Cleanup(func() { start = before })
 	start = func(t *testing.T) clocked {
-		server.do("FLUSHALL")
+		server.Do("FLUSHALL")
 		return server
 	}
 	for name, test := range map[string]func(*testing.T){
@@ -175,7 +92,7 @@ func TestTheContractOnARealRedis(t *testing.T) {
 // TestARealClock runs what depends on time on the clock of Redis.
 func TestARealClock(t *testing.T) {
 	server := startReal(t)
-	s := store(t, server.address)
+	s := store(t, server.Address)
 	t.Run("a burst leaves one window later", func(t *testing.T) {
 		t.Parallel()
 		a := asker{t, s, []usage.Scope{scope(t, "burst", "requests 3/1s")}}
@@ -229,12 +146,12 @@ func TestARealClock(t *testing.T) {
 
 func TestAllKeysOfARealRedisExpire(t *testing.T) {
 	server := startReal(t)
-	useEverything(t, store(t, server.address))
+	useEverything(t, store(t, server.Address))
 	var keys []string
-	for _, key := range server.do("KEYS", "*").([]any) {
+	for _, key := range server.Do("KEYS", "*").([]any) {
 		keys = append(keys, key.(string))
 	}
 	checkKeys(t, keys, func(key string) time.Duration {
-		return time.Duration(server.do("PTTL", key).(int64)) * time.Millisecond
+		return time.Duration(server.Do("PTTL", key).(int64)) * time.Millisecond
 	})
 }

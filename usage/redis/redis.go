@@ -190,7 +190,7 @@ func (s *Store) operate(ctx context.Context, commands ...command) ([]*goredis.Cm
 	}
 	conn := s.conn.Load()
 	if conn == nil {
-		return nil, usage.ErrAway
+		return nil, s.away()
 	}
 	began := time.Now()
 	results, err := s.run(context.WithoutCancel(ctx), conn, s.Timeout, commands)
