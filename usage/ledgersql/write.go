@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -19,9 +20,10 @@ const perStatement = 500
 // Write adds a batch. If the batch was added before, it does nothing.
 func Write(ctx context.Context, db *sql.DB, d Dialect, batch *usage.Batch) error {
 	return transaction(ctx, db, func(tx *sql.Tx) error {
-		today, p := time.Now().Unix()/86400, d.Placeholder
-		result, err := tx.ExecContext(ctx, `INSERT INTO usage_runs (run, batch, day) VALUES (`+p+`1, `+p+`2, `+p+`3)
-			ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`, batch.Run, batch.Number, today)
+		today := time.Now().Unix() / 86400
+		claim := fmt.Sprintf(`INSERT INTO usage_runs (run, batch, day) VALUES (%[1]s1, %[1]s2, %[1]s3)
+			ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`, d.Placeholder) //nolint:gosec // this is ? or $
+		result, err := tx.ExecContext(ctx, claim, batch.Run, batch.Number, today)
 		if err != nil {
 			return err
 		}
