@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,13 +16,15 @@ import (
 // perStatement is how many rows one statement inserts.
 const perStatement = 500
 
+// claim notes that a run has written a batch. It changes no row if the run has done so before.
+const claim = `INSERT INTO usage_runs (run, batch, day) VALUES ($1, $2, $3)
+	ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`
+
 // Write adds a batch. If the batch was added before, it does nothing.
 func Write(ctx context.Context, db *sql.DB, d Dialect, batch *usage.Batch) error {
 	return transaction(ctx, db, func(tx *sql.Tx) error {
 		today := time.Now().Unix() / 86400
-		claim := fmt.Sprintf(`INSERT INTO usage_runs (run, batch, day) VALUES (%[1]s1, %[1]s2, %[1]s3)
-			ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`, d.Placeholder) //nolint:gosec // this is ? or $
-		result, err := tx.ExecContext(ctx, claim, batch.Run, batch.Number, today)
+		result, err := tx.ExecContext(ctx, strings.ReplaceAll(claim, "$", d.Placeholder), batch.Run, batch.Number, today)
 		if err != nil {
 			return err
 		}
