@@ -61,6 +61,17 @@ var (
 		Help:    "Time from a request to the first byte of its answer.",
 		Buckets: []float64{.05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60, 120}, // models think before they answer
 	}, []string{"provider"})
+
+	sharedStoreUp = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "shared_store_up",
+		Help: "Whether the store that several servers share answers: 1, or 0 if this server counts by itself.",
+	}, allSharedStoresUp)
+
+	sharedStoreDuration = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "continue_auth", Name: "shared_store_duration_seconds",
+		Help:    "How long requests wait for the store that several servers share.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
+	})
 )
 
 // keyLookups are the counters of keyLookupsTotal by result.
@@ -97,13 +108,15 @@ var keystoreOutcomes = []struct {
 	{keystore.ErrUnavailable, "unavailable"},
 }
 
-// registerMetrics registers the metrics in the registry of a configuration. Another handler of the same
-// configuration may have done so already.
+// registerMetrics registers the metrics in the registry of a configuration.
 func registerMetrics(registry *prometheus.Registry) error {
-	for _, metric := range []prometheus.Collector{
-		requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
-		limitedTotal, ledgerPendingRows,
-	} {
+	return register(registry, requestsTotal, keyLookupsTotal, keystoreRequestsTotal, keystoreRequestDuration, cacheEntries, tokensTotal, timeToFirstByte,
+		limitedTotal, ledgerPendingRows)
+}
+
+// register registers metrics. Another handler of the same configuration may have done so already.
+func register(registry *prometheus.Registry, metrics ...prometheus.Collector) error {
+	for _, metric := range metrics {
 		if err := registry.Register(metric); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
 		}
@@ -156,4 +169,19 @@ func countEntries() float64 {
 		return true
 	})
 	return float64(count)
+}
+
+// observeShared counts an operation of a shared store.
+func observeShared(took time.Duration) { sharedStoreDuration.Observe(took.Seconds()) }
+
+// allSharedStoresUp returns 1 if all shared stores answer, and else 0.
+func allSharedStoresUp() float64 {
+	up := 1.0
+	sharedStores.Range(func(_, value any) bool {
+		if !value.(sharedStore).Up() {
+			up = 0
+		}
+		return true
+	})
+	return up
 }

@@ -42,11 +42,20 @@ func (s sharedStore) Destruct() error {
 	return s.Close()
 }
 
+// quietKey is the context key that says that a store must not log, because whoever uses it says what is wrong.
+type quietKey struct{}
+
 // LoadShared provisions the shared store of a handler that is not provisioned itself. It is for commands that
 // tell the servers something. The result is nil if the handler has no shared store.
 //
 // The module is cleaned up when ctx is cancelled.
 func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
+	ctx.Context = context.WithValue(ctx.Context, quietKey{}, true)
+	return h.loadShared(ctx)
+}
+
+// loadShared provisions the handler's shared store, if it has one.
+func (h *Handler) loadShared(ctx caddy.Context) (Shared, error) {
 	if len(h.SharedRaw) == 0 {
 		return nil, nil
 	}
@@ -66,8 +75,11 @@ func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
 
 // openShared opens the store that several servers share, if the configuration has one.
 func (h *Handler) openShared(ctx caddy.Context) error {
-	source, err := h.LoadShared(ctx)
+	source, err := h.loadShared(ctx)
 	if source == nil || err != nil {
+		return err
+	}
+	if err := register(ctx.GetMetricsRegistry(), sharedStoreUp, sharedStoreDuration); err != nil {
 		return err
 	}
 	// The keys of a pool can be listed, so they must not contain secrets.

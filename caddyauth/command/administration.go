@@ -50,8 +50,6 @@ type administration struct {
 	site  *site
 	admin string // the address of the server's admin endpoint, or "" if it is off
 
-	shared caddyauth.Shared // what several servers share; nil if there is only one
-
 	maxAge, absent time.Duration // of the server's cache
 	remote         bool          // the keystore is not a file on this machine
 	pace           *rate.Limiter
@@ -144,9 +142,6 @@ func (a *administration) openStore(ctx context.Context, why purpose) error {
 	}
 	if err == nil {
 		a.store, err = source.Open()
-	}
-	if err == nil {
-		a.shared, err = h.LoadShared(provisioned)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: run this where the server runs, or make a key there first", err)
@@ -248,67 +243,46 @@ func (a *administration) say(format string, args ...any) {
 	fmt.Fprintf(a.messages, format+"\n", args...)
 }
 
-// forget tells the running server to drop its copies of users or providers. If the server cannot be
-// reached, it says when the change takes effect at the latest.
+// forget tells the running servers to drop their copies of users or providers. If no server can be reached, it
+// says when the change takes effect at the latest.
 func (a *administration) forget(within time.Duration, emails ...string) {
 	if len(emails) == 0 {
 		return
-	}
-	var paths []string
-	for _, email := range emails {
-		paths = append(paths, caddyauth.AdminPath+"cache/"+url.PathEscape(email))
 	}
 	when := fmt.Sprintf("%s from now", within)
 	if a.remote {
 		when = fmt.Sprintf("%s after Workers KV shows it, which can take a minute", within)
 	}
-	toldAll := false
-	if a.shared != nil {
-		if err := a.tellPeers(emails); err == nil {
-			toldAll = true
-		} else {
-			a.say("The store that the servers share cannot be reached. Other servers take this up at most %s.", when)
-		}
+	all, sharedErr := a.tellShared(emails)
+	err := a.tellServer(emails) // it may be cut off from the others
+	if sharedErr != nil {
+		a.say("Other servers were not told (%v).", sharedErr)
 	}
-	notTold := a.tellServer(paths, when)
+	who, takes := "The running server was", "takes"
 	switch {
-	case toldAll && a.remote:
-		a.say("All servers were told, and take this up at most %s.", when)
-	case toldAll:
-		a.say("All servers were told.")
-	case notTold != "":
-		a.say("%s", notTold)
-	case a.remote:
-		a.say("The running server was told, and takes this up at most %s.", when)
-	default:
-		a.say("The running server was told.")
+	case all:
+		who, takes = "All servers that share a store were", "take"
+	case a.admin == "":
+		a.say("The server's admin endpoint is off: a server takes this up at most %s.", when)
+		return
+	case err != nil:
+		a.say("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
+		return
 	}
+	if a.remote {
+		a.say("%s told, and %s this up at most %s.", who, takes, when)
+		return
+	}
+	a.say("%s told.", who)
 }
 
-// tellServer tells the server whose admin endpoint is known. If it cannot, it returns what to say.
-func (a *administration) tellServer(paths []string, when string) (notTold string) {
+// tellServer tells the server at the admin endpoint to drop its copies, if there is one.
+func (a *administration) tellServer(emails []string) error {
 	if a.admin == "" {
-		return fmt.Sprintf("The server's admin endpoint is off: a server takes this up at most %s.", when)
+		return nil
 	}
-	for _, path := range paths {
-		if _, err := callAdmin(a.admin, http.MethodDelete, path); err != nil {
-			return fmt.Sprintf("No server was told at %s (%v). A server that runs elsewhere takes this up at most %s.", a.admin, err, when)
-		}
-	}
-	return ""
-}
-
-// tellPeers tells all servers that share a store to drop their copies of users or providers.
-func (a *administration) tellPeers(names []string) error {
-	store, err := a.shared.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
-	defer cancel()
-	for _, name := range names {
-		if err := caddyauth.TellForget(ctx, store, name); err != nil {
+	for _, email := range emails {
+		if _, err := callAdmin(a.admin, http.MethodDelete, caddyauth.AdminPath+"cache/"+url.PathEscape(email)); err != nil {
 			return err
 		}
 	}

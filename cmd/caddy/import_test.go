@@ -142,6 +142,7 @@ func TestAnImportThatBreaksOffCanBeRepeated(t *testing.T) {
 }
 
 func TestAnInvalidImportIsRefused(t *testing.T) {
+	withoutRaces(t)
 	o := newOperator(t, "keystore file", "off")
 	for content, says := range map[string]string{
 		"":                             "first line must name the columns",
@@ -208,6 +209,7 @@ func TestMigrateHashesEveryPlainKey(t *testing.T) {
 
 // Nothing of what spreadsheets write may be lost.
 func TestImportsOfSpreadsheetsAreRead(t *testing.T) {
+	withoutRaces(t)
 	for name, content := range map[string]string{
 		"a byte order mark and quotes": "\ufeff\"Email\",\"models\"\r\n\"a@x\",\"workers-ai/*,openai/*\"\r\n",
 		"semicolons":                   "email;models\r\na@x;workers-ai/* openai/*\r\n",
@@ -229,6 +231,7 @@ func TestImportsOfSpreadsheetsAreRead(t *testing.T) {
 // started here with the same --config. The messages name the files, so the operator sees where they
 // are.
 func TestPathsInAConfigurationElsewhereStartHere(t *testing.T) {
+	withoutRaces(t)
 	here, there := newOperator(t, "keystore file", "off"), newOperator(t, "keystore file", "off")
 	config := filepath.Join(there.folder, "Caddyfile")
 	here.refused(filepath.Join(here.folder, "keys.json")+": no such file", "keys", "list", "--config", config)

@@ -267,18 +267,13 @@ func TestAKilledServerLosesAtMostFiveSeconds(t *testing.T) {
 	want := int64(0)
 	for round := range 2 {
 		p := o.launch()
-		for range 3 {
-			want += o.work("dev@example.com", key)
-		}
-		ended := time.Now()
-		o.counted(want)
-		if late := time.Since(ended); late > 5*time.Second {
-			t.Logf("the command saw the requests after %s", late) // the machine may be busy
-		}
+		sent := o.work("dev@example.com", key) + o.work("dev@example.com", key)
+		time.Sleep(5 * time.Second) // as documented
 		if err := p.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.Wait()
+		want += sent
 		if got := o.requests(); got != want {
 			t.Errorf("round %d: %d requests, want %d", round, got, want)
 		}

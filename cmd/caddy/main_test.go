@@ -42,6 +42,15 @@ func caddy(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// withoutRaces skips a test with -short, which goes with the race detector. Such a test starts many commands one after
+// another, and looks only at what they say. Other tests run every command with the race detector.
+func withoutRaces(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the tests without -short run this")
+	}
+}
+
 // output collects the output of a process. A test can wait for a part of it.
 type output struct {
 	mu      sync.Mutex

@@ -102,9 +102,10 @@ func (o *operator) write(name, content string) string {
 	return path
 }
 
-// command returns `caddy continue-auth …` for the operator's folder.
+// command returns `caddy continue-auth …` for the operator's folder. With the race detector, a program sleeps for
+// a second before it exits, to find late races. Servers do so here too. The commands do not: there are hundreds.
 func (o *operator) command(args ...string) *exec.Cmd {
-	cmd := caddy(o.t, o.env, append([]string{"continue-auth"}, args...)...)
+	cmd := caddy(o.t, append([]string{"GORACE=atexit_sleep_ms=0"}, o.env...), append([]string{"continue-auth"}, args...)...)
 	cmd.Dir = o.folder
 	return cmd
 }

@@ -44,6 +44,7 @@ func (o *operator) logging() {
 
 // It compares the output with testdata/usage.txt.
 func TestTheOutputOfUsage(t *testing.T) {
+	withoutRaces(t)
 	o := newOperator(t, "keystore file", "127.0.0.1:0")
 	script := o.transcript(nothing, "usage")
 	o.logging()

@@ -145,6 +145,9 @@ func TestLookUpsOfAQuickStoreShareReads(t *testing.T) {
 func TestRenewalsShareReads(t *testing.T) {
 	for _, users := range []int{1, 10, 100, 1000, 5000} {
 		t.Run(fmt.Sprint(users), func(t *testing.T) {
+			if testing.Short() && users > 1000 {
+				t.Skip("the tests without -short run this")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				store := &reads{delay: 100 * time.Millisecond}
 				c := New(store, Options{MaxEntries: 100_000})
@@ -192,6 +195,9 @@ func TestMoreUsersThanTheBudgetAllowsAreServed(t *testing.T) {
 		"50,000, max_age 5 minutes": {50_000, Ages{RefreshAfter: 4 * time.Minute, MaxAge: 5 * time.Minute, StaleIfError: time.Hour}, 180},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && test.users > 10_000 {
+				t.Skip("the tests without -short run this")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				store := &budgeted{reads: reads{delay: 100 * time.Millisecond}, limiter: rate.NewLimiter(3, 60)}
 				c := New(store, Options{MaxEntries: 100_000})

@@ -81,7 +81,7 @@ func TestResultsFindCallsWhoseIDsAreNotUnique(t *testing.T) {
 func TestASignatureIsFoundByTheClientsID(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	defer p.Signatures.cache.StopAllGoroutines()
-	p.Signatures.remember("u", "1", "signed")
+	p.Signatures.remember("u", "1", "signed", nil)
 	r := parse(t, hub.Chat, "gemini-3-pro", `"messages":[`+hi+","+calls("2")+","+result("2", "a")+","+calls("2")+","+result("2", "b")+","+calls("1")+","+result("1", "c")+","+calls("1")+","+result("1", "d")+`]`)
 	r.User = "u"
 	call, err := p.Call(r)

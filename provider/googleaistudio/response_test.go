@@ -23,7 +23,7 @@ import (
 func answer(t testing.TB, form hub.Form, sse bool, pieces ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	translator := Provider{}.translate("", false, form)(&out, sse)
+	translator := Provider{}.translate("", nil, false, form)(&out, sse)
 	for _, piece := range pieces {
 		if n, err := translator.Write([]byte(piece)); err != nil || n != len(piece) {
 			t.Fatalf("wrote %d of %d: %v", n, len(piece), err)

@@ -118,7 +118,7 @@ func TestAnAgentsSecondTurnHasItsSignatures(t *testing.T) {
 func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	p := Provider{Signatures: NewSignatures()}
 	var out bytes.Buffer
-	translator := p.translate("u", false, whole)(&out, false)
+	translator := p.translate("u", nil, false, whole)(&out, false)
 	if _, err := translator.Write([]byte(`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"},"thoughtSignature":"s1"},{"functionCall":{"name":"g"}}]}}]}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestTheSignatureOfACallWithoutAnIDIsRemembered(t *testing.T) {
 	}
 	calls := gjson.GetBytes(out.Bytes(), "choices.0.message.tool_calls")
 	first, second := calls.Get("0.id").Str, calls.Get("1.id").Str
-	if first == "" || first == second || p.Signatures.recall("u", first) != "s1" || p.Signatures.recall("u", second) != "" {
+	if first == "" || first == second || p.Signatures.recall("u", first, nil) != "s1" || p.Signatures.recall("u", second, nil) != "" {
 		t.Errorf("calls %s", calls.Raw)
 	}
 }
@@ -136,13 +136,13 @@ func TestSignaturesAreForgottenAfterAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSignatures()
 		defer s.cache.StopAllGoroutines()
-		s.remember("u", "c", "s")
+		s.remember("u", "c", "s", nil)
 		time.Sleep(signatureExpiry - time.Second)
-		if got := s.recall("u", "c"); got != "s" {
+		if got := s.recall("u", "c", nil); got != "s" {
 			t.Errorf("before an hour: %q", got)
 		}
 		time.Sleep(2 * time.Second)
-		if got := s.recall("u", "c"); got != "" {
+		if got := s.recall("u", "c", nil); got != "" {
 			t.Errorf("after an hour: %q", got)
 		}
 	})
@@ -153,12 +153,12 @@ func TestTheMemoryOfSignaturesIsBounded(t *testing.T) {
 	defer s.cache.StopAllGoroutines()
 	signature := strings.Repeat("s", 10<<10)
 	for i := range 10_000 { // 100 MB
-		s.remember("user", strconv.Itoa(i), signature)
+		s.remember("user", strconv.Itoa(i), signature, nil)
 	}
 	s.cache.CleanUp()
 	kept := 0
 	for i := range 10_000 {
-		if s.recall("user", strconv.Itoa(i)) != "" {
+		if s.recall("user", strconv.Itoa(i), nil) != "" {
 			kept++
 		}
 	}
@@ -171,9 +171,9 @@ func TestTheMemoryOfSignaturesIsBounded(t *testing.T) {
 func TestUsersNeverShareSignatures(t *testing.T) {
 	s := NewSignatures()
 	defer s.cache.StopAllGoroutines()
-	s.remember("ab", "c", "1")
+	s.remember("ab", "c", "1", nil)
 	for _, key := range []signatureKey{{"a", "bc"}, {"abc", ""}, {"", "abc"}, {"AB", "c"}, {"ab", "C"}} {
-		if got := s.recall(key.user, key.id); got != "" {
+		if got := s.recall(key.user, key.id, nil); got != "" {
 			t.Errorf("%q gets the signature of another's call", key)
 		}
 	}

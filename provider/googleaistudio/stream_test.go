@@ -177,7 +177,7 @@ func TestAStreamInAnyPiecesGivesTheSameResult(t *testing.T) {
 
 func TestAFrameIsWrittenAsSoonAsItIsComplete(t *testing.T) {
 	var out bytes.Buffer
-	translator := Provider{}.translate("", false, streamed)(&out, true)
+	translator := Provider{}.translate("", nil, false, streamed)(&out, true)
 	for frame := range strings.SplitAfterSeq(everything, "\r\n\r\n") {
 		if frame == "" {
 			break
@@ -212,7 +212,7 @@ func TestAStreamMayBeAnArray(t *testing.T) {
 		})
 	}
 	var out bytes.Buffer
-	translator := Provider{}.translate("", false, streamed)(&out, false)
+	translator := Provider{}.translate("", nil, false, streamed)(&out, false)
 	for element := range strings.SplitAfterSeq(strings.TrimSuffix(array, "]\r\n"), "\r\n,\r\n") {
 		before := out.Len()
 		if _, err := io.WriteString(translator, element); err != nil || out.Len() == before {
@@ -312,7 +312,7 @@ func FuzzAnswer(f *testing.F) {
 const oneFrame = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \" token of a text that flows\"}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 2048,\"candidatesTokenCount\": 17,\"totalTokenCount\": 2165,\"promptTokensDetails\": [{\"modality\": \"TEXT\",\"tokenCount\": 2048}],\"thoughtsTokenCount\": 100},\"modelVersion\": \"gemini-2.5-flash\",\"responseId\": \"q3JjafWzHYqk1PIP2pOaiQ0\"}\r\n\r\n"
 
 func TestAFrameAllocatesLittle(t *testing.T) {
-	translator := Provider{}.translate("", false, streamed)(io.Discard, true)
+	translator := Provider{}.translate("", nil, false, streamed)(io.Discard, true)
 	frame := []byte(oneFrame)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = translator.Write(frame) }); n > 1 {
 		t.Errorf("%v allocations, one of them for the text", n)
@@ -328,7 +328,7 @@ func BenchmarkStream(b *testing.B) {
 		way string
 		to  func() io.Writer
 	}{
-		{"translated", func() io.Writer { return Provider{}.translate("", false, streamed)(io.Discard, true) }},
+		{"translated", func() io.Writer { return Provider{}.translate("", nil, false, streamed)(io.Discard, true) }},
 		{"copied", func() io.Writer { return new(bytes.Buffer) }},
 	} {
 		b.Run("way="+test.way, func(b *testing.B) {

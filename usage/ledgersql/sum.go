@@ -81,7 +81,7 @@ func newPlan(ctx context.Context, db Querier, d Dialect, query usage.Query) (*pl
 		p.since = max(0, query.Since.Unix()/3600)
 	}
 	if !query.Until.IsZero() {
-		p.until = (query.Until.Unix() + 3599) / 3600
+		p.until = query.Until.Add(time.Hour-1).Unix() / 3600
 	}
 	has := func(name string) bool {
 		return slices.ContainsFunc(p.by, func(c column) bool { return c.name == name })

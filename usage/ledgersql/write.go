@@ -16,12 +16,15 @@ import (
 // perStatement is how many rows one statement inserts.
 const perStatement = 500
 
+// claim notes that a run has written a batch. It changes no row if the run has done so before.
+const claim = `INSERT INTO usage_runs (run, batch, day) VALUES ($1, $2, $3)
+	ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`
+
 // Write adds a batch. If the batch was added before, it does nothing.
 func Write(ctx context.Context, db *sql.DB, d Dialect, batch *usage.Batch) error {
 	return transaction(ctx, db, func(tx *sql.Tx) error {
-		today, p := time.Now().Unix()/86400, d.Placeholder
-		result, err := tx.ExecContext(ctx, `INSERT INTO usage_runs (run, batch, day) VALUES (`+p+`1, `+p+`2, `+p+`3)
-			ON CONFLICT (run) DO UPDATE SET batch = excluded.batch, day = excluded.day WHERE usage_runs.batch < excluded.batch`, batch.Run, batch.Number, today)
+		today := time.Now().Unix() / 86400
+		result, err := tx.ExecContext(ctx, strings.ReplaceAll(claim, "$", d.Placeholder), batch.Run, batch.Number, today)
 		if err != nil {
 			return err
 		}

@@ -18,8 +18,8 @@ import (
 // Open returns ledgers that write to the same place, one more with each call. The place must be empty at first.
 type Open func() usage.Ledger
 
-// TestLedger tests a ledger. make returns an Open for an empty place.
-func TestLedger(t *testing.T, make func(t *testing.T) Open) {
+// TestLedger tests a ledger. place returns an Open for an empty place.
+func TestLedger(t *testing.T, place func(t *testing.T) Open) {
 	for name, test := range map[string]func(t *testing.T, open Open){
 		"a batch is added once, however often it is written":   onceOnly,
 		"sums are those of the rows":                           sums,
@@ -35,7 +35,7 @@ func TestLedger(t *testing.T, make func(t *testing.T) Open) {
 		"a sum of a whole year has every hour":                 longTime,
 		"sums are right while another goroutine adds and asks": sumsWhileWriting,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+		t.Run(name, func(t *testing.T) { test(t, place(t)) })
 	}
 }
 

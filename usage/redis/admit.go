@@ -160,17 +160,26 @@ type admission struct {
 	now      time.Time
 	stamp    int64 // when the request was counted, in the store's milliseconds
 	inFlight int64
-	limits   []int64 // three for each limit: what is used, when it resets, and when there is room
+	limits   []limit
 }
+
+// limit is what a script says of a limit. The times are the store's, in milliseconds.
+type limit struct{ used, reserved, resets, free int64 }
 
 func (a *admission) read(result *goredis.Cmd, l *usage.Limits) error {
 	numbers, err := result.Int64Slice()
-	if err != nil || len(numbers) != 4+3*(len(l.Requests)+len(l.Tokens)) {
+	if err != nil || len(numbers) != 4+4*(len(l.Requests)+len(l.Tokens)) {
 		return errNonsense
 	}
-	*a = admission{numbers[0] == 1, time.UnixMilli(numbers[1]), numbers[2], numbers[3], numbers[4:]}
+	*a = admission{numbers[0] == 1, time.UnixMilli(numbers[1]), numbers[2], numbers[3], nil}
+	for some := range slices.Chunk(numbers[4:], 4) {
+		a.limits = append(a.limits, limit{some[0], some[1], some[2], some[3]})
+	}
 	return nil
 }
+
+// inFlightGuess is how soon a request in flight may end and use fewer tokens than it reserved.
+const inFlightGuess = 10 * time.Second
 
 // appendStates appends the state of each limit of a scope.
 func (a *admission) appendStates(states []usage.State, scope *usage.Scope) []usage.State {
@@ -179,24 +188,34 @@ func (a *admission) appendStates(states []usage.State, scope *usage.Scope) []usa
 		kind  usage.Kind
 		rates []usage.Rate
 	}{{usage.Requests, scope.Limits.Requests}, {usage.Tokens, scope.Limits.Tokens}} {
-		for _, r := range some.rates {
-			state := usage.State{Kind: some.kind, Rate: r, Team: scope.Team, Used: limits[0]}
-			if r.Window.Sliding() == 0 {
-				state.Resets = r.Window.End(a.now)
-				if state.Reached() {
-					state.Free = state.Resets
-				}
-			} else {
-				state.Resets = time.UnixMilli(limits[1])
-				if limits[2] > 0 {
-					state.Free = time.UnixMilli(limits[2])
-				}
-			}
-			states, limits = append(states, state), limits[3:]
+		for i, r := range some.rates {
+			state := usage.State{Kind: some.kind, Rate: r, Team: scope.Team}
+			a.fill(&state, &limits[i])
+			states = append(states, state)
 		}
+		limits = limits[len(some.rates):]
 	}
 	if p := scope.Limits.Parallel; p > 0 {
 		states = append(states, usage.State{Kind: usage.Parallel, Rate: usage.Rate{Max: p}, Team: scope.Team, Used: a.inFlight})
 	}
 	return states
+}
+
+// fill sets what the state of a limit says of its use.
+func (a *admission) fill(s *usage.State, l *limit) {
+	s.Used = l.used + l.reserved
+	free := time.UnixMilli(l.free)
+	if s.Window.Sliding() == 0 {
+		s.Resets = s.Window.End(a.now)
+		free = s.Resets
+	} else {
+		s.Resets = time.UnixMilli(l.resets)
+	}
+	if !s.Reached() {
+		return
+	}
+	s.Free = free
+	if soon := a.now.Add(inFlightGuess); l.used < s.Max && soon.Before(free) {
+		s.Free = soon
+	}
 }

@@ -110,7 +110,7 @@ func (s *Store) options() *goredis.UniversalOptions {
 		PoolSize:   poolSize, PipelinePoolSize: -1,
 		ConnMaxIdleTime: time.Minute, // before Redis or a firewall closes the connection
 
-		Protocol:                 2, // as guard expects
+		Protocol:                 2,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestASlidingWindowCountsARequestUntilItsLengthHasPassed(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "requests 3/1m")}}
 	began := server.now
 	for range 3 {
@@ -36,7 +36,7 @@ func TestASlidingWindowCountsARequestUntilItsLengthHasPassed(t *testing.T) {
 
 // A request that comes between two milliseconds must not leave before its time.
 func TestTheFractionOfAMillisecondDoesNotLetARequestLeaveEarly(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "requests 1/1s")}}
 	server.pass(900 * time.Microsecond)
 	a.admits(true)
@@ -49,9 +49,9 @@ func TestTheFractionOfAMillisecondDoesNotLetARequestLeaveEarly(t *testing.T) {
 // TestASlidingWindowIsExact sends requests at random times. No window may have more than the limit, and a
 // request may be refused only if the limit is reached in a window that is a thirtieth longer.
 func TestASlidingWindowIsExact(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	s := store(t, server.Addr())
-	for round := range 20 {
+	for round := range 8 {
 		limit, window := 1+rand.IntN(40), time.Duration(1+rand.IntN(100))*time.Second
 		a := asker{t, s, []usage.Scope{scope(t, fmt.Sprint(round), fmt.Sprintf("requests %d/%s", limit, window))}}
 		var admitted []time.Time
@@ -63,7 +63,7 @@ func TestASlidingWindowIsExact(t *testing.T) {
 			}
 			return n
 		}
-		for range 300 {
+		for range 200 {
 			server.pass(time.Duration(rand.ExpFloat64() * float64(window) / float64(limit) * 2 / 3).Truncate(time.Microsecond))
 			before := within(window)
 			lease, _ := a.admit(0)
@@ -80,7 +80,7 @@ func TestASlidingWindowIsExact(t *testing.T) {
 }
 
 func TestASlidingWindowTakesLittleRoom(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	s := store(t, server.Addr())
 	a := asker{t, s, []usage.Scope{scope(t, "u", "requests 100000/1m")}}
 	for range 600 {
@@ -94,7 +94,7 @@ func TestASlidingWindowTakesLittleRoom(t *testing.T) {
 }
 
 func TestAClockThatIsSetBackLosesNothing(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "requests 2/1m")}}
 	a.admits(true)
 	server.SetTime(server.now.Add(-10 * time.Second))
@@ -117,7 +117,7 @@ func TestADayAndAMonthBeginAtMidnightUTC(t *testing.T) {
 		"February of a year like any": {"month", "2100-02-28T00:00:00Z", "2100-03-01T00:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := simulate(t)
+			server := contract(t)
 			server.now, _ = time.Parse(time.RFC3339, test.at)
 			server.SetTime(server.now)
 			ends, _ := time.Parse(time.RFC3339, test.ends)
@@ -136,7 +136,7 @@ func TestADayAndAMonthBeginAtMidnightUTC(t *testing.T) {
 
 // The script has a calendar of its own.
 func TestEachMonthOfACenturyIsCountedByItself(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "requests 1/month")}}
 	for month := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC); month.Year() < 2124; month = month.AddDate(0, 1, 0) {
 		server.SetTime(month)
@@ -161,7 +161,7 @@ func TestEveryLimitMustHaveRoom(t *testing.T) {
 		"tokens and nothing but": {[]string{"tokens 100/24h"}, 50},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := simulate(t)
+			server := contract(t)
 			a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", test.limits...)}}
 			for n := range int64(2) {
 				lease, states := a.admit(0)
@@ -186,7 +186,7 @@ func TestEveryLimitMustHaveRoom(t *testing.T) {
 }
 
 func TestThePromptIsReservedUntilTheTokensAreKnown(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 1000/1m", "tokens 5000/day")}}
 	first, states := a.admit(80)
 	if states[0].Used != 80 || states[1].Used != 80 {
@@ -211,32 +211,36 @@ func TestThePromptIsReservedUntilTheTokensAreKnown(t *testing.T) {
 }
 
 func TestReservationsCanFillALimit(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 100/1m")}}
 	for range 10 {
 		if lease, _ := a.admit(10); lease == "" {
 			t.Fatal("refused")
 		}
 	}
-	if s := a.admits(false)[0]; s.Used != 100 || !s.Free.Equal(server.now.Add(time.Minute)) {
+	s := a.admits(false)[0]
+	if s.Used != 100 || !s.Resets.Equal(server.now.Add(time.Minute)) {
 		t.Errorf("%+v", s)
+	}
+	if !s.Free.Equal(server.now.Add(inFlightGuess)) { // a request in flight may end soon
+		t.Errorf("free at %v", s.Free)
 	}
 }
 
 func TestLimitsForTheSameWindowReserveOnce(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 100/1m", "tokens 1000/1m")}}
 	first, _ := a.admit(50)
 	second, _ := a.admit(50)
 	a.wantUsed(20, 20)
 	a.store.Settle(a.scopes, first, 0)
 	a.wantUsed(10, 10)
-	a.store.Settle(a.scopes, second, 0)
+	a.store.Settle(a.scopes, second, -5) // as if it were 0
 	a.wantUsed(0, 0)
 }
 
 func TestALimitThatChangesKeepsWhatIsUsed(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	s := store(t, server.Addr())
 	asker{t, s, []usage.Scope{scope(t, "u", "requests 2/1m")}}.admits(true)
 	asker{t, s, []usage.Scope{scope(t, "u", "requests 1/1m")}}.admits(false)
@@ -245,7 +249,7 @@ func TestALimitThatChangesKeepsWhatIsUsed(t *testing.T) {
 }
 
 func TestScopesDoNotShareTheirCounters(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	s := store(t, server.Addr())
 	for _, name := range []string{"u", "U", "u ", "team:u"} {
 		a := asker{t, s, []usage.Scope{scope(t, name, "requests 1/1m")}}
@@ -255,7 +259,7 @@ func TestScopesDoNotShareTheirCounters(t *testing.T) {
 }
 
 func TestARequestIsAdmittedToAllScopesOrToNone(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	s := store(t, server.Addr())
 	user := scope(t, "u", "requests 5/1m", "requests 9/day", "tokens 1000/1m", "parallel 3")
 	team := scope(t, "t", "requests 2/1m")
@@ -288,14 +292,14 @@ func TestARequestIsAdmittedToAllScopesOrToNone(t *testing.T) {
 }
 
 func TestNoScopesAreAlwaysAdmitted(t *testing.T) {
-	lease, states := asker{t, store(t, simulate(t).Addr()), nil}.admit(5)
+	lease, states := asker{t, store(t, contract(t).Addr()), nil}.admit(5)
 	if lease == "" || len(states) != 0 {
 		t.Errorf("lease %q, %v", lease, states)
 	}
 }
 
 func TestStatesCountsNothing(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "requests 1/1m", "tokens 10/day", "parallel 1")}}
 	for range 3 {
 		a.wantUsed(0, 0, 0)
@@ -307,8 +311,8 @@ func TestStatesCountsNothing(t *testing.T) {
 	a.admits(true)
 }
 
-// exactly admits a thousand requests at once, through two stores.
-func exactly(t *testing.T, address string) {
+func TestTwoServersTogetherAdmitExactlyTheLimit(t *testing.T) {
+	address := contract(t).Addr()
 	limited := scope(t, "u", "requests 100/1h")
 	var admitted atomic.Int64
 	var all sync.WaitGroup
@@ -330,5 +334,3 @@ func exactly(t *testing.T, address string) {
 		t.Errorf("%d requests are admitted, want 100", n)
 	}
 }
-
-func TestTwoServersTogetherAdmitExactlyTheLimit(t *testing.T) { exactly(t, simulate(t).Addr()) }

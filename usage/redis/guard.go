@@ -15,7 +15,7 @@ var errNonsense = errors.New("answers nonsense")
 const (
 	maxLine   = 64 << 10
 	maxString = 64 << 20
-	maxArray  = 1 << 20
+	maxArray  = 1 << 16
 	maxDepth  = 8
 )
 
@@ -52,7 +52,7 @@ func (openConn) Control(func(uintptr)) error    { return nil }
 func (openConn) Read(func(uintptr) bool) error  { return nil }
 func (openConn) Write(func(uintptr) bool) error { return nil }
 
-// guard follows answers in version 2 of Redis's protocol, RESP2
+// guard follows answers in Redis's protocol, RESP2 or RESP3, but for attributes, which Redis never sends unasked
 // (https://redis.io/docs/latest/develop/reference/protocol-spec/). The zero value is at the beginning of an
 // answer.
 type guard struct {
@@ -86,39 +86,55 @@ func (g *guard) check(b []byte) bool {
 	return true
 }
 
+// The kinds of lines, by their first byte.
+const (
+	lines      = "+-:,(#_" // a line is all of it
+	lengths    = "$!="     // the line has the length of what follows
+	aggregates = "*~>%"    // the line has the number of elements that follow, or of pairs
+)
+
 // validStart reports whether a line that is not complete can be one of an answer.
-func validStart(line []byte) bool { return bytes.IndexByte([]byte("+-:$*"), line[0]) >= 0 }
+func validStart(line []byte) bool { return isOneOf(line[0], lines+lengths+aggregates) }
+
+func isOneOf(kind byte, kinds string) bool {
+	for i := range len(kinds) {
+		if kinds[i] == kind {
+			return true
+		}
+	}
+	return false
+}
 
 // checkLine checks a line without its line feed.
 func (g *guard) checkLine(line []byte) bool {
 	if len(line) < 2 || len(line) > maxLine || !validStart(line) || line[len(line)-1] != '\r' {
 		return false
 	}
-	kind, text := line[0], string(line[1:len(line)-1])
-	if kind == '+' || kind == '-' {
+	kind := line[0]
+	if isOneOf(kind, lines) {
 		g.end()
 		return true
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(string(line[1 : len(line)-1]))
 	switch {
-	case err != nil:
+	case err != nil || n < -1:
 		return false
-	case kind == ':' || n == -1 && kind != ':': // a number, or nothing
+	case n == -1: // nothing
 		g.end()
 		return true
-	case kind == '$' && n >= 0 && n <= maxString:
+	case isOneOf(kind, lengths):
 		g.skip = n + len("\r\n")
 		g.end()
-		return true
-	case kind == '*' && n >= 0 && n <= maxArray && len(g.open) < maxDepth:
-		if n == 0 {
-			g.end()
-			return true
-		}
-		g.open = append(g.open, n)
+		return n <= maxString
+	case n == 0:
+		g.end()
 		return true
 	}
-	return false
+	if kind == '%' {
+		n = 2 * min(n, maxArray)
+	}
+	g.open = append(g.open, n)
+	return n <= maxArray && len(g.open) <= maxDepth
 }
 
 // end ends an element, and all arrays whose last one it is.

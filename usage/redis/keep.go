@@ -3,15 +3,18 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // keep does what no request waits for: it connects, renews leases and sends the queue.
 func (s *Store) keep() {
-	probe, renew := time.NewTicker(probeEvery), time.NewTicker(renewEvery)
+	probe, renew := time.NewTicker(s.pace.probe), time.NewTicker(renewEvery)
 	defer probe.Stop()
 	defer renew.Stop()
 	s.probe()
@@ -46,6 +49,15 @@ func (s *Store) fail(conn *connection, failed *command, err error) {
 		conn.spoiled.Store(true)
 	}
 	s.conn.CompareAndSwap(conn, nil) // if it is another one, the store was away and is back
+}
+
+// away returns the error of a store that is away.
+func (s *Store) away() error {
+	why := s.why.Load()
+	if why == nil { // it has not been tried yet
+		return usage.ErrAway
+	}
+	return fmt.Errorf("%w: it %s", usage.ErrAway, *why)
 }
 
 // probe tries a store that is away.

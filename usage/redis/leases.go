@@ -73,7 +73,7 @@ func (s *Store) Settle(_ []usage.Scope, lease usage.Lease, tokens int64) {
 	all := s.leases[lease]
 	delete(s.leases, lease)
 	for i := range all {
-		s.enqueue(all[i].settle(tokens))
+		s.enqueue(all[i].settle(max(0, tokens)))
 	}
 }
 
@@ -101,16 +101,15 @@ func (s *Store) undo(scope *usage.Scope, lease usage.Lease, prompt int64, a *adm
 	s.mu.Lock()
 	s.enqueue(command{undoScript, s.keys(scope.Name), args})
 	s.mu.Unlock()
-	limits := a.limits
-	for range scope.Limits.Requests {
-		limits[0]--
-		limits = limits[3:]
+	for i := range scope.Limits.Requests {
+		a.limits[i].used--
 	}
-	for _, r := range scope.Limits.Tokens {
-		limits[0] -= reservation(scope.Limits, r.Window, prompt)
-		limits = limits[3:]
+	for i, r := range scope.Limits.Tokens {
+		a.limits[len(scope.Limits.Requests)+i].reserved -= reservation(scope.Limits, r.Window, prompt)
 	}
-	a.inFlight--
+	if leased(scope.Limits) {
+		a.inFlight--
+	}
 }
 
 // enqueue sends a command in the background. The caller holds s.mu.

@@ -8,7 +8,7 @@ import (
 )
 
 func TestOnlySoManyRequestsAreInFlightAtOnce(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	limits := []usage.Scope{scope(t, "u", "parallel 2")}
 	a, b := asker{t, store(t, server.Addr()), limits}, asker{t, store(t, server.Addr()), limits}
 	first, states := a.admit(0)
@@ -24,7 +24,7 @@ func TestOnlySoManyRequestsAreInFlightAtOnce(t *testing.T) {
 }
 
 func TestALeaseEndsUnlessItIsRenewed(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	limits := []usage.Scope{scope(t, "u", "parallel 1", "tokens 1000/day")}
 	a, b := asker{t, store(t, server.Addr()), limits}, asker{t, store(t, server.Addr()), limits}
 	if lease, _ := a.admit(50); lease == "" {
@@ -46,7 +46,7 @@ func TestALeaseEndsUnlessItIsRenewed(t *testing.T) {
 }
 
 func TestManyLeasesAreRenewed(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "parallel 1000"), scope(t, "t", "parallel 1000")}}
 	const many = 2*batch + 1
 	for range many {
@@ -61,7 +61,7 @@ func TestManyLeasesAreRenewed(t *testing.T) {
 }
 
 func TestTokensOfALeaseThatHasEndedCountOnce(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 1000/day")}}
 	lease, _ := a.admit(50)
 	server.pass(leaseLength)
@@ -76,7 +76,7 @@ func TestTokensOfALeaseThatHasEndedCountOnce(t *testing.T) {
 }
 
 func TestASettlementThatIsSentAgainCountsOnce(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 1000/day")}}
 	lease, _ := a.admit(50)
 	conn := a.store.conn.Load()
@@ -105,7 +105,7 @@ func TestASettlementThatIsSentAgainCountsOnce(t *testing.T) {
 }
 
 func TestCloseEndsTheLeases(t *testing.T) {
-	server := simulate(t)
+	server := contract(t)
 	limits := []usage.Scope{scope(t, "u", "parallel 1", "tokens 1000/day")}
 	a, b := asker{t, store(t, server.Addr()), limits}, asker{t, store(t, server.Addr()), limits}
 	lease, _ := a.admit(50)
@@ -123,7 +123,7 @@ func TestCloseEndsTheLeases(t *testing.T) {
 func TestALostKeyHealsByItself(t *testing.T) {
 	for name, index := range map[string]int{"the counters": 0, "the leases": 1} {
 		t.Run(name, func(t *testing.T) {
-			server := simulate(t)
+			server := contract(t)
 			a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 1000/day", "parallel 5")}}
 			lease, _ := a.admit(100)
 			server.Del(a.store.keys("u")[index])

@@ -9,10 +9,6 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// pingEvery is how long a channel may be silent before its connection is tested, and how long the test may
-// take.
-const pingEvery = 2 * time.Second
-
 // Publish sends a message to every server that listens.
 func (s *Store) Publish(ctx context.Context, message string) error {
 	_, err := s.operate(ctx, command{nil, nil, []any{"PUBLISH", s.channel(), message}})
@@ -41,7 +37,7 @@ func (s *Store) Listen(ctx context.Context, received func(message string), misse
 			}
 			lost = true
 			select {
-			case <-time.After(probeEvery):
+			case <-time.After(s.pace.probe):
 			case <-ctx.Done():
 			}
 		}
@@ -61,7 +57,7 @@ func (s *Store) receive(ctx context.Context, conn *connection, received func(mes
 	defer channel.Close()
 	subscribed, pinged := false, false
 	for ctx.Err() == nil {
-		got, err := channel.ReceiveTimeout(ctx, pingEvery)
+		got, err := channel.ReceiveTimeout(ctx, s.pace.ping)
 		var late net.Error
 		switch {
 		case errors.As(err, &late) && late.Timeout() && !pinged:

@@ -60,16 +60,24 @@ const (
 	// renewEvery is how often leases are renewed.
 	renewEvery = 10 * time.Second
 
-	// probeEvery is how often a store that is away is tried.
-	probeEvery = time.Second
-
 	// patience limits what no request waits for, such as connecting.
 	patience = time.Second
 )
 
+// pace says how soon failures are noticed.
+type pace struct {
+	// probe is how often a store that is away is tried.
+	probe time.Duration
+
+	// ping is how long a channel may be silent before its connection is tested, and how long the test may
+	// take.
+	ping time.Duration
+}
+
 // Store is a usage.Shared in Redis.
 type Store struct {
 	Config
+	pace
 	server string // distinguishes the leases of this store from those of others
 
 	// conn is nil while the store is away.
@@ -105,9 +113,12 @@ type connection struct {
 
 // Open returns a store. If Redis does not answer at once, Open waits up to a second for it and then returns a
 // store that is away.
-func Open(c Config) *Store {
+func Open(c Config) *Store { return openAt(c, pace{probe: time.Second, ping: 2 * time.Second}) }
+
+func openAt(c Config, p pace) *Store {
 	s := &Store{
-		Config: c, server: newServer(), leases: make(map[usage.Lease][]held),
+		Config: c, pace: p,
+		server: newServer(), leases: make(map[usage.Lease][]held),
 		wake: make(chan struct{}, 1), tried: make(chan struct{}),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
@@ -179,7 +190,7 @@ func (s *Store) operate(ctx context.Context, commands ...command) ([]*goredis.Cm
 	}
 	conn := s.conn.Load()
 	if conn == nil {
-		return nil, usage.ErrAway
+		return nil, s.away()
 	}
 	began := time.Now()
 	results, err := s.run(context.WithoutCancel(ctx), conn, s.Timeout, commands)

@@ -14,21 +14,54 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
-// clocked is a simulated Redis whose clock the test sets.
-type clocked struct {
-	*miniredis.Miniredis
+// clocked is a Redis whose clock the test sets.
+type clocked interface {
+	Addr() string
+	SetTime(now time.Time)
+	HGet(key, field string) string
+	Del(key string) bool
+}
+
+// contracted is the Redis of a test that every Redis must pass.
+type contracted struct {
+	clocked
 	now time.Time
 }
 
-func simulate(t *testing.T) *clocked {
+// begin is when the clock of a Redis begins.
+var begin = time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
+
+// start starts a Redis for a test that every Redis must pass. It is simulated, unless the tests run on a real one.
+var start = func(t *testing.T) clocked { return simulate(t) }
+
+func contract(t *testing.T) *contracted {
 	t.Helper()
-	c := &clocked{miniredis.RunT(t), time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)}
+	c := &contracted{start(t), begin}
 	c.SetTime(c.now)
 	return c
 }
 
-// pass lets time pass, for the server's keys too.
-func (c *clocked) pass(d time.Duration) {
+// pass lets time pass.
+func (c *contracted) pass(d time.Duration) {
+	c.now = c.now.Add(d)
+	c.SetTime(c.now)
+}
+
+// simulated is a simulated Redis. Keys expire in it only when the test lets time pass.
+type simulated struct {
+	*miniredis.Miniredis
+	now time.Time
+}
+
+func simulate(t *testing.T) *simulated {
+	t.Helper()
+	c := &simulated{miniredis.RunT(t), begin}
+	c.SetTime(c.now)
+	return c
+}
+
+// pass lets time pass, for the keys too.
+func (c *simulated) pass(d time.Duration) {
 	c.now = c.now.Add(d)
 	c.SetTime(c.now)
 	c.FastForward(d)
@@ -54,7 +87,7 @@ func open(t testing.TB, c Config) *Store {
 	if c.Observe == nil {
 		c.Observe = func(time.Duration) {}
 	}
-	s := Open(c)
+	s := openAt(c, pace{probe: 50 * time.Millisecond, ping: 200 * time.Millisecond})
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }

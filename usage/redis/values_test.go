@@ -92,12 +92,25 @@ func TestAValueIsKeptForItsTime(t *testing.T) {
 // TestNothingOfUsersIsStored looks at all that is stored after every operation.
 func TestNothingOfUsersIsStored(t *testing.T) {
 	server := simulate(t)
-	s := store(t, server.Addr())
-	const email, team = "someone@example.com", "core-team"
+	useEverything(t, store(t, server.Addr()))
+	checkKeys(t, server.Keys(), func(key string) time.Duration { return server.TTL(key) })
+	dump := server.Dump()
+	for _, secret := range []string{email, "someone", "example", team} {
+		if strings.Contains(dump, secret) {
+			t.Errorf("%s is in\n%s", secret, dump)
+		}
+	}
+}
+
+const email, team = "someone@example.com", "core-team"
+
+// useEverything uses all that stores something.
+func useEverything(t *testing.T, s *Store) {
+	t.Helper()
 	a := asker{t, s, []usage.Scope{
-		scope(t, email, "requests 5/1s", "requests 9/day", "tokens 1000/month", "parallel 3"),
+		scope(t, email, "requests 5/24h", "requests 9/day", "tokens 1000/month", "parallel 3"),
 		scope(t, team, "requests 1/24h"),
-		scope(t, "other "+email, "tokens 50/1m"),
+		scope(t, "other "+email, "tokens 50/24h"),
 	}}
 	lease, _ := a.admit(100)
 	s.Settle(a.scopes, lease, 30)
@@ -114,13 +127,6 @@ func TestNothingOfUsersIsStored(t *testing.T) {
 	s.Put(email, []byte("value"), time.Hour)
 	a.wantUsed(1, 1, 30, 0, 1, 30)
 	eventually(t, func() bool { v, _ := s.Get(t.Context(), email); return v[0] != nil }, func() string { return "no value" })
-	checkKeys(t, server.Keys(), func(key string) time.Duration { return server.TTL(key) })
-	dump := server.Dump()
-	for _, secret := range []string{email, "someone", "example", team} {
-		if strings.Contains(dump, secret) {
-			t.Errorf("%s is in\n%s", secret, dump)
-		}
-	}
 }
 
 // checkKeys checks that there are keys of every kind, and that all of them expire.

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,10 +196,10 @@ func TestANewerSchemaIsNotTouched(t *testing.T) {
 func TestExistingMakesNoFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usage.db")
 	l := Existing(path)
-	if _, err := l.Sum(t.Context(), usage.Query{}); !os.IsNotExist(unwrapped(err)) {
+	if _, err := l.Sum(t.Context(), usage.Query{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Sum: error %v", err)
 	}
-	if _, err := l.Import(t.Context(), nil); !os.IsNotExist(unwrapped(err)) {
+	if _, err := l.Import(t.Context(), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Import: error %v", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -205,17 +207,6 @@ func TestExistingMakesNoFile(t *testing.T) {
 	}
 	if _, err := l.Sum(t.Context(), usage.Query{}); err == nil || !strings.Contains(err.Error(), "is no ledger: start the server with it first") {
 		t.Errorf("an empty file: error %v", err)
-	}
-}
-
-// unwrapped returns the innermost error.
-func unwrapped(err error) error {
-	for {
-		inner, ok := err.(interface{ Unwrap() error })
-		if _, isPath := err.(*os.PathError); isPath || !ok {
-			return err
-		}
-		err = inner.Unwrap()
 	}
 }
 

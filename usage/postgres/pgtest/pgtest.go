@@ -5,6 +5,8 @@ package pgtest
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,7 +61,7 @@ func Start(t testing.TB) *Server {
 		_ = os.RemoveAll(folder)
 	})
 	passwords := filepath.Join(folder, "password")
-	if err := os.WriteFile(passwords, []byte(Password), 0o644); err != nil {
+	if err := os.WriteFile(passwords, []byte(Password), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
@@ -68,7 +70,7 @@ func Start(t testing.TB) *Server {
 			t.Fatal(err)
 		}
 		id, _ := strconv.Atoi(account.Uid)
-		if err := os.Chown(folder, id, -1); err != nil {
+		if err := errors.Join(os.Chown(folder, id, -1), os.Chown(passwords, id, -1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,9 +86,9 @@ func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	path := filepath.Join(s.bin, name)
-	cmd := exec.Command(path, args...)
+	cmd := exec.CommandContext(context.Background(), path, args...)
 	if os.Geteuid() == 0 {
-		cmd = exec.Command("setpriv", append([]string{"--reuid=postgres", "--regid=postgres", "--clear-groups", path}, args...)...)
+		cmd = exec.CommandContext(context.Background(), "setpriv", append([]string{"--reuid=postgres", "--regid=postgres", "--clear-groups", path}, args...)...)
 	}
 	cmd.Dir = s.folder
 	return cmd

@@ -3,8 +3,8 @@
 -- ARGV: the lease, or "" to count nothing; the length of a lease; how long the keys live; the maximum of
 -- requests in flight, or 0; and for each other limit its kind, window, length, maximum and reservation.
 -- It returns whether the request is admitted, the time, the time of its use, the number of requests in flight,
--- and for each limit what is used, when nothing will be used any more, and when less than the maximum will be
--- used, or 0.
+-- and for each limit what is used and what is reserved, and for a window that slides when nothing will be used
+-- any more, and when less than the maximum will be used, or 0.
 
 local lease, leaseLength, parallel = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
@@ -60,7 +60,7 @@ if counted then
   keep(tonumber(ARGV[3]))
 end
 
--- free returns when a sliding window will have room again. Reservations stay until then.
+-- free returns when a sliding window will have room again. What is reserved stays until then.
 local function free(counter)
   local left, parts = counter.used + counter.reserved, counter.parts
   for i = 1, #parts, 3 do
@@ -72,15 +72,22 @@ local function free(counter)
   return now + counter.length
 end
 
+-- resets returns when nothing will be used any more in a sliding window. What is reserved counts as used now.
+local function resets(counter)
+  local last = #counter.parts
+  if counter.reserved > 0 then
+    return now + counter.length
+  end
+  return last > 0 and counter.parts[last - 1] + counter.length or now
+end
+
 local answer = { admitted and 1 or 0, now, stamp, inFlight }
 for _, counter in ipairs(counters) do
-  local total, resets, room = counter.used + counter.reserved, 0, 0
-  if counter.parts then
-    local last = #counter.parts
-    resets = last > 0 and counter.parts[last - 1] + counter.length or now
-    room = total >= counter.maximum and free(counter) or 0
-  end
   local n = #answer
-  answer[n + 1], answer[n + 2], answer[n + 3] = total, resets, room
+  answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = counter.used, counter.reserved, 0, 0
+  if counter.parts then
+    answer[n + 3] = resets(counter)
+    answer[n + 4] = counter.used + counter.reserved >= counter.maximum and free(counter) or 0
+  end
 end
 return answer
