@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,17 +39,21 @@ type site struct {
 }
 
 // program returns the path of the server's program: CADDY, or a new build.
-func program(t *testing.T) string {
-	t.Helper()
+var program = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("CADDY"); path != "" {
-		return path
+		return path, nil
 	}
-	path := filepath.Join(t.TempDir(), "caddy")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/caddy").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	folder, err := os.MkdirTemp("", "caddy")
+	if err != nil {
+		return "", err
 	}
-	return path
-}
+	path := filepath.Join(folder, "caddy")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/caddy").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
 
 const caddyfile = `{
 	admin unix/%[1]s/admin.sock
@@ -93,7 +99,11 @@ func startSite(t *testing.T, users map[string]string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = gateway.Close() })
-	s := &site{t: t, program: program(t), folder: t.TempDir(), url: fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t))}
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, program: path, folder: t.TempDir(), url: fmt.Sprintf("http://127.0.0.1:%d", freeport.For(t))}
 	config := fmt.Sprintf(caddyfile, s.folder, s.url, gateway.Config.Account, gateway.Config.Gateway, gateway.Config.Token, gateway.URL)
 	s.write("Caddyfile", []byte(config))
 	all := map[string]string{email: record(key, `"expiresAt":"`+time.Now().Add(76*24*time.Hour).UTC().Format(time.RFC3339)+`","metadata":{"team":"core"}`)}
@@ -205,6 +215,26 @@ func (s *site) keys(args ...string) string {
 		s.t.Fatalf("keys %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// ask sends a request to the server with a user's key, and returns the status and the body.
+func (s *site) ask(method, path, bearer, body string) (status int, answer string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+bearer)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	content, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res.StatusCode, string(content)
 }
 
 // run starts the server and waits until it serves.

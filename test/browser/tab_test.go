@@ -7,6 +7,8 @@ import (
 	"context"
 	"flag"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +29,8 @@ type tab struct {
 	site string
 
 	mu       sync.Mutex
-	requests []string
+	did      []string // what the browser requested, and what it wrote on the console
+	expected []string // what it may do besides requests to the site
 }
 
 // chromium is the browser of all tests.
@@ -51,6 +54,9 @@ func TestMain(m *testing.M) {
 	status := m.Run()
 	cancel()
 	stop()
+	if path, err := program(); err == nil && os.Getenv("CADDY") == "" {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
 	os.Exit(status)
 }
 
@@ -84,20 +90,21 @@ func newTab(t *testing.T, site string, l look) *tab {
 		viewport = append(viewport, chromedp.EmulateMobile, chromedp.EmulateTouch)
 	}
 	b.do(chromedp.EmulateViewport(l.width, l.height, viewport...))
-	b.must(chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
+	b.must(chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme},
+		{Name: "prefers-reduced-motion", Value: "reduce"}, // a page that still scrolls would be clicked in the wrong place
+	}}))
 	b.must(chromedp.Call(ctx, network.Enable, network.EnableParams{}))
 	b.watch()
 	return b
 }
 
-// watch notes all requests and fails the test for each error on the console.
+// watch notes all requests, and all messages on the console.
 func (b *tab) watch() {
 	b.t.Helper()
 	err := chromedp.Listen(b.ctx, func(event any) {
 		if sent, ok := event.(*network.EventRequestWillBeSent); ok {
-			b.mu.Lock()
-			b.requests = append(b.requests, sent.Request.URL)
-			b.mu.Unlock()
+			b.note(sent.Request.URL)
 		}
 	})
 	if err != nil {
@@ -111,27 +118,45 @@ func (b *tab) watch() {
 			if err != nil {
 				return
 			}
-			b.mu.Lock()
-			b.requests = append(b.requests, "console "+message.Source+": "+message.String())
-			b.mu.Unlock()
+			b.note("console, " + message.Source + ": " + message.String())
 		}
 	}()
 	b.t.Cleanup(func() {
 		_ = chromedp.Cancel(b.ctx)
 		<-done
-		for _, url := range b.seen() {
-			if !strings.HasPrefix(url, b.site+"/") {
-				b.t.Errorf("the browser did this: %s", url)
-			}
-		}
+		b.check()
 	})
 }
 
-// seen returns the requests and the messages on the console.
-func (b *tab) seen() []string {
+func (b *tab) note(what string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.requests
+	b.did = append(b.did, what)
+}
+
+// expect allows messages on the console, or requests, that have a text.
+func (b *tab) expect(text string) { b.expected = append(b.expected, text) }
+
+// wrote reports whether a message on the console has a text.
+func (b *tab) wrote(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.did, func(what string) bool { return strings.HasPrefix(what, "console, ") && strings.Contains(what, text) })
+}
+
+// check fails the test for what was not expected.
+func (b *tab) check() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, what := range b.did {
+		expected := func(text string) bool { return strings.Contains(what, text) }
+		if !strings.HasPrefix(what, b.site+"/") && !slices.ContainsFunc(b.expected, expected) {
+			b.t.Errorf("the browser did this: %s", what)
+		}
+	}
+	if len(b.did) == 0 {
+		b.t.Error("the browser did nothing, so nothing was watched")
+	}
 }
 
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
@@ -197,15 +222,32 @@ func (b *tab) allowClipboard() {
 	for _, name := range []string{"clipboard-read", "clipboard-write"} {
 		b.must(chromedp.Call(b.ctx, browser.SetPermission, browser.SetPermissionParams{
 			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted, Origin: b.site,
+			BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID,
 		}))
 	}
 }
 
-// picture returns a picture of what the tab shows, or of the whole page.
-func (b *tab) picture(whole bool) []byte {
+// savePicture writes a picture of a path's page to docs/, if the test runs with -pictures.
+func (b *tab) savePicture(path, name string) {
 	b.t.Helper()
-	if whole {
-		return result(b, chromedp.FullScreenshot(100))
+	if !*pictures {
+		return
 	}
-	return result(b, chromedp.CaptureScreenshot())
+	b.do(chromedp.EmulateViewport(1180, 1240))
+	b.open(path)
+	picture := result(b, chromedp.CaptureScreenshot())
+	if len(picture) > 200_000 {
+		b.t.Errorf("%s would have %d bytes", name, len(picture))
+	}
+	if err := os.WriteFile(filepath.Join("..", "..", "docs", name), picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fits fails the test if the page is wider than the screen.
+func (b *tab) fits(page string) {
+	b.t.Helper()
+	if wide := result(b, chromedp.Evaluate[bool]("document.documentElement.scrollWidth > document.documentElement.clientWidth")); wide {
+		b.t.Errorf("%s is wider than the screen", page)
+	}
 }
