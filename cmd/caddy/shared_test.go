@@ -50,7 +50,7 @@ func TestACommandTellsAllServersThatShareAStore(t *testing.T) {
 				!strings.Contains(says, "The server's admin endpoint is off: a server takes this up at most 1h0m0s") || status != 0 {
 				t.Errorf("with a wrong password: status %d, the operator reads %q", status, says)
 			}
-		if strings.Contains(says, "secret") {
+			if strings.Contains(says, "secret") {
 				t.Error("the operator reads a password")
 			}
 		})
