@@ -3,6 +3,7 @@ package caddyauth
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -75,8 +76,8 @@ type visit struct {
 	session session // of the cookie, or a new one
 }
 
-// base returns the path that was removed from the request before, as handle_path does, without a slash at the
-// end. It never begins with two slashes, which would lead to another host.
+// base returns the path that was removed from the request before, as handle_path does, escaped and without a slash
+// at the end. It never begins with two slashes, which would lead to another host.
 func (v *visit) base() string {
 	original, ok := v.r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok || original.URL == nil {
@@ -86,7 +87,8 @@ func (v *visit) base() string {
 	if !ok {
 		return ""
 	}
-	return strings.TrimSuffix(path.Clean("/"+prefix), "/")
+	removed := url.URL{Path: path.Clean("/" + prefix)}
+	return strings.TrimSuffix(removed.EscapedPath(), "/")
 }
 
 func (v *visit) frame(title string) pages.Frame {

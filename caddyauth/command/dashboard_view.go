@@ -53,6 +53,7 @@ type refusal struct {
 	text   string
 }
 
+// Error returns the text.
 func (r *refusal) Error() string { return r.text }
 
 func (v *dashboardView) serve() error {

@@ -75,6 +75,9 @@ func TestInvalidJSONIsRefused(t *testing.T) {
 }
 
 func TestAnObjectThatIsTooLargeIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector takes long over this, and there is one goroutine")
+	}
 	var o objects
 	none := func([]byte) error { return nil }
 	piece := []byte(`{"` + strings.Repeat("a", 1<<20))

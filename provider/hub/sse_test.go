@@ -64,6 +64,9 @@ func TestSplitter(t *testing.T) {
 }
 
 func TestAnEventWithoutEndIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector takes long over this, and there is one goroutine")
+	}
 	never := func([]byte) error { return errors.New("an event") }
 	for name, piece := range map[string]string{
 		"in one line":   strings.Repeat("x", 1<<20),
