@@ -123,11 +123,11 @@ func (h *Handler) enter(rec *record) {
 	rec.run = h.ledger.Run()
 }
 
-// countPending counts the rows of all ledgers that wait to be written.
+// countPending counts the rows of all ledgers that wait because a ledger cannot be written.
 func countPending() float64 {
 	count := 0
 	ledgers.Range(func(_, value any) bool {
-		count += value.(pooledLedger).Pending()
+		count += value.(pooledLedger).Stuck()
 		return true
 	})
 	return float64(count)

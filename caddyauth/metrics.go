@@ -43,7 +43,7 @@ var (
 
 	ledgerPendingRows = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "caddy", Subsystem: "continue_auth", Name: "ledger_pending_rows",
-		Help: "Rows of the ledger that are in memory and not written yet. It grows while the ledger cannot be written.",
+		Help: "Rows of the ledger that wait in memory because it cannot be written. It is 0 while the ledger works.",
 	}, countPending)
 
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -17,6 +17,7 @@ type outage struct {
 // say logs the beginning and the end of an outage, and once a minute that it goes on.
 func (r *Recorder) say(err error) {
 	now, o := time.Now(), &r.outage
+	r.away.Store(err != nil)
 	if err == nil {
 		if !o.since.IsZero() {
 			r.options.Log().Info("ledger can be written again", zap.Duration("after", now.Sub(o.since)), zap.Int("pending_rows", r.Pending()))

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -61,7 +62,8 @@ type Recorder struct {
 	working bool             // a goroutine writes
 
 	outage outage
-	pruned time.Time // when nothing was left to delete
+	away   atomic.Bool // the last write failed
+	pruned time.Time   // when nothing was left to delete
 
 	flushNow   chan chan struct{} // a goroutine waits for what is pending to be written
 	stop, done chan struct{}
@@ -170,6 +172,14 @@ func (r *Recorder) Pending() int {
 		n += len(r.doubt.Rows)
 	}
 	return n
+}
+
+// Stuck returns how many rows wait because the ledger cannot be written. It is 0 while it can.
+func (r *Recorder) Stuck() int {
+	if !r.away.Load() {
+		return 0
+	}
+	return r.Pending()
 }
 
 // Sum adds up what is in the ledger. It first lets this server's pending rows be written, and waits for that

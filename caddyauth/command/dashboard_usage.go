@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/caddyauth/pages"
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // periods are the periods that the page of usage offers.
@@ -23,13 +23,13 @@ var periods = []struct {
 }
 
 // dimensions are what usage is added up by, in the order of the page.
-var dimensions = []ledger.Dimension{ledger.ByUser, ledger.ByTeam, ledger.ByModel, ledger.ByClient, ledger.ByProvider, ledger.ByDay}
+var dimensions = []usage.Dimension{usage.ByUser, usage.ByTeam, usage.ByModel, usage.ByClient, usage.ByProvider, usage.ByDay}
 
 // usage answers with what was used. The query says by what and in which period.
 func (v *dashboardView) usage() error {
 	query := v.r.URL.Query()
-	by, period, measure := ledger.ByUser, 1, pages.ParseMeasure(query.Get("show"))
-	if i := slices.Index(dimensions, ledger.Dimension(query.Get("by"))); i >= 0 {
+	by, period, measure := usage.ByUser, 1, pages.ParseMeasure(query.Get("show"))
+	if i := slices.Index(dimensions, usage.Dimension(query.Get("by"))); i >= 0 {
 		by = dimensions[i]
 	}
 	for i := range periods {
@@ -37,7 +37,7 @@ func (v *dashboardView) usage() error {
 			period = i
 		}
 	}
-	link := func(by ledger.Dimension, period int, measure pages.Measure) string {
+	link := func(by usage.Dimension, period int, measure pages.Measure) string {
 		return "/usage?" + url.Values{"by": {string(by)}, "period": {periods[period].name}, "show": {string(measure)}}.Encode()
 	}
 	var page pages.UsagePage
@@ -71,38 +71,38 @@ func (v *dashboardView) usageOfUser(email string, now time.Time) (used *pages.Us
 		return nil, ""
 	}
 	period := pages.Days(30, now)
-	rows, err := v.ledger.sum(v.r.Context(), ledger.Query{Since: period.From, User: email, By: []ledger.Dimension{ledger.ByDay, ledger.ByModel}})
+	rows, err := v.ledger.sum(v.r.Context(), usage.Query{Since: period.From, User: email, By: []usage.Dimension{usage.ByDay, usage.ByModel}})
 	if err != nil {
 		return nil, faultOf(err)
 	}
-	used = pages.NewUsage(entriesOf(rows, ledger.ByModel), period, string(ledger.ByModel), pages.Tokens)
+	used = pages.NewUsage(entriesOf(rows, usage.ByModel), period, string(usage.ByModel), pages.Tokens)
 	used.Refusals = true
 	return used, ""
 }
 
 // sum adds up the ledger, for not too long.
-func (l *openedLedger) sum(ctx context.Context, query ledger.Query) ([]ledger.Row, error) {
+func (l *openedLedger) sum(ctx context.Context, query usage.Query) ([]usage.Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	return l.Sum(ctx, query)
 }
 
 // shown returns what was used in a period.
-func (l *openedLedger) shown(ctx context.Context, by ledger.Dimension, period pages.Period, measure pages.Measure) (used *pages.Usage, err error) {
-	days := []ledger.Dimension{ledger.ByDay}
+func (l *openedLedger) shown(ctx context.Context, by usage.Dimension, period pages.Period, measure pages.Measure) (used *pages.Usage, err error) {
+	days := []usage.Dimension{usage.ByDay}
 	switch by {
-	case ledger.ByDay:
-		rows, err := l.sum(ctx, ledger.Query{Since: period.From, By: days})
+	case usage.ByDay:
+		rows, err := l.sum(ctx, usage.Query{Since: period.From, By: days})
 		if err != nil {
 			return nil, err
 		}
 		used = pages.NewUsageByTime(entriesOf(rows, by), period, measure)
-	case ledger.ByUser:
+	case usage.ByUser:
 		if used, err = l.byUser(ctx, period, measure); err != nil {
 			return nil, err
 		}
 	default:
-		rows, err := l.sum(ctx, ledger.Query{Since: period.From, By: append(days, by)})
+		rows, err := l.sum(ctx, usage.Query{Since: period.From, By: append(days, by)})
 		if err != nil {
 			return nil, err
 		}
@@ -115,26 +115,26 @@ func (l *openedLedger) shown(ctx context.Context, by ledger.Dimension, period pa
 // byUser adds up usage by user. There may be so many users that their days are too many: only those of the users with
 // the most are read.
 func (l *openedLedger) byUser(ctx context.Context, period pages.Period, measure pages.Measure) (*pages.Usage, error) {
-	rows, err := l.sum(ctx, ledger.Query{Since: period.From, By: []ledger.Dimension{ledger.ByUser}})
+	rows, err := l.sum(ctx, usage.Query{Since: period.From, By: []usage.Dimension{usage.ByUser}})
 	if err != nil {
 		return nil, err
 	}
-	sums := entriesOf(rows, ledger.ByUser)
+	sums := entriesOf(rows, usage.ByUser)
 	slices.SortFunc(sums, func(a, b pages.Entry) int {
 		return cmp.Or(cmp.Compare(measure.Of(b.Counts), measure.Of(a.Counts)), cmp.Compare(a.Name, b.Name))
 	})
-	days := []ledger.Dimension{ledger.ByDay}
-	rest, err := l.sum(ctx, ledger.Query{Since: period.From, By: days})
+	days := []usage.Dimension{usage.ByDay}
+	rest, err := l.sum(ctx, usage.Query{Since: period.From, By: days})
 	if err != nil {
 		return nil, err
 	}
-	others := make(map[time.Time]ledger.Row)
+	others := make(map[time.Time]usage.Row)
 	for _, row := range rest {
 		others[row.Hour] = row
 	}
 	var times []pages.Entry
 	for _, most := range sums[:min(len(sums), pages.MaxSeries+1)] {
-		rows, err := l.sum(ctx, ledger.Query{Since: period.From, User: most.Name, By: days})
+		rows, err := l.sum(ctx, usage.Query{Since: period.From, User: most.Name, By: days})
 		if err != nil {
 			return nil, err
 		}
@@ -142,12 +142,12 @@ func (l *openedLedger) byUser(ctx context.Context, period pages.Period, measure 
 			rows[i].User = most.Name
 			others[rows[i].Hour] = without(others[rows[i].Hour], rows[i])
 		}
-		times = append(times, entriesOf(rows, ledger.ByUser)...)
+		times = append(times, entriesOf(rows, usage.ByUser)...)
 	}
 	for day, row := range others {
 		times = append(times, pages.Entry{At: day, Counts: countsOf(&row)})
 	}
-	used := pages.NewUsageOf(sums, times, period, string(ledger.ByUser), measure)
+	used := pages.NewUsageOf(sums, times, period, string(usage.ByUser), measure)
 	for i := range used.Rows {
 		if !used.Rows[i].Other && used.Rows[i].Name != "" {
 			used.Rows[i].Href = hrefOf(used.Rows[i].Name)
@@ -157,7 +157,7 @@ func (l *openedLedger) byUser(ctx context.Context, period pages.Period, measure 
 }
 
 // without returns the counts of all without those of one. Rows that were written meanwhile cannot make them negative.
-func without(all, one ledger.Row) ledger.Row {
+func without(all, one usage.Row) usage.Row {
 	all.Requests = max(0, all.Requests-one.Requests)
 	all.Prompt = max(0, all.Prompt-one.Prompt)
 	all.Completion = max(0, all.Completion-one.Completion)
@@ -165,7 +165,7 @@ func without(all, one ledger.Row) ledger.Row {
 }
 
 // entriesOf returns the rows of a sum for a chart.
-func entriesOf(rows []ledger.Row, by ledger.Dimension) []pages.Entry {
+func entriesOf(rows []usage.Row, by usage.Dimension) []pages.Entry {
 	entries := make([]pages.Entry, len(rows))
 	for i := range rows {
 		entries[i] = pages.Entry{At: rows[i].Hour, Name: nameOf(&rows[i], by), Counts: countsOf(&rows[i])}
@@ -174,22 +174,22 @@ func entriesOf(rows []ledger.Row, by ledger.Dimension) []pages.Entry {
 }
 
 // nameOf returns the name that a row is about.
-func nameOf(row *ledger.Row, by ledger.Dimension) string {
+func nameOf(row *usage.Row, by usage.Dimension) string {
 	switch by {
-	case ledger.ByUser:
+	case usage.ByUser:
 		return row.User
-	case ledger.ByTeam:
+	case usage.ByTeam:
 		return row.Team
-	case ledger.ByProvider:
+	case usage.ByProvider:
 		return row.Provider
-	case ledger.ByModel:
+	case usage.ByModel:
 		return modelName(row.Provider, row.Model)
-	case ledger.ByClient:
+	case usage.ByClient:
 		return row.Client
 	}
 	return ""
 }
 
-func countsOf(row *ledger.Row) pages.Counts {
+func countsOf(row *usage.Row) pages.Counts {
 	return pages.Counts{Requests: row.Requests, Refused: row.Refused, Prompt: row.Prompt, Completion: row.Completion, Cached: row.Cached}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/sqlite"
 )
 
@@ -50,16 +50,16 @@ func TestLimitsThatTheServerCounts(t *testing.T) {
 func spend(t *testing.T, path string) {
 	t.Helper()
 	file := sqlite.New(path)
-	batch := &ledger.Batch{Run: "run", Number: 1}
+	batch := &usage.Batch{Run: "run", Number: 1}
 	for i := range 60 {
-		batch.Rows = append(batch.Rows, ledger.Row{
+		batch.Rows = append(batch.Rows, usage.Row{
 			Hour: time.Now().UTC(), User: fmt.Sprintf("dev%02d@example.com", i), Team: "core", Provider: "openai", Model: "gpt-5", Client: "codex",
 			Requests: int64(100 - i), Refused: 1, Prompt: int64(1000 - i), Completion: 10, Cached: 5,
 		})
 	}
 	batch.Rows = append(batch.Rows,
-		ledger.Row{Hour: time.Now().UTC(), User: script, Team: script, Provider: "groq", Model: script, Client: "other", Requests: 5000, Prompt: 5000},
-		ledger.Row{Hour: time.Now().UTC().AddDate(0, 0, -45), User: "ann@example.com", Provider: "anthropic", Model: "claude", Client: "claude-code", Requests: 3, Prompt: 3},
+		usage.Row{Hour: time.Now().UTC(), User: script, Team: script, Provider: "groq", Model: script, Client: "other", Requests: 5000, Prompt: 5000},
+		usage.Row{Hour: time.Now().UTC().AddDate(0, 0, -45), User: "ann@example.com", Provider: "anthropic", Model: "claude", Client: "claude-code", Requests: 3, Prompt: 3},
 	)
 	if err := errors.Join(file.Write(context.Background(), batch), file.Close()); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	ledgers "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/sqlite"
 )
 
@@ -28,10 +28,10 @@ var demoHabits = []struct {
 func writeDemoPast(ctx context.Context, path string, now time.Time) (err error) {
 	ledger := sqlite.New(path)
 	defer func() { err = errors.Join(err, ledger.Close()) }()
-	return ledger.Write(ctx, &ledgers.Batch{Run: "demo", Number: 1, Rows: demoPast(now)})
+	return ledger.Write(ctx, &usage.Batch{Run: "demo", Number: 1, Rows: demoPast(now)})
 }
 
-func demoPast(now time.Time) (rows []ledgers.Row) {
+func demoPast(now time.Time) (rows []usage.Row) {
 	random := rand.New(rand.NewPCG(1, 2))
 	today := now.UTC().Truncate(24 * time.Hour)
 	for day := today.AddDate(0, 0, -7); day.Before(today); day = day.AddDate(0, 0, 1) {
@@ -46,7 +46,7 @@ func demoPast(now time.Time) (rows []ledgers.Row) {
 					continue
 				}
 				prompt := requests * int64(float64(habit.prompt)*(0.5+random.Float64()))
-				rows = append(rows, ledgers.Row{
+				rows = append(rows, usage.Row{
 					Hour: day.Add(time.Duration(hour) * time.Hour), User: demoEmail, Team: "demo",
 					Provider: habit.provider, Model: habit.model, Client: habit.client,
 					Requests: requests, Refused: int64(random.Float64() * 0.04 * float64(requests)),

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
-	counted "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // limitHelp describes the flag --limit.
@@ -45,12 +45,12 @@ func setLimits(to *keystore.Record, flags []string) error {
 
 // setLimit changes one kind of limits. again says that an earlier flag has changed it: rates then add up.
 func setLimit(limits *keystore.Limits, kind, value string, again bool) error {
-	switch counted.Kind(kind) {
-	case counted.Requests:
+	switch usage.Kind(kind) {
+	case usage.Requests:
 		return setRate(&limits.Requests, value, again)
-	case counted.Tokens:
+	case usage.Tokens:
 		return setRate(&limits.Tokens, value, again)
-	case counted.Parallel:
+	case usage.Parallel:
 		return setParallel(&limits.Parallel, value)
 	}
 	return errors.New("must begin with requests=, tokens= or parallel=")
@@ -65,7 +65,7 @@ func setRate(rates *[]string, value string, again bool) error {
 		*rates = nil
 		return nil
 	}
-	rate, err := counted.ParseRate(value)
+	rate, err := usage.ParseRate(value)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func describeLimits(l *keystore.Limits) string {
 		return ""
 	}
 	var all []string
-	rates := func(kind counted.Kind, rates []string) {
+	rates := func(kind usage.Kind, rates []string) {
 		for _, rate := range rates {
 			all = append(all, string(kind)+"="+rate)
 		}
@@ -106,14 +106,14 @@ func describeLimits(l *keystore.Limits) string {
 			all = append(all, string(kind)+"="+noLimit)
 		}
 	}
-	rates(counted.Requests, l.Requests)
-	rates(counted.Tokens, l.Tokens)
+	rates(usage.Requests, l.Requests)
+	rates(usage.Tokens, l.Tokens)
 	if l.Parallel != nil {
 		n := strconv.FormatInt(*l.Parallel, 10)
 		if *l.Parallel == 0 {
 			n = noLimit
 		}
-		all = append(all, string(counted.Parallel)+"="+n)
+		all = append(all, string(usage.Parallel)+"="+n)
 	}
 	return strings.Join(all, ", ")
 }

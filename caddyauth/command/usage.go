@@ -10,17 +10,17 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // Usage can be added up by these.
 const (
-	byUser     = string(ledger.ByUser)
-	byTeam     = string(ledger.ByTeam)
-	byProvider = string(ledger.ByProvider)
-	byModel    = string(ledger.ByModel)
-	byClient   = string(ledger.ByClient)
-	byDay      = string(ledger.ByDay)
+	byUser     = string(usage.ByUser)
+	byTeam     = string(usage.ByTeam)
+	byProvider = string(usage.ByProvider)
+	byModel    = string(usage.ByModel)
+	byClient   = string(usage.ByClient)
+	byDay      = string(usage.ByDay)
 )
 
 // usageFlags are the flags of the command usage.
@@ -87,7 +87,7 @@ func (f *usageFlags) report(cmd *cobra.Command, files []string) (*report, error)
 		}
 		if opened != nil {
 			defer opened.close()
-			return opened.report(f.by, ledger.Query{Since: log.since, User: f.user})
+			return opened.report(f.by, usage.Query{Since: log.since, User: f.user})
 		}
 	}
 	if len(files) == 0 {
@@ -121,7 +121,7 @@ func newUsageLog(by, since string, now time.Time) (*usageLog, error) {
 	if !slices.Contains(all, by) {
 		return nil, fmt.Errorf("--by %q: must be %s or %s", by, strings.Join(all[:len(all)-1], ", "), all[len(all)-1])
 	}
-	l := &usageLog{by: by, byName: make(map[string]*usage)}
+	l := &usageLog{by: by, byName: make(map[string]*tally)}
 	if since == "" {
 		return l, nil
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 func usageImportCommand(f *usageFlags) *cobra.Command {
@@ -55,7 +55,7 @@ type importer struct {
 	to  *openedLedger
 	now time.Time
 
-	lines []ledger.Line // not imported yet
+	lines []usage.Line // not imported yet
 
 	added, already, old, unknown int64
 }
@@ -95,12 +95,12 @@ func (i *importer) line(line []byte, entry *logLine, at time.Time) error {
 		return nil
 	}
 	hash := sha256.Sum256(line)
-	row := ledger.Row{
+	row := usage.Row{
 		Hour: at.Truncate(time.Hour), User: entry.user, Team: entry.team, Provider: entry.provider, Model: entry.model, Client: entry.client,
 		Requests: 1, Refused: entry.usage.Refused, Prompt: entry.usage.PromptTokens, Completion: entry.usage.CompletionTokens, Cached: entry.usage.CachedTokens,
 	}
 	row.Clean()
-	i.lines = append(i.lines, ledger.Line{Hash: binary.BigEndian.Uint64(hash[:]), Run: strings.Clone(entry.run), Row: row})
+	i.lines = append(i.lines, usage.Line{Hash: binary.BigEndian.Uint64(hash[:]), Run: strings.Clone(entry.run), Row: row})
 	if len(i.lines) < linesAtOnce {
 		return nil
 	}

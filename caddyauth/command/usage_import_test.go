@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/sqlite"
 )
 
@@ -24,7 +24,7 @@ func lineAt(seconds int, fields string) string {
 	return strings.Replace(accessLine(`"user_id":"dev@example.com","provider":"openai","model":"gpt-4o","client":"codex","team":"core",`+fields), "1777777777.5", fmt.Sprint(at.Unix()+int64(seconds)), 1)
 }
 
-func newImporter(t *testing.T, to ledger.Ledger) *importer {
+func newImporter(t *testing.T, to usage.Ledger) *importer {
 	t.Helper()
 	t.Cleanup(func() { _ = to.Close() })
 	return &importer{to: &openedLedger{Ledger: to, ctx: t.Context(), keep: 48 * time.Hour}, now: at.Add(time.Hour)}
@@ -54,8 +54,8 @@ func TestAnImportSaysWhatItLeavesOut(t *testing.T) {
 			t.Errorf("it says %q and %q, want %q", out.String(), messages.String(), want)
 		}
 	}
-	got, err := to.Sum(t.Context(), ledger.Query{By: ledger.Dimensions})
-	want := []ledger.Row{{
+	got, err := to.Sum(t.Context(), usage.Query{By: usage.Dimensions})
+	want := []usage.Row{{
 		Hour: at.UTC().Truncate(24 * time.Hour), User: "dev@example.com", Team: "core", Provider: "openai", Model: "gpt-4o", Client: "codex",
 		Requests: 4, Refused: 1, Prompt: 5, Completion: 3, Cached: 4,
 	}}
@@ -75,11 +75,11 @@ func TestAnImportNeedsTheTime(t *testing.T) {
 
 // breaking is a ledger that fails from some call on.
 type breaking struct {
-	ledger.Ledger
+	usage.Ledger
 	calls, works int
 }
 
-func (b *breaking) Import(ctx context.Context, lines []ledger.Line) (int, error) {
+func (b *breaking) Import(ctx context.Context, lines []usage.Line) (int, error) {
 	if b.calls++; b.calls > b.works {
 		return 0, errors.New("the ledger is away")
 	}
@@ -109,7 +109,7 @@ func TestAnImportThatFailsCanBeRunAgain(t *testing.T) {
 	if !strings.HasPrefix(out.String(), "1500 requests were added to the ledger. 2000 were in it already") {
 		t.Errorf("it says %q", out.String())
 	}
-	if got, err := to.Sum(t.Context(), ledger.Query{}); err != nil || len(got) != 1 || got[0].Requests != lines {
+	if got, err := to.Sum(t.Context(), usage.Query{}); err != nil || len(got) != 1 || got[0].Requests != lines {
 		t.Errorf("got %+v, error %v", got, err)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/continue-auth/caddy-continue-auth/caddyauth"
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
 // openedLedger is a ledger that a command works on.
 type openedLedger struct {
-	ledger.Ledger
+	usage.Ledger
 	ctx   context.Context
 	keep  time.Duration
 	close func()
@@ -46,7 +46,7 @@ func (f *usageFlags) openLedger(ctx context.Context) (*openedLedger, error) {
 		return nil, err
 	}
 	opened := module.Open()
-	if file, ok := module.(interface{ Existing() ledger.Ledger }); ok {
+	if file, ok := module.(interface{ Existing() usage.Ledger }); ok {
 		opened = file.Existing() // a command could make a file that the server may not write
 	}
 	return &openedLedger{opened, ctx, module.Keep(), func() { _ = opened.Close(); cancel() }}, nil
@@ -88,8 +88,8 @@ func hint(err error) error {
 const queryTimeout = 5 * time.Minute
 
 // report adds up the ledger.
-func (l *openedLedger) report(by string, query ledger.Query) (*report, error) {
-	query.By = []ledger.Dimension{ledger.Dimension(by)}
+func (l *openedLedger) report(by string, query usage.Query) (*report, error) {
+	query.By = []usage.Dimension{usage.Dimension(by)}
 	ctx, cancel := context.WithTimeout(l.ctx, queryTimeout)
 	defer cancel()
 	rows, err := l.Sum(ctx, query)
@@ -101,14 +101,14 @@ func (l *openedLedger) report(by string, query ledger.Query) (*report, error) {
 		row := &rows[i]
 		name := ""
 		switch query.By[0] {
-		case ledger.ByDay:
+		case usage.ByDay:
 			name = row.Hour.Format(time.DateOnly)
-		case ledger.ByModel:
+		case usage.ByModel:
 			name = modelName(row.Provider, row.Model)
 		default:
 			name = row.User + row.Team + row.Provider + row.Client // only one of them is set
 		}
-		r.rows = append(r.rows, &usage{sum: sum{name, row.Requests, row.Refused, row.Prompt, row.Cached, row.Completion}})
+		r.rows = append(r.rows, &tally{sum: sum{name, row.Requests, row.Refused, row.Prompt, row.Cached, row.Completion}})
 	}
 	r.rows = sortUsage(r.rows, by)
 	return r, nil

@@ -24,8 +24,8 @@ type sum struct {
 	CompletionTokens int64  `json:"completion_tokens"`
 }
 
-// usage is a sum with what only the access log knows.
-type usage struct {
+// tally is a sum with what only the access log knows.
+type tally struct {
 	sum
 	TokensPartial int64     `json:"tokens_partial"` // the number of requests whose tokens are not all known
 	Last          time.Time `json:"last,omitzero"`
@@ -39,7 +39,7 @@ func (s *sum) add(v sum) {
 	s.CompletionTokens += v.CompletionTokens
 }
 
-func (u *usage) add(v usage) {
+func (u *tally) add(v tally) {
 	u.sum.add(v.sum)
 	u.TokensPartial += v.TokensPartial
 	if v.Last.After(u.Last) {
@@ -53,7 +53,7 @@ type usageLog struct {
 	by     string
 	user   string    // the only user that counts, or "" for all
 	since  time.Time // the zero time means from the beginning
-	byName map[string]*usage
+	byName map[string]*tally
 
 	// each is called with each request in place of adding it up.
 	each func(line []byte, entry *logLine, at time.Time) error
@@ -123,7 +123,7 @@ func (l *usageLog) count(entry *logLine, at time.Time) {
 	name := entry.name(l.by, at)
 	sum := l.byName[name]
 	if sum == nil {
-		sum = new(usage)
+		sum = new(tally)
 		sum.Name = strings.Clone(name) // a substring would keep the whole line in memory
 		l.byName[sum.Name] = sum
 	}
@@ -136,7 +136,7 @@ type logLine struct {
 	user, team, provider, model, client string
 
 	run   string // the run of the ledger that counted the request, or ""
-	usage usage
+	usage tally
 
 	time        gjson.Result
 	logger      string

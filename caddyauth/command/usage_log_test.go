@@ -197,8 +197,8 @@ func FuzzUsageLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after []byte, blanks uint) {
 		log := slices.Concat(before, bytes.Repeat([]byte(" "), int(blanks%(3*longestLine))), after)
 		for _, since := range []time.Time{{}, time.Unix(1, 0)} {
-			got := &usageLog{by: byUser, since: since, byName: make(map[string]*usage)}
-			want := &usageLog{by: byUser, since: since, byName: make(map[string]*usage)}
+			got := &usageLog{by: byUser, since: since, byName: make(map[string]*tally)}
+			want := &usageLog{by: byUser, since: since, byName: make(map[string]*tally)}
 			says := ""
 			for i, line := range bytes.Split(log, []byte("\n")) {
 				if len(line) >= longestLine {

@@ -16,7 +16,7 @@ import (
 // report is usage that can be printed.
 type report struct {
 	by    string
-	rows  []*usage
+	rows  []*tally
 	where string // what was read: log or ledger
 }
 
@@ -30,18 +30,18 @@ func (l *usageLog) report() *report {
 	return &report{l.by, l.sorted(), inLog}
 }
 
-func (l *usageLog) total() usage {
+func (l *usageLog) total() tally {
 	return total(l.sorted())
 }
 
 // sorted returns the usage in its order.
-func (l *usageLog) sorted() []*usage {
-	return sortUsage(slices.AppendSeq([]*usage{}, maps.Values(l.byName)), l.by)
+func (l *usageLog) sorted() []*tally {
+	return sortUsage(slices.AppendSeq([]*tally{}, maps.Values(l.byName)), l.by)
 }
 
 // sortUsage sorts by day, or else the most tokens first.
-func sortUsage(all []*usage, by string) []*usage {
-	slices.SortFunc(all, func(a, b *usage) int {
+func sortUsage(all []*tally, by string) []*tally {
+	slices.SortFunc(all, func(a, b *tally) int {
 		if by == byDay {
 			return cmp.Compare(a.Name, b.Name)
 		}
@@ -54,8 +54,8 @@ func sortUsage(all []*usage, by string) []*usage {
 	return all
 }
 
-func total(rows []*usage) usage {
-	t := usage{sum: sum{Name: "TOTAL"}}
+func total(rows []*tally) tally {
+	t := tally{sum: sum{Name: "TOTAL"}}
 	for _, u := range rows {
 		t.add(*u)
 	}

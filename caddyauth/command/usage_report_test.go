@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	ledger "github.com/continue-auth/caddy-continue-auth/usage"
+	"github.com/continue-auth/caddy-continue-auth/usage"
 	"github.com/continue-auth/caddy-continue-auth/usage/sqlite"
 )
 
@@ -15,12 +15,12 @@ func TestUsageOfTheLedgerIsPrintedInEveryForm(t *testing.T) {
 	opened := &openedLedger{Ledger: l, ctx: t.Context()}
 	defer func() { _ = l.Close() }()
 	day := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	rows := []ledger.Row{
+	rows := []usage.Row{
 		{Hour: day, User: "dev@example.com", Team: "core", Provider: "openai", Model: "gpt-4o", Client: "codex", Requests: 3, Refused: 1, Prompt: 10, Completion: 5, Cached: 2},
 		{Hour: day.Add(25 * time.Hour), User: "=1+1", Provider: "workers-ai", Model: "\x1b@cf/x", Client: "zed", Requests: 1, Prompt: 100},
 		{Hour: day.Add(26 * time.Hour), User: "dev@example.com", Team: "core", Client: "codex", Requests: 1, Refused: 1},
 	}
-	if err := l.Write(t.Context(), &ledger.Batch{Run: "run", Number: 1, Rows: rows}); err != nil {
+	if err := l.Write(t.Context(), &usage.Batch{Run: "run", Number: 1, Rows: rows}); err != nil {
 		t.Fatal(err)
 	}
 	const header = "requests,refused,prompt_tokens,cached_tokens,completion_tokens\n"
@@ -32,7 +32,7 @@ func TestUsageOfTheLedgerIsPrintedInEveryForm(t *testing.T) {
 		byClient:   "client," + header + "zed,1,0,100,0,0\ncodex,4,2,10,2,5\n",
 		byDay:      "day," + header + "2026-11-01,3,1,10,2,5\n2026-11-02,2,1,100,0,0\n",
 	} {
-		r, err := opened.report(by, ledger.Query{})
+		r, err := opened.report(by, usage.Query{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestUsageOfTheLedgerIsPrintedInEveryForm(t *testing.T) {
 			t.Errorf("by %s: error %v\n%s\nwant\n%s", by, err, out.String(), want)
 		}
 	}
-	r, err := opened.report(byModel, ledger.Query{Since: day.Add(24 * time.Hour), User: "=1+1"})
+	r, err := opened.report(byModel, usage.Query{Since: day.Add(24 * time.Hour), User: "=1+1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestUsageOfTheLedgerIsPrintedInEveryForm(t *testing.T) {
 			t.Errorf("error %v\n%s\nwant\n%s", err, out.String(), want)
 		}
 	}
-	none, err := opened.report(byUser, ledger.Query{User: "nobody"})
+	none, err := opened.report(byUser, usage.Query{User: "nobody"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func TestIncompleteFiguresAreReported(t *testing.T) {
 	for want, l := range map[string]*usageLog{
 		"": {},
 		"1 line was not JSON, and left out.\n2 lines were longer than 1 MB, and left out.\n":    {notJSON: 1, tooLong: 2},
-		"3 requests ended before the provider had counted all tokens: it may have used more.\n": {byName: map[string]*usage{"a": {TokensPartial: 1}, "b": {TokensPartial: 2}}},
+		"3 requests ended before the provider had counted all tokens: it may have used more.\n": {byName: map[string]*tally{"a": {TokensPartial: 1}, "b": {TokensPartial: 2}}},
 	} {
 		var said strings.Builder
 		if l.sayWhatIsMissing(&said); said.String() != want {

@@ -55,7 +55,7 @@ func registered(t *testing.T) map[string][]string {
 			metrics[found[1]] = strings.Split(found[2], ",")
 		}
 	}
-	if len(metrics) != 7 {
+	if len(metrics) != 9 {
 		t.Fatalf("the handler registers %v", metrics)
 	}
 	return metrics
