@@ -8,7 +8,7 @@
 // program.
 //
 // With -soak the command measures nothing. It keeps the server at half load while the configuration
-// is reloaded and the keystore fails. The exit status is 1 if a request is lost or anything leaks.
+// is reloaded, and while the keystore and Redis fail. The exit status is 1 if a request is lost or anything leaks.
 package main
 
 import (
@@ -110,7 +110,7 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 func (b *bench) measure(ctx context.Context) error {
 	if b.needsRedis() {
 		var err error
-		if b.redis, err = startRedis(ctx, b); err != nil {
+		if b.redis, err = b.startRedis(ctx); err != nil {
 			return err
 		}
 		defer b.redis.stop()

@@ -14,7 +14,8 @@ import (
 )
 
 // soaking is a soak. Known users work at half load, some of them with streams and some with Gemini.
-// Meanwhile the configuration is reloaded, and the keystore fails in every way.
+// Meanwhile the configuration is reloaded, the keystore fails in every way, and the Redis with the
+// users' limits hangs, or is down and comes back empty.
 type soaking struct {
 	*bench
 	server *server
@@ -35,6 +36,10 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.kv.Close()) }()
+	if b.redis, err = b.startRedis(ctx); err != nil {
+		return err
+	}
+	defer b.redis.stop()
 	if s.server, err = b.start(ctx, "soaked", s.site()); err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func (s *soaking) site() string {
 	if s.quick {
 		age = 100 * time.Millisecond
 	}
-	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}", age, 2*age))
+	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}\n%s", age, 2*age, limited+s.redis.option()))
 	// After a reload, Caddy keeps the old connections to the upstream until they have been unused
 	// for this time. The default is two minutes.
 	return strings.NewReplacer("transport continue_auth", "transport continue_auth {\nkeepalive "+unused.String()+"\n}",
@@ -102,7 +107,7 @@ func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) e
 		all.Go(func() { s.user(ctx, i, rate) })
 	}
 	all.Wait()
-	return failed
+	return errors.Join(failed, s.redis.heal(context.WithoutCancel(ctx)))
 }
 
 // This many of the soak's connections have streams, with this many events.
@@ -144,6 +149,9 @@ func (s *soaking) disturb(ctx context.Context, length time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+		if err := s.redis.disturb(context.WithoutCancel(ctx), n); err != nil {
+			return err
 		}
 		fault, reload := disturbance(n)
 		if reload {

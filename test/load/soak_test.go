@@ -24,6 +24,22 @@ func TestEveryFaultMeetsAReload(t *testing.T) {
 	}
 }
 
+func TestEveryFaultOfRedisMeetsAReload(t *testing.T) {
+	met := map[redisEvent]bool{}
+	last := nothing
+	for tick := 1; tick <= 16; tick++ {
+		if event := redisEventAt(tick); event != nothing {
+			last = event
+		}
+		if _, reload := disturbance(tick); reload {
+			met[last] = true
+		}
+	}
+	if !met[hangs] || !met[ends] || len(met) != 2 {
+		t.Errorf("reloads meet %v", met)
+	}
+}
+
 func TestARequestIsSentAgainOnlyAtAReload(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers               []string
