@@ -132,7 +132,7 @@ func nameOf(s *usage.State) string {
 	if s.Kind == usage.Parallel {
 		return name + strconv.FormatInt(s.Max, 10)
 	}
-	return name + s.Rate.String()
+	return name + s.String()
 }
 
 // limitReached returns the error for a request that a limit refuses.

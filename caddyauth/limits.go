@@ -53,7 +53,7 @@ func (l *Limits) resolve(r resolver) quotas {
 	resolved := quotas{user: l.Allowance.resolve(r, "limits")}
 	if l.Team != nil {
 		resolved.teamEntry = r.required("limits.team.metadata", l.Team.Metadata, "the name of the metadata entry that names a user's team")
-		resolved.team = l.Team.Allowance.resolve(r, "limits.team")
+		resolved.team = l.Team.resolve(r, "limits.team")
 		if resolved.team.Empty() {
 			r.fail("limits.team", errors.New("has no limits; set requests, tokens or parallel"))
 		}

@@ -45,7 +45,7 @@ func (v *visit) setUsage(page *pages.Portal, u user) {
 	for _, limit := range report.Limits {
 		page.Limits = append(page.Limits, limit.Shown(now))
 	}
-	if v.h.ledger == nil {
+	if page.UsageUnread = report.unread; v.h.ledger == nil || report.unread {
 		return
 	}
 	var entries []pages.Entry

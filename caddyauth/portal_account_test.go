@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -133,9 +134,37 @@ func TestThePortalBelowAnotherPath(t *testing.T) {
 			t.Errorf("no %s in\n%s", text, home.html)
 		}
 	}
+	b.prefix = "/%61i" // a path that is escaped differently is the same
+	if res := b.get("/"); !strings.Contains(res.html, `href="/ai/portal/style-`) {
+		t.Errorf("status %d\n%s", res.StatusCode, res.html)
+	}
 	b.prefix = "//evil.example/ai"
 	if res := b.get("/"); strings.Contains(res.html, `"//evil`) {
 		t.Errorf("a link to another host:\n%s", res.html)
+	}
+}
+
+func TestAPathThatIsRemovedIsEscaped(t *testing.T) {
+	p := start(t, setup{upstream: "127.0.0.1:1", options: "portal", before: `uri path_regexp "^/[^/]*/" "/"`})
+	for prefix, want := range map[string]string{"/a%20b": "/a%20b/", "/a%0d%0aX:%20y": "/a%0D%0AX:%20y/", "/%22%3E%3Cscript%3E": "/%22%3E%3Cscript%3E/"} {
+		b := &browser{p: p, prefix: prefix}
+		if res := b.signIn(testEmail, testKey); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != want || res.Header.Get("X") != "" {
+			t.Errorf("%s: status %d to %q", prefix, res.StatusCode, res.Header.Get("Location"))
+		}
+		if res := b.get("/"); !strings.Contains(res.html, `action="`+want+`portal/sign-out"`) || strings.Contains(res.html, "<script>") {
+			t.Errorf("%s:\n%s", prefix, res.html)
+		}
+	}
+}
+
+func TestThePageWhileTheLedgerCannotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "usage.db")
+	if err := os.WriteFile(path, []byte("this is no database, and long enough to be taken for one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, setup{upstream: "127.0.0.1:1", options: "portal\nledger sqlite {\npath " + path + "\n}"})
+	if res := signedIn(p).get("/"); !res.isIn() || !strings.Contains(res.html, "What you have used cannot be read right now.") {
+		t.Errorf("status %d\n%s", res.StatusCode, res.html)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestInvalidSettingsOfRedisFailToLoad(t *testing.T) {
 		"a prefix with a brace":      {`{"module":"redis","address":["redis.example.com:6379"],"prefix":"a}"}`, "prefix: "},
 		"no time":                    {`{"module":"redis","address":["redis.example.com:6379"],"timeout":0}`, "timeout: must be longer than 0"},
 		"an invalid timeout":         {`{"module":"redis","address":["redis.example.com:6379"],"timeout":"soon"}`, "timeout: must be a duration"},
-		"an unknown setting":         {`{"module":"redis","adress":[]}`, "adress"},
+		"an unknown setting":         {`{"module":"redis","host":[]}`, "host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":`+files(t)+`,"shared":`+test.shared+`}`)

@@ -20,6 +20,8 @@ type usageReport struct {
 	Key    keyReport     `json:"key"`
 	Limits []LimitReport `json:"limits"`
 	Days   []dayReport   `json:"days"`
+
+	unread bool // the ledger cannot be read, so that there are no days
 }
 
 type keyReport struct {
@@ -74,7 +76,7 @@ func (h *Handler) usageReport(ctx context.Context, u user) usageReport {
 		report.Limits = append(report.Limits, reportOf(&s))
 	}
 	if h.ledger != nil {
-		report.Days = h.days(ctx, u.email)
+		report.Days, report.unread = h.days(ctx, u.email)
 	}
 	return report
 }
@@ -82,10 +84,10 @@ func (h *Handler) usageReport(ctx context.Context, u user) usageReport {
 // reportedDays is how many days a report has, today included.
 const reportedDays = 30
 
-// days returns what a user has used in the last days, the oldest first. It returns none if the ledger cannot be
-// read: the limits are worth knowing even then.
-func (h *Handler) days(ctx context.Context, email string) []dayReport {
-	days := []dayReport{}
+// days returns what a user has used in the last days, the oldest first. It returns none, and reports unread, if the
+// ledger cannot be read: the limits are worth knowing even then.
+func (h *Handler) days(ctx context.Context, email string) (days []dayReport, unread bool) {
+	days = []dayReport{}
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	rows, err := h.ledger.Sum(ctx, usage.Query{
 		Since: today.AddDate(0, 0, 1-reportedDays), User: email, By: []usage.Dimension{usage.ByDay, usage.ByModel},
@@ -106,7 +108,7 @@ func (h *Handler) days(ctx context.Context, email string) []dayReport {
 	slices.SortFunc(days, func(a, b dayReport) int {
 		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Model, b.Model))
 	})
-	return days
+	return days, err != nil
 }
 
 func reportOf(s *usage.State) LimitReport {

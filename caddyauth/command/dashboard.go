@@ -138,7 +138,7 @@ func (d *dashboard) enter(w http.ResponseWriter, token string) bool {
 	}
 	d.link, d.session, d.formToken = "", rand.Text(), rand.Text()
 	// Not Secure: the pages are on loopback, without TLS, where not every browser would keep the cookie.
-	http.SetCookie(w, &http.Cookie{Name: d.cookie(), Value: d.session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: d.cookie(), Value: d.session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // see above
 	return true
 }
 

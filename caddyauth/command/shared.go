@@ -26,7 +26,7 @@ func (a *administration) tellShared(names []string) (told bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("shared: %w", err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	limited, stop := context.WithTimeout(ctx, sharedTimeout)
 	defer stop()
 	for _, name := range names {

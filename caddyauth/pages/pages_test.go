@@ -92,7 +92,7 @@ var every = map[string]struct {
 	}}}}},
 	"server_away": {dashboardFrame("Server"), ServerPage{Fault: "No server can be asked: at localhost:2019: connection refused."}},
 	"portal_previous_key": {Frame{Title: "Your account", Site: "ai.example.com", User: "dev@example.com", Token: "TOKEN"}, Portal{
-		Key: NewKey("0123abcd", now.Add(time.Hour), true, now),
+		Key: NewKey("0123abcd", now.Add(time.Hour), true, now), UsageUnread: true,
 	}},
 }
 

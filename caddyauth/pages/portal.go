@@ -18,8 +18,10 @@ type Portal struct {
 	Team   string // or ""
 	Limits []Limit
 
-	// Usage is what the developer has used. Nil means that the server does not keep it.
-	Usage *Usage
+	// Usage is what the developer has used. Nil means that the server does not keep it, or if UsageUnread is set,
+	// that it cannot be read now.
+	Usage       *Usage
+	UsageUnread bool
 
 	// Agents are the agents that can be set up. The chosen one is Here.
 	Agents []Link

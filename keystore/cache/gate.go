@@ -51,8 +51,7 @@ func (g *gate) pass() (ok bool, wait time.Duration, err error) {
 		return ok, wait, nil
 	}
 	now := time.Now()
-	switch {
-	case g.budget == nil || g.budget.AllowN(now, 1):
+	if g.budget == nil || g.budget.AllowN(now, 1) {
 		return true, 0, nil
 	}
 	r := g.budget.ReserveN(now, 1)

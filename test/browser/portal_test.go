@@ -282,8 +282,7 @@ func TestThePolicyStopsWhatIsNotOfThisSite(t *testing.T) {
 func TestOtherSitesCannotUseTheSession(t *testing.T) {
 	s := startSite(t, nil)
 	// For a browser, localhost and 127.0.0.1 are different sites.
-	var other *httptest.Server
-	other = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		switch r.URL.Path {
 		case "/link":

@@ -21,7 +21,7 @@ func (s *Store) Admit(ctx context.Context, scopes []usage.Scope, prompt int64, s
 	admitted := !slices.ContainsFunc(answers, func(a admission) bool { return !a.admitted })
 	var leases []held
 	for i := range answers {
-		scope := &scopes[i]
+		scope := &scopes[i] //nolint:gosec // there is an answer for each scope
 		if admitted {
 			if leased(scope.Limits) {
 				leases = append(leases, s.hold(scope, lease, prompt))

@@ -64,7 +64,7 @@ func (s *Store) ask(ctx context.Context, address, username, password string) (mo
 	options := s.options().Simple()
 	options.Addr, options.Username, options.Password, options.DB = address, username, password, 0
 	client := goredis.NewClient(options)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	about, err := client.Do(ctx, "HELLO", 2).Slice()
 	if err != nil {
 		return "", "", err

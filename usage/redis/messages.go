@@ -54,10 +54,10 @@ func (s *Store) receive(ctx context.Context, conn *connection, received func(mes
 	channel := conn.Subscribe(ctx, s.channel())
 	stop := context.AfterFunc(ctx, func() { _ = channel.Close() })
 	defer stop()
-	defer channel.Close()
+	defer func() { _ = channel.Close() }()
 	subscribed, pinged := false, false
 	for ctx.Err() == nil {
-		got, err := channel.ReceiveTimeout(ctx, s.pace.ping)
+		got, err := channel.ReceiveTimeout(ctx, s.ping)
 		var late net.Error
 		switch {
 		case errors.As(err, &late) && late.Timeout() && !pinged:

@@ -152,6 +152,7 @@ func TestAllKeysOfARealRedisExpire(t *testing.T) {
 		keys = append(keys, key.(string))
 	}
 	checkKeys(t, keys, func(key string) time.Duration {
-		return time.Duration(server.Do("PTTL", key).(int64)) * time.Millisecond
+		left := time.Duration(server.Do("PTTL", key).(int64)) // in milliseconds
+		return left * time.Millisecond
 	})
 }
