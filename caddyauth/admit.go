@@ -36,7 +36,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, u user, request 
 	}
 	used := new(consumption)
 	if countsTokens(scopes) {
-		used.prompt = provider.PromptTokens(request.Body)
+		used.prompt = provider.PromptTokens(request.Endpoint, request.Body)
 		used.text = provider.NewTextCounter(request.Endpoint, request.Stream)
 	}
 	var admitted bool

@@ -13,33 +13,45 @@ const bytesPerToken = 4
 
 // PromptTokens estimates the tokens of a request by the size of its body. Images and other files in it do not
 // count.
-func PromptTokens(body []byte) int64 { return int64(len(body)-fileBytes(body)) / bytesPerToken }
+func PromptTokens(endpoint hub.Endpoint, body []byte) int64 {
+	files := dataURLs(body)
+	if endpoint == hub.Gemini || endpoint == hub.Messages && base64Needle.In(body) {
+		files += dataMembers(body)
+	}
+	return int64(len(body)-files) / bytesPerToken
+}
 
 // Files are in base64: in data URLs in OpenAI's formats, and in a member `data` in Anthropic's and Gemini's.
+// Anthropic's are marked as base64. Code has few digits, so a search for them is quick.
 var (
-	dataURLNeedle = jsontext.NewNeedle(`;`, `base64,`)
+	dataURLNeedle = jsontext.NewNeedle(`;base`, `64,`)
+	base64Needle  = jsontext.NewNeedle(`"base`, `64"`)
 	dataNeedle    = jsontext.NewNeedle(`"`, `data"`)
 )
 
-// fileBytes returns how many bytes of a body are files.
-func fileBytes(body []byte) (n int) {
-	for rest := body; ; {
-		i := dataURLNeedle.Index(rest)
-		if i < 0 {
-			break
-		}
-		rest = rest[i+len(`;base64,`):]
-		n += base64Length(rest)
-	}
-	for rest := body; ; {
-		i := dataNeedle.Index(rest)
+// dataURLs returns how many bytes of a body are files in data URLs.
+func dataURLs(body []byte) (n int) {
+	for {
+		i := dataURLNeedle.Index(body)
 		if i < 0 {
 			return n
 		}
-		rest = bytes.TrimLeft(rest[i+len(`"data"`):], ": \t\r\n")
-		if len(rest) > 0 && rest[0] == '"' {
-			rest = rest[1:]
-			n += base64Length(rest)
+		body = body[i+len(`;base64,`):]
+		n += base64Length(body)
+	}
+}
+
+// dataMembers returns how many bytes of a body are files in members `data`.
+func dataMembers(body []byte) (n int) {
+	for {
+		i := dataNeedle.Index(body)
+		if i < 0 {
+			return n
+		}
+		body = bytes.TrimLeft(body[i+len(`"data"`):], ": \t\r\n")
+		if len(body) > 0 && body[0] == '"' {
+			body = body[1:]
+			n += base64Length(body)
 		}
 	}
 }

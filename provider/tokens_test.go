@@ -13,22 +13,23 @@ func TestAPromptIsEstimatedByItsTextAlone(t *testing.T) {
 	file := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb, 1, 2}, 4000))
 	text := strings.Repeat("word ", 80)
 	for name, test := range map[string]struct {
-		body string
-		file int // how many bytes of body are a file
+		endpoint hub.Endpoint
+		body     string
+		file     int // how many bytes of body are a file
 	}{
-		"text":                              {`{"messages":[{"role":"user","content":"` + text + `"}]}`, 0},
-		"an image in a data URL":            {`{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + file + `"}}]}`, len(file)},
-		"two images":                        {`["data:image/png;base64,` + file + `","data:image/png;base64,` + file + `"]`, 2 * len(file)},
-		"Anthropic's image":                 {`{"source":{"type":"base64","media_type":"image/png","data":"` + file + `"}}`, len(file)},
-		"Gemini's image, with spaces":       {`{"inlineData": {"mimeType": "image/png", "data": "` + file + `"}}`, len(file)},
-		"a member data that is text":        {`{"data":"` + text + `"}`, 0},
-		"a member data that is no string":   {`{"data":{"text":"` + text + `"}}`, 0},
-		"a short member data":               {`{"data":"abcd"}`, 0},
-		"text about a data URL":             {`{"content":"use ;base64, for ` + text + `"}`, 0},
-		"a body that is cut after the name": {`{"data"`, 0},
+		"text":                              {hub.Chat, `{"messages":[{"role":"user","content":"` + text + `"}]}`, 0},
+		"an image in a data URL":            {hub.Chat, `{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + file + `"}}]}`, len(file)},
+		"two images":                        {hub.Chat, `["data:image/png;base64,` + file + `","data:image/png;base64,` + file + `"]`, 2 * len(file)},
+		"Anthropic's image":                 {hub.Messages, `{"source":{"type":"base64","media_type":"image/png","data":"` + file + `"}}`, len(file)},
+		"Gemini's image, with spaces":       {hub.Gemini, `{"inlineData": {"mimeType": "image/png", "data": "` + file + `"}}`, len(file)},
+		"a member data that is text":        {hub.Gemini, `{"data":"` + text + `"}`, 0},
+		"a member data that is no string":   {hub.Gemini, `{"data":{"text":"` + text + `"}}`, 0},
+		"a short member data":               {hub.Gemini, `{"data":"abcd"}`, 0},
+		"text about a data URL":             {hub.Chat, `{"content":"use ;base64, for ` + text + `"}`, 0},
+		"a body that is cut after the name": {hub.Gemini, `{"data"`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, want := PromptTokens([]byte(test.body)), int64(len(test.body)-test.file)/4; got != want {
+			if got, want := PromptTokens(test.endpoint, []byte(test.body)), int64(len(test.body)-test.file)/4; got != want {
 				t.Errorf("%d tokens, want %d", got, want)
 			}
 		})
