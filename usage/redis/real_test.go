@@ -152,7 +152,7 @@ func TestAllKeysOfARealRedisExpire(t *testing.T) {
 		keys = append(keys, key.(string))
 	}
 	checkKeys(t, keys, func(key string) time.Duration {
-		left := time.Duration(server.Do("PTTL", key).(int64)) // in milliseconds
-		return left * time.Millisecond
+		milliseconds := server.Do("PTTL", key).(int64)
+		return time.Duration(milliseconds * int64(time.Millisecond))
 	})
 }
