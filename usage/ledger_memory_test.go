@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,6 +55,13 @@ func (m *memory) Prune(_ context.Context, before time.Time) (int, error) {
 	n := min(m.prunable, 1000)
 	m.prunable -= n
 	return n, nil
+}
+
+// prunes returns the time that each Prune got, and how many rows are left to delete.
+func (m *memory) prunes() ([]time.Time, int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.pruned), m.prunable
 }
 
 func (m *memory) Close() error {

@@ -77,10 +77,10 @@ func TestTheLedgerKnowsTheRunBeforeTheFirstRequest(t *testing.T) {
 // The answer of a write can be lost before or after the batch was added.
 func TestNothingIsLostOrCountedTwiceWhateverWritesReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		random := rand.New(rand.NewPCG(1, 1))
+		random, answers := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(2, 2))
 		m := new(memory)
 		m.answer = func() error {
-			if random.IntN(2) == 0 {
+			if answers.IntN(2) == 0 {
 				return errors.New("the answer was lost")
 			}
 			return nil
@@ -237,23 +237,24 @@ func TestOldRowsAreDeletedInSmallSteps(t *testing.T) {
 		r, _ := recorder(m, keep)
 		time.Sleep(10*flushInterval + 1)
 		synctest.Wait()
-		if len(m.pruned) != 4 || m.prunable != 0 {
-			t.Errorf("%d steps, %d rows left", len(m.pruned), m.prunable)
+		pruned, left := m.prunes()
+		if len(pruned) != 4 || left != 0 {
+			t.Errorf("%d steps, %d rows left", len(pruned), left)
 		}
-		if before := time.Now().Add(-keep); m.pruned[0].After(before) || m.pruned[0].Before(before.Add(-time.Minute)) {
-			t.Errorf("rows before %v are deleted, want %v", m.pruned[0], before)
+		if before := time.Now().Add(-keep); pruned[0].After(before) || pruned[0].Before(before.Add(-time.Minute)) {
+			t.Errorf("rows before %v are deleted, want %v", pruned[0], before)
 		}
 		time.Sleep(pruneInterval + flushInterval)
 		synctest.Wait()
-		if len(m.pruned) != 5 {
-			t.Errorf("%d steps after an hour", len(m.pruned))
+		if pruned, _ := m.prunes(); len(pruned) != 5 {
+			t.Errorf("%d steps after an hour", len(pruned))
 		}
 		_ = r.Close()
 		m = &memory{prunable: 1}
 		r, _ = recorder(m, 0)
 		time.Sleep(3 * pruneInterval)
 		_ = r.Close()
-		if len(m.pruned) != 0 {
+		if pruned, _ := m.prunes(); len(pruned) != 0 {
 			t.Error("rows are deleted although all are kept")
 		}
 	})
