@@ -1,6 +1,7 @@
 package caddyauth
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -20,29 +21,35 @@ import (
 type consumption struct {
 	admission usage.Admission
 	states    []usage.State
-	prompt    int64                 // an estimate of the prompt's tokens
-	text      *provider.TextCounter // nil if no limit counts tokens
+	tokens    bool                 // whether a limit counts tokens; if not, the next two are not used
+	prompt    int64                // an estimate of the prompt's tokens
+	text      provider.TextCounter // counts the text of the answer
+
+	// Room for what most requests need, so that it is allocated all at once.
+	scopes    [2]usage.Scope
+	allStates [6]usage.State
+	values    [6]string // of headers
 }
 
 // admit checks the limits of the user and of the user's team, and counts the request. Its errors are
 // *hub.Error.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, u user, request *hub.Request, rec *record) error {
+func (h *Handler) admit(ctx context.Context, u user, request *hub.Request, rec *record) error {
 	if request.Endpoint == hub.MessageTokens || request.Endpoint == hub.GeminiTokens {
 		return nil // counting tokens is free
 	}
-	scopes := h.scopes(u, rec.team)
-	if len(scopes) == 0 {
+	limits, team := h.limitsOf(u), h.teamLimits(rec.team)
+	if limits.Empty() && team.Empty() {
 		return nil
 	}
 	used := new(consumption)
-	if countsTokens(scopes) {
+	scopes := appendScopes(used.scopes[:0], u, limits, rec.team, team)
+	if used.tokens = countsTokens(scopes); used.tokens {
 		used.prompt = provider.PromptTokens(request.Endpoint, request.Body)
 		used.text = provider.NewTextCounter(request.Endpoint, request.Stream)
 	}
 	var admitted bool
-	used.admission, admitted, used.states = h.limiter.Admit(r.Context(), scopes, used.prompt, nil)
+	used.admission, admitted, used.states = h.limiter.Admit(ctx, scopes, used.prompt, used.allStates[:0])
 	rec.used = used
-	used.setHeaders(w.Header(), request.Endpoint)
 	if admitted {
 		return nil
 	}
@@ -52,15 +59,27 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, u user, request 
 	return limitReached(reached)
 }
 
-// scopes returns whose limits apply to a user. It returns nil if nothing is limited.
-func (h *Handler) scopes(u user, team string) (scopes []usage.Scope) {
-	if limits := h.limitsOf(u); !limits.Empty() {
+// scopes returns whose limits apply to a user.
+func (h *Handler) scopes(u user, team string) []usage.Scope {
+	return appendScopes(nil, u, h.limitsOf(u), team, h.teamLimits(team))
+}
+
+func appendScopes(scopes []usage.Scope, u user, limits *usage.Limits, team string, teamLimits *usage.Limits) []usage.Scope {
+	if !limits.Empty() {
 		scopes = append(scopes, usage.Scope{Name: u.email, Limits: limits})
 	}
-	if q := &h.settings.limits; q.teamEntry != "" && team != "" {
-		scopes = append(scopes, usage.Scope{Name: teamPrefix + team, Team: team, Limits: &q.team})
+	if !teamLimits.Empty() {
+		scopes = append(scopes, usage.Scope{Name: teamPrefix + team, Team: team, Limits: teamLimits})
 	}
 	return scopes
+}
+
+// teamLimits returns the limits of a team, or nil.
+func (h *Handler) teamLimits(team string) *usage.Limits {
+	if q := &h.settings.limits; q.teamEntry != "" && team != "" {
+		return &q.team
+	}
+	return nil
 }
 
 // teamPrefix distinguishes teams from users, because no header can contain it.
@@ -169,7 +188,7 @@ func (rec *record) settle() {
 	var tokens int64
 	if rec.counter != nil || rec.outcome == outcomeCanceled {
 		tokens = rec.usage.Prompt + rec.usage.Completion
-		if tokens == 0 && rec.used.text != nil {
+		if tokens == 0 && rec.used.tokens {
 			tokens = rec.used.prompt + rec.used.text.Tokens()
 		}
 	}
@@ -178,7 +197,7 @@ func (rec *record) settle() {
 
 // said counts the text in a part of the answer, if a limit counts tokens.
 func (rec *record) said(p []byte) {
-	if rec.used != nil && rec.used.text != nil {
+	if rec.used != nil && rec.used.tokens {
 		rec.used.text.Write(p)
 	}
 }

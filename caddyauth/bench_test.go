@@ -72,32 +72,40 @@ func sending(body []byte, next caddyhttp.Handler) func() error {
 	}
 }
 
+// threeLimits are options of the handler that limit all that can be limited.
+const threeLimits = `,"limits":{"requests":["1000000000/1m"],"tokens":["1000000000000/day"],"parallel":1000}`
+
 // withUs returns the handler in front of bare, with its user in memory.
-func withUs(tb testing.TB) caddyhttp.Handler {
+func withUs(tb testing.TB, options string) caddyhttp.Handler {
 	tb.Helper()
-	h, err := provision(tb, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(tb)+`}`)
+	h, err := provision(tb, `{"account_id":"acc","gateway":"gw","gateway_token":"token","keystore":`+files(tb)+options+`}`)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, bare) })
 }
 
-func TestTheHandlerMakesAtMost30Allocations(t *testing.T) {
+func TestTheHandlerMakesFewAllocations(t *testing.T) {
 	body := chatOf(groq, 4<<10)
-	ours, theirs := sending(body, withUs(t)), sending(body, bare)
-	if err := ours(); err != nil {
-		t.Fatal(err)
-	}
-	with := testing.AllocsPerRun(200, func() { _ = ours() })
-	without := testing.AllocsPerRun(200, func() { _ = theirs() })
-	t.Logf("%v allocations with the handler, %v without", with, without)
-	if with-without > 30 {
-		t.Errorf("the handler makes %v allocations, want at most 30", with-without)
+	for _, test := range []struct {
+		name, options string
+		want          float64
+	}{{"without limits", "", 30}, {"with three limits", threeLimits, 40}} {
+		ours, theirs := sending(body, withUs(t, test.options)), sending(body, bare)
+		if err := ours(); err != nil {
+			t.Fatal(err)
+		}
+		with := testing.AllocsPerRun(200, func() { _ = ours() })
+		without := testing.AllocsPerRun(200, func() { _ = theirs() })
+		t.Logf("%s: %v allocations with the handler, %v without", test.name, with, without)
+		if with-without > test.want {
+			t.Errorf("%s: the handler makes %v allocations, want at most %v", test.name, with-without, test.want)
+		}
 	}
 }
 
 func TestABodyOf1MBIsCopiedAtMostOnce(t *testing.T) {
-	h := withUs(t)
+	h := withUs(t, "")
 	for _, model := range []string{groq, llama} {
 		body := chatOf(model, 1<<20)
 		ours := sending(body, h)
@@ -121,7 +129,7 @@ func BenchmarkHandler(b *testing.B) {
 	for _, chain := range []struct {
 		name string
 		next caddyhttp.Handler
-	}{{"with", withUs(b)}, {"without", bare}} {
+	}{{"with", withUs(b, "")}, {"limited", withUs(b, threeLimits)}, {"without", bare}} {
 		for _, size := range []int{4 << 10, 200 << 10, 1 << 20} {
 			b.Run(fmt.Sprintf("handler=%s/size=%dKB", chain.name, size>>10), func(b *testing.B) {
 				send := sending(chatOf(groq, size), chain.next)

@@ -245,7 +245,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	rec.endpoint, rec.provider, rec.model = to.endpoint, request.Provider, request.Model
 	rec.listed = slices.Contains(settings.Models, request.Model)
-	if err := h.admit(w, r, user, request, rec); err != nil {
+	if err := h.admit(r.Context(), user, request, rec); err != nil {
 		return err
 	}
 	return h.proxy(w, r, next, user, request, body, settings, rec)
@@ -267,6 +267,7 @@ func writeError(w http.ResponseWriter, rec *record, e *hub.Error) {
 		header.Set("X-Should-Retry", "false")
 	}
 	header["X-Request-Id"] = rec.id[:]
+	rec.showLimits(header)
 	body := rec.wire.AppendError(nil, e, rec.id[0])
 	header.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(e.Status)

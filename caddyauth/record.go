@@ -120,9 +120,7 @@ func (rec *record) upstream(header http.Header) {
 		rec.upstreamID = ids[len(ids)-1]
 	}
 	header["X-Request-Id"] = rec.id[:]
-	if rec.used != nil {
-		rec.used.setHeaders(header, rec.endpoint)
-	}
+	rec.showLimits(header)
 }
 
 // refuse notes the error that the client gets.

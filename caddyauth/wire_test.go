@@ -43,7 +43,7 @@ func (u unreadable) Read([]byte) (int, error) {
 }
 
 func TestTheUserIsIdentifiedBeforeTheBodyIsRead(t *testing.T) {
-	handler := withUs(t)
+	handler := withUs(t, "")
 	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", unreadable{t})
 	r.Header.Set("Authorization", "Bearer "+testEmail+":wrong")
 	r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{}))

@@ -83,16 +83,19 @@ type TextCounter struct {
 	bytes   int64
 }
 
-// NewTextCounter makes a TextCounter for an answer to a request for endpoint. The events that end a stream of
+// NewTextCounter returns a TextCounter for an answer to a request for endpoint. The events that end a stream of
 // responses repeat the text, so only the pieces count there.
-func NewTextCounter(endpoint hub.Endpoint, stream bool) *TextCounter {
+func NewTextCounter(endpoint hub.Endpoint, stream bool) TextCounter {
 	if endpoint == hub.Responses && stream {
-		return &TextCounter{names: []string{"delta"}}
+		return TextCounter{names: deltaNames}
 	}
-	return &TextCounter{names: textNames}
+	return TextCounter{names: textNames}
 }
 
-var textNames = []string{"content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "thinking", "partial_json"}
+var (
+	textNames  = []string{"content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "thinking", "partial_json"}
+	deltaNames = []string{"delta"}
+)
 
 // textNeedle is the end of a name, and the beginning of a string.
 var textNeedle = jsontext.NewNeedle(`"`, `:"`)
