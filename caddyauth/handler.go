@@ -164,12 +164,7 @@ func (h *Handler) Cleanup() error {
 	if h.snapshots != nil {
 		h.snapshots.close()
 	}
-	err := errors.Join(h.closeLedger(), h.closeShared())
-	if h.cacheKey == "" {
-		return err
-	}
-	_, cacheErr := caches.Delete(h.cacheKey)
-	return errors.Join(err, cacheErr)
+	return errors.Join(release(ledgers, h.ledgerKey), release(sharedStores, h.sharedKey), release(caches, h.cacheKey))
 }
 
 // ServeHTTP answers requests about models itself. It checks and changes all other requests and passes them to

@@ -2,7 +2,6 @@ package caddyauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -106,19 +104,8 @@ func (h *Handler) loadKeystore(ctx caddy.Context, accountID string) (Keystore, e
 	if len(h.KeystoreRaw) == 0 {
 		return nil, errors.New("keystore: is missing; set it to cloudflare_kv or file")
 	}
-	if gjson.GetBytes(h.KeystoreRaw, "module").Str == "" { // Caddy's own error would show all settings
-		return nil, errors.New("keystore: lacks its module; set it to cloudflare_kv or file")
-	}
 	ctx.Context = context.WithValue(ctx.Context, accountIDKey{}, accountID)
-	module, err := ctx.LoadModule(h, "KeystoreRaw")
-	if err != nil {
-		return nil, fmt.Errorf("keystore: %w", err)
-	}
-	source, ok := module.(Keystore)
-	if !ok {
-		return nil, fmt.Errorf("keystore: %T is not a keystore", module)
-	}
-	return source, nil
+	return loadModule[Keystore](ctx, h, "KeystoreRaw", h.KeystoreRaw, "keystore", "cloudflare_kv or file")
 }
 
 func (h *Handler) openKeystore(ctx caddy.Context) error {
@@ -126,9 +113,8 @@ func (h *Handler) openKeystore(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	identity := fmt.Sprintf("%T %s", source, source.Identity())
-	// The keys of a pool can be listed, so they must not contain secrets.
-	key := fmt.Sprintf("%x", sha256.Sum256([]byte(identity)))
+	identity := identityOf(source)
+	key := poolKey(identity)
 	value, loaded, err := caches.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
 		if err != nil {

@@ -1,13 +1,11 @@
 package caddyauth
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
@@ -54,21 +52,7 @@ func (p pooledLedger) Destruct() error { return p.Close() }
 // LoadLedger provisions the handler's ledger, for programs that do not provision the handler. It returns nil if
 // the handler has none.
 func (h *Handler) LoadLedger(ctx caddy.Context) (Ledger, error) {
-	if len(h.LedgerRaw) == 0 {
-		return nil, nil
-	}
-	if gjson.GetBytes(h.LedgerRaw, "module").Str == "" { // Caddy's own error would show all settings
-		return nil, errors.New("ledger: lacks its module; set it to sqlite or postgres")
-	}
-	module, err := ctx.LoadModule(h, "LedgerRaw")
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	ledger, ok := module.(Ledger)
-	if !ok {
-		return nil, fmt.Errorf("ledger: %T is not a ledger", module)
-	}
-	return ledger, nil
+	return loadModule[Ledger](ctx, h, "LedgerRaw", h.LedgerRaw, "ledger", "sqlite or postgres")
 }
 
 // openLedger opens the ledger, if the configuration has one.
@@ -77,8 +61,7 @@ func (h *Handler) openLedger(ctx caddy.Context) error {
 	if err != nil || source == nil {
 		return err
 	}
-	// The keys of a pool can be listed, so they must not contain secrets.
-	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
+	key := poolKey(identityOf(source))
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return pooledLedger{usage.NewRecorder(source.Open(), usage.RecorderOptions{Keep: source.Keep(), Log: ledgerLog})}, nil
 	})
@@ -87,15 +70,6 @@ func (h *Handler) openLedger(ctx caddy.Context) error {
 	}
 	h.ledger, h.ledgerKey = value.(pooledLedger).Recorder, key
 	return nil
-}
-
-// closeLedger releases the ledger.
-func (h *Handler) closeLedger() error {
-	if h.ledgerKey == "" {
-		return nil
-	}
-	_, err := ledgers.Delete(h.ledgerKey)
-	return err
 }
 
 // ledgerLog returns the logger of the current configuration.

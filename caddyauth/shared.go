@@ -2,12 +2,9 @@ package caddyauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 
 	"github.com/continue-auth/caddy-continue-auth/usage"
@@ -54,23 +51,8 @@ func (h *Handler) LoadShared(ctx caddy.Context) (Shared, error) {
 	return h.loadShared(ctx)
 }
 
-// loadShared provisions the handler's shared store, if it has one.
 func (h *Handler) loadShared(ctx caddy.Context) (Shared, error) {
-	if len(h.SharedRaw) == 0 {
-		return nil, nil
-	}
-	if gjson.GetBytes(h.SharedRaw, "module").Str == "" { // Caddy's own error would show all settings
-		return nil, errors.New("shared: lacks its module; set it to redis")
-	}
-	module, err := ctx.LoadModule(h, "SharedRaw")
-	if err != nil {
-		return nil, fmt.Errorf("shared: %w", err)
-	}
-	source, ok := module.(Shared)
-	if !ok {
-		return nil, fmt.Errorf("shared: %T is not a shared store", module)
-	}
-	return source, nil
+	return loadModule[Shared](ctx, h, "SharedRaw", h.SharedRaw, "shared", "redis")
 }
 
 // openShared opens the store that several servers share, if the configuration has one.
@@ -82,8 +64,7 @@ func (h *Handler) openShared(ctx caddy.Context) error {
 	if err := register(ctx.GetMetricsRegistry(), sharedStoreUp, sharedStoreDuration); err != nil {
 		return err
 	}
-	// The keys of a pool can be listed, so they must not contain secrets.
-	key := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%T %s", source, source.Identity())))
+	key := poolKey(identityOf(source))
 	value, _, err := sharedStores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := source.Open()
 		if err != nil {
@@ -98,15 +79,6 @@ func (h *Handler) openShared(ctx caddy.Context) error {
 	}
 	h.shared, h.sharedKey = value.(sharedStore).Shared, key
 	return nil
-}
-
-// closeShared releases the shared store.
-func (h *Handler) closeShared() error {
-	if h.sharedKey == "" {
-		return nil
-	}
-	_, err := sharedStores.Delete(h.sharedKey)
-	return err
 }
 
 // sharedLog returns the logger of the current configuration.
