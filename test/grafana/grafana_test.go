@@ -37,7 +37,7 @@ func registered(t *testing.T) map[string][]string {
 	t.Cleanup(cancel)
 	handler := new(caddyauth.Handler)
 	t.Cleanup(func() { _ = handler.Cleanup() })
-	if err := json.Unmarshal([]byte(`{"account_id":"a","gateway":"b","gateway_token":"c","keystore":{"module":"cloudflare_kv","api_token":"d","api_keys":"e","provider_settings":"f"}}`), handler); err != nil {
+	if err := json.Unmarshal([]byte(`{"account_id":"a","gateway":"b","gateway_token":"c","keystore":{"module":"cloudflare_kv","api_token":"d","api_keys":"e","provider_settings":"f"},"shared":{"module":"redis","address":["127.0.0.1:1"]}}`), handler); err != nil {
 		t.Fatal(err)
 	}
 	if err := handler.Provision(ctx); err != nil {
@@ -55,7 +55,7 @@ func registered(t *testing.T) map[string][]string {
 			metrics[found[1]] = strings.Split(found[2], ",")
 		}
 	}
-	if len(metrics) != 9 {
+	if len(metrics) != 11 {
 		t.Fatalf("the handler registers %v", metrics)
 	}
 	return metrics

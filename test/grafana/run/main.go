@@ -1,6 +1,6 @@
 // Command run makes the picture of the dashboard. It starts caddy with a simulated AI Gateway and a
-// simulated Workers KV, and Prometheus, which scrapes caddy. Users chat, some of them are refused,
-// and both the gateway and KV fail for a while. At the end it runs draw/draw.js. Everything listens
+// simulated Workers KV, Redis, and Prometheus, which scrapes caddy. Users chat, some of them are refused,
+// and the gateway, KV and Redis fail for a while. At the end it runs draw/draw.js. Everything listens
 // on loopback.
 package main
 
@@ -48,13 +48,14 @@ var models = []struct {
 func main() {
 	caddy := flag.String("caddy", "./caddy", "the server's program")
 	prometheus := flag.String("prometheus", "prometheus", "Prometheus' program")
+	redis := flag.String("redis", "redis-server", "Redis' program")
 	alerts := flag.String("alerts", "test/grafana/alerts.yaml", "rules for Prometheus")
 	draw := flag.String("draw", "test/grafana/draw/draw.js", "the script that draws the dashboard")
 	picture := flag.String("o", "test/grafana/dashboard.png", "the picture to write")
 	length := flag.Duration("for", 8*time.Minute, "how long users send requests")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	r := &run{caddy: *caddy, prometheus: *prometheus, alerts: *alerts, draw: *draw, picture: *picture, length: *length}
+	r := &run{caddy: *caddy, prometheus: *prometheus, redis: *redis, alerts: *alerts, draw: *draw, picture: *picture, length: *length}
 	err := r.run(ctx)
 	stop()
 	if err != nil {
@@ -64,7 +65,7 @@ func main() {
 }
 
 type run struct {
-	caddy, prometheus, alerts, draw, picture string
+	caddy, prometheus, redis, alerts, draw, picture string
 
 	length  time.Duration
 	gateway *gatewaytest.Server
@@ -97,7 +98,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, thinking.Close()) }()
 	go func() { _ = thinking.Serve(upstream) }()
 
-	var ports [3]string
+	var ports [4]string
 	for i := range ports {
 		port, err := freeport.Take()
 		if err != nil {
@@ -106,7 +107,12 @@ func (r *run) run(ctx context.Context) (err error) {
 		ports[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	r.url = "http://" + ports[0]
-	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String())
+	redis, endRedis, err := startRedis(ctx, r.redis, ports[3])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endRedis()) }()
+	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String(), ports[3])
 	if err != nil {
 		return err
 	}
@@ -119,7 +125,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	time.Sleep(3 * time.Second) // the first scrape must come before the first request
 
 	r.began = time.Now()
-	r.users(ctx)
+	r.users(ctx, redis)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -195,10 +201,11 @@ func (r *run) think(w http.ResponseWriter, req *http.Request) {
 }
 
 // users lets all users chat until the run ends.
-func (r *run) users(ctx context.Context) {
+func (r *run) users(ctx context.Context, redis *exec.Cmd) {
 	ctx, cancel := context.WithTimeout(ctx, r.length)
 	defer cancel()
 	var all sync.WaitGroup
+	all.Go(func() { r.hang(ctx, redis) })
 	each := func(pause time.Duration, do func()) {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -276,7 +283,7 @@ func clientAt(address string) *http.Client {
 }
 
 // startCaddy starts the server. The cache ages are shorter than usual, because the run is short.
-func (r *run) startCaddy(ctx context.Context, folder, address, admin, upstream string) (end func() error, err error) {
+func (r *run) startCaddy(ctx context.Context, folder, address, admin, upstream, redis string) (end func() error, err error) {
 	config := fmt.Sprintf(`{
 	admin %s
 	persist_config off
@@ -303,6 +310,16 @@ http://%s {
 			max_age 15s
 			absent 5s
 		}
+		limits {
+			requests 22 1m
+			tokens 100000 1h
+		}
+		shared redis {
+			address %s
+		}
+		ledger sqlite {
+			path usage.db
+		}
 		ask_usage
 	}
 	reverse_proxy %s {
@@ -310,12 +327,17 @@ http://%s {
 	}
 }
 `, admin, folder, address, r.gateway.Config.Account, r.gateway.Config.Gateway,
-		kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, r.kv.URL, upstream)
+		kvtest.AccountID, kvtest.APIKeys, kvtest.ProviderSettings, r.kv.URL, redis, upstream)
 	path := filepath.Join(folder, "Caddyfile")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, r.caddy, "run", "--config", path, "--adapter", "caddyfile")
+	program, err := filepath.Abs(r.caddy)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "run", "--config", path, "--adapter", "caddyfile")
+	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "HOME="+folder, "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder, "GATEWAY_TOKEN="+r.gateway.Config.Token, "KV_TOKEN="+kvtest.ReadOnlyToken)
 	return start(ctx, cmd, filepath.Join(folder, "caddy.log"), "http://"+admin+"/metrics")
 }
