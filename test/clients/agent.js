@@ -12,7 +12,7 @@ process.on('exit', () => running.forEach(child => child.kill('SIGKILL'))) // whe
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 // The longest that an agent may take, in milliseconds.
-const patience = 30_000
+const patience = 120_000
 
 // The agents that are tested on more than one provider.
 export const claudeCode = {

@@ -56,7 +56,7 @@ export function cn(config, prompt, { cwd = emptyFolder(), until, hurry } = {}) {
         HOME: home, CONTINUE_GLOBAL_DIR: join(home, '.continue'), CONTINUE_METRICS_ENABLED: '0', FORCE_NO_TTY: '1',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 50_000,
+      timeout: 120_000,
       killSignal: 'SIGKILL',
     })
     until?.then(() => running.kill('SIGINT'))

@@ -56,7 +56,7 @@ async function serve(name) {
     const settings = Object.entries(gateway.ProviderHeaders[provider] ?? {}).flatMap(([name, value]) => ['--header', `${name}=${value}`])
     if (provider === 'azure-openai') settings.push('--query', 'api-version=2024-10-21')
     settings.push(...names.flatMap(name => ['--model', name]))
-    execFileSync(caddy, ['continue-auth', 'providers', 'set', provider, ...settings], { cwd: home, env, stdio: 'pipe', timeout: 30_000 })
+    execFileSync(caddy, ['continue-auth', 'providers', 'set', provider, ...settings], { cwd: home, env, stdio: 'pipe', timeout: 120_000 })
   }
   const server = start(caddy, ['run'], { cwd: home, env, stdio: ['ignore', 'ignore', 'pipe'] })
   await ready(server)

@@ -37,7 +37,7 @@ export const tabCompletion = model => ({
 
 // ours runs one of the server's own commands, and returns what it prints.
 export const ours = (...args) => execFileSync(caddy, ['continue-auth', ...args], {
-  cwd: folder, env: home, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, killSignal: 'SIGKILL',
+  cwd: folder, env: home, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000, killSignal: 'SIGKILL',
 })
 
 // user makes a user, and returns the key.
