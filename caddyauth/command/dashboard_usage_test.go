@@ -66,6 +66,19 @@ func spend(t *testing.T, path string) {
 	}
 }
 
+func TestALongNameLeadsToItsUser(t *testing.T) {
+	d := openDesk(t, fewUsers(), "ledger sqlite {\npath FOLDER/usage.db\n}")
+	long := strings.Repeat("long", 30) + "@example.com"
+	file, batch := sqlite.New(filepath.Join(d.folder, "usage.db")), &usage.Batch{Run: "run", Number: 1}
+	for i, user := range []string{"ann@example.com", long, "ben@example.com"} {
+		batch.Rows = append(batch.Rows, usage.Row{Hour: time.Now().UTC(), User: user, Provider: "openai", Model: "gpt-5", Client: "codex", Requests: 1, Prompt: int64(10 - i)})
+	}
+	if err := errors.Join(file.Write(t.Context(), batch), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	d.wants(d.get("/usage"), http.StatusOK, `href="`+hrefOf(long)+`"`, `href="`+hrefOf("ann@example.com")+`"`, `href="`+hrefOf("ben@example.com")+`"`)
+}
+
 func TestUsageOnTheDashboard(t *testing.T) {
 	d := openDesk(t, fewUsers(), "ledger sqlite {\npath FOLDER/usage.db\n}")
 	d.wants(d.get("/usage"), http.StatusOK, "The ledger cannot be read", "usage.db")
