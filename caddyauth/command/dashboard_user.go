@@ -67,7 +67,7 @@ func (v *dashboardView) addUser() error {
 // rotateUser makes another key for a user and shows it.
 func (v *dashboardView) rotateUser() error {
 	email := v.form.Get("email")
-	key, record, err := v.a.rotateUser(v.r.Context(), email, v.form.Get("grace"))
+	key, record, err := v.a.rotateUser(v.r.Context(), email, v.form.Get("key"), v.form.Get("grace"))
 	if err != nil {
 		return v.again(email, err)
 	}
