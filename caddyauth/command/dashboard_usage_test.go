@@ -32,6 +32,10 @@ func TestTheServersState(t *testing.T) {
 	d.wants(d.get("/server"), http.StatusOK, d.a.admin, "continue_auth.keystores.file", "<td>3</td><td>1</td><td>1m1s</td><td>2026-11-28 12:00:00</td>", "&lt;b&gt;away&lt;/b&gt;", "59 times")
 	d.answers["/continue_auth/status"] = `<html>`
 	d.wants(d.get("/server"), http.StatusOK, "gives an answer that is not continue_auth")
+	d.answers["/continue_auth/status"] = `{"keystores":[]}`
+	if res := d.get("/user?email=broken@example.com"); strings.Contains(res.Body.String(), "No running server can be asked.") || !strings.Contains(res.Body.String(), "The running server has no record of this user yet that it can use.") {
+		t.Errorf("a server that knows the user as little as the keystore: %s", res.Body)
+	}
 	d.server.Close()
 	d.wants(d.get("/server"), http.StatusOK, "No server can be asked: at "+d.a.admin)
 	d.wants(d.get("/user?email=ann@example.com"), http.StatusOK, "No running server can be asked.")

@@ -36,7 +36,10 @@ func (v *dashboardView) userPage(email string, record []byte, newKey string, fai
 	page := pages.UserPage{User: v.shownUser(email, record), NewKey: newKey}
 	now := time.Now()
 	limits, err := v.a.limitsOf(email)
-	page.Unasked = err != nil
+	if err != nil {
+		_, down := v.a.status()
+		page.Unasked, page.Unknown = down != nil, down == nil
+	}
 	for i := range limits {
 		page.Limits = append(page.Limits, limits[i].Shown(now))
 	}

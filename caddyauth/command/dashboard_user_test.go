@@ -140,7 +140,7 @@ func TestChangingWhatAUserMayDo(t *testing.T) {
 	before := d.stored("old@example.com")
 	d.wants(d.send(http.MethodPost, "/user/set", same), http.StatusSeeOther)
 	d.wants(d.get("/users"), http.StatusOK, "Nothing was different.")
-	if d.stored("old@example.com") != before || len(d.told) > 1 {
+	if d.stored("old@example.com") != before || slices.ContainsFunc(d.told, func(asked string) bool { return strings.HasPrefix(asked, http.MethodDelete) }) {
 		t.Errorf("record %s, asked %q", d.stored("old@example.com"), d.told)
 	}
 	for _, c := range []struct {
