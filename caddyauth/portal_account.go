@@ -117,7 +117,7 @@ const maxParts = 30 << 10
 
 // maxBase is longer than any base URL that a browser reaches. A request can name a longer host, which the set-up of
 // some agents would repeat for each model.
-const maxBase = 4096
+const maxBase = 1024
 
 // setUpTexts returns what to do to connect an agent, or nil if it can use none of the models. If the text would be
 // too long, models at the end are left out.
