@@ -84,6 +84,9 @@ func (v *visit) base() string {
 		return ""
 	}
 	prefix, ok := strings.CutSuffix(original.URL.Path, v.r.URL.Path)
+	if !ok && v.r.URL.Path == "/" { // the whole path was removed, which had no slash at its end
+		prefix, ok = original.URL.Path, true
+	}
 	if !ok {
 		return ""
 	}

@@ -115,9 +115,16 @@ func later(a agents.Agent) int { return slices.Index([]string{agents.Default, "e
 // maxParts is how many bytes of HTML the set-up of an agent may take, so that a page stays small.
 const maxParts = 30 << 10
 
+// maxBase is longer than any base URL that a browser reaches. A request can name a longer host, which the set-up of
+// some agents would repeat for each model.
+const maxBase = 1024
+
 // setUpTexts returns what to do to connect an agent, or nil if it can use none of the models. If the text would be
 // too long, models at the end are left out.
 func setUpTexts(config agents.Config, a agents.Agent) (texts []pages.Code, leftOut int64) {
+	if len(config.APIBase) > maxBase {
+		return nil, 0
+	}
 	all := len(config.Models)
 	for len(config.Models) > 0 {
 		parts, err := config.Parts(a)

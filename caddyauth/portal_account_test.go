@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,10 @@ func TestThePortalBelowAnotherPath(t *testing.T) {
 	if res := b.get("/"); !strings.Contains(res.html, `href="/ai/portal/style-`) {
 		t.Errorf("status %d\n%s", res.StatusCode, res.html)
 	}
+	b.prefix = ""
+	if res := b.get("/ai"); !res.isIn() || !strings.Contains(res.html, `href="/ai/portal/style-`) || !strings.Contains(res.html, `action="/ai/portal/sign-out"`) {
+		t.Errorf("without a slash at the end: status %d\n%s", res.StatusCode, res.html)
+	}
 	b.prefix = "//evil.example/ai"
 	if res := b.get("/"); strings.Contains(res.html, `"//evil`) {
 		t.Errorf("a link to another host:\n%s", res.html)
@@ -157,6 +162,23 @@ func TestAPathThatIsRemovedIsEscaped(t *testing.T) {
 		}
 		if res := b.get("/"); !strings.Contains(res.html, `action="`+want+`portal/sign-out"`) || strings.Contains(res.html, "<script>") {
 			t.Errorf("%s:\n%s", prefix, res.html)
+		}
+	}
+}
+
+func TestAHostOfAnyLengthTakesLittleMemory(t *testing.T) {
+	var models []string
+	for i := range 1000 {
+		models = append(models, fmt.Sprintf("openrouter/model-%d", i))
+	}
+	for _, a := range agents.All() {
+		config := agents.Config{Email: testEmail, EmailHeader: "X-User-Email", APIBase: "https://" + strings.Repeat("a", 16_000) + "/v1", Models: models}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		setUpTexts(config, a)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 50<<20 {
+			t.Errorf("%s: %d MB", a.Name, used>>20)
 		}
 	}
 }

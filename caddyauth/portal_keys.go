@@ -46,6 +46,7 @@ type sealingKey struct {
 
 	id   [4]byte // names the key in cookies
 	aead cipher.AEAD
+	own  bool // known to this server alone
 }
 
 // prepare derives the encryption key and its name.
@@ -86,9 +87,8 @@ type sealingKeys struct {
 
 // keyring is what is known of the keys. It is never changed.
 type keyring struct {
-	keys   []*sealingKey // the first one seals
-	asked  time.Time     // when the storage was used last
-	failed bool          // whether it failed then
+	keys  []*sealingKey // those in the storage first
+	asked time.Time     // when the storage was used last
 }
 
 func newSealingKeys(storage certmagic.Storage, logger *zap.Logger) *sealingKeys {
@@ -97,10 +97,22 @@ func newSealingKeys(storage certmagic.Storage, logger *zap.Logger) *sealingKeys 
 	return s
 }
 
-// usable reports whether the first key may seal a session. If the storage has failed, it is tried again after a
-// while, even if the key is young.
-func (r *keyring) usable() bool {
-	return len(r.keys) > 0 && r.keys[0].young() && (!r.failed || time.Since(r.asked) < storageRetried)
+// sealer returns the first key that may seal sessions, or nil.
+func (r *keyring) sealer() *sealingKey {
+	if i := slices.IndexFunc(r.keys, (*sealingKey).young); i >= 0 {
+		return r.keys[i]
+	}
+	return nil
+}
+
+// usable returns the sealer, or nil if the storage must be asked first. A key that only this server knows is used
+// for a while. Then the storage is tried again.
+func (r *keyring) usable() *sealingKey {
+	k := r.sealer()
+	if k != nil && k.own && time.Since(r.asked) >= storageRetried {
+		return nil
+	}
+	return k
 }
 
 func (r *keyring) find(id [4]byte) *sealingKey {
@@ -113,24 +125,24 @@ func (r *keyring) find(id [4]byte) *sealingKey {
 
 // current returns the key that seals sessions now.
 func (s *sealingKeys) current() (*sealingKey, error) {
-	if ring := s.known.Load(); ring.usable() {
-		return ring.keys[0], nil
+	if k := s.known.Load().usable(); k != nil {
+		return k, nil
 	}
 	s.asking.Lock()
 	defer s.asking.Unlock()
-	if ring := s.known.Load(); ring.usable() { // another request was faster
-		return ring.keys[0], nil
+	if k := s.known.Load().usable(); k != nil { // another request was faster
+		return k, nil
 	}
-	stored, err := s.renew()
-	ring := s.learn(stored, err)
-	if len(ring.keys) > 0 && ring.keys[0].young() {
-		return ring.keys[0], nil
+	ring := s.learn(s.renew())
+	if k := ring.sealer(); k != nil {
+		return k, nil
 	}
 	own, err := newSealingKey()
 	if err != nil {
 		return nil, err
 	}
-	s.known.Store(&keyring{append([]*sealingKey{own}, ring.keys...), ring.asked, ring.failed})
+	own.own = true
+	s.known.Store(&keyring{append(slices.Clone(ring.keys), own), ring.asked})
 	return own, nil
 }
 
@@ -145,10 +157,7 @@ func (s *sealingKeys) find(id [4]byte) *sealingKey {
 	if k := s.known.Load().find(id); k != nil || time.Since(s.known.Load().asked) < storageAsked {
 		return k
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
-	defer cancel()
-	stored, err := s.load(ctx)
-	return s.learn(stored, err).find(id)
+	return s.learn(s.renew()).find(id)
 }
 
 // learn remembers the keys in the storage, or that it has failed. Keys that are not there stay until they are too
@@ -164,13 +173,13 @@ func (s *sealingKeys) learn(stored []*sealingKey, err error) *keyring {
 			keys = append(keys, old)
 		}
 	}
-	ring := &keyring{keys, time.Now(), err != nil}
+	ring := &keyring{keys, time.Now()}
 	s.known.Store(ring)
 	return ring
 }
 
 // renew returns the keys in the storage. If none of them may seal sessions, it adds one. Only one server at a
-// time does so.
+// time does so. With an error, it returns those that it has read before.
 func (s *sealingKeys) renew() ([]*sealingKey, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
 	defer cancel()
@@ -179,7 +188,7 @@ func (s *sealingKeys) renew() ([]*sealingKey, error) {
 		return stored, err
 	}
 	if err := s.storage.Lock(ctx, sealingKeysPath); err != nil {
-		return nil, err
+		return stored, err
 	}
 	defer func() { _ = s.storage.Unlock(context.WithoutCancel(ctx), sealingKeysPath) }() // a lock that stays ends by itself
 	stored, err = s.load(ctx)
@@ -188,14 +197,17 @@ func (s *sealingKeys) renew() ([]*sealingKey, error) {
 	}
 	added, err := newSealingKey()
 	if err != nil {
-		return nil, err
+		return stored, err
 	}
-	stored = append([]*sealingKey{added}, stored...)
-	content, err := json.Marshal(stored) //nolint:gosec // the storage is where the secrets belong
+	renewed := append([]*sealingKey{added}, stored...)
+	content, err := json.Marshal(renewed) //nolint:gosec // the storage is where the secrets belong
 	if err != nil {
-		return nil, err
+		return stored, err
 	}
-	return stored, s.storage.Store(ctx, sealingKeysPath, content)
+	if err := s.storage.Store(ctx, sealingKeysPath, content); err != nil {
+		return stored, err
+	}
+	return renewed, nil
 }
 
 // load reads the keys in the storage, the newest first, without those that are too old. A file that cannot be

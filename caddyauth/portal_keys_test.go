@@ -19,8 +19,9 @@ import (
 // flaky is a storage that can fail.
 type flaky struct {
 	certmagic.Storage
-	down  bool
-	loads int
+	down     bool
+	readOnly bool
+	loads    int
 }
 
 var errDown = errors.New("the storage is down")
@@ -34,7 +35,7 @@ func (f *flaky) Load(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (f *flaky) Store(ctx context.Context, name string, value []byte) error {
-	if f.down {
+	if f.down || f.readOnly {
 		return errDown
 	}
 	return f.Storage.Store(ctx, name, value)
@@ -194,6 +195,56 @@ func TestSessionsWhileTheStorageIsDown(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		if next := sealed(t, keys); !good(keys, next) || good(keys, shared) {
 			t.Error("the key is not renewed without the storage")
+		}
+	})
+}
+
+func TestServersShareSessionsAgainWhenTheStorageIsBack(t *testing.T) {
+	inFakeTime(t, func(t *testing.T) {
+		storage := newStorage(t)
+		storage.down = true
+		one, two := newSealingKeys(storage, zap.NewNop()), newSealingKeys(storage, zap.NewNop())
+		first, second := sealed(t, one), sealed(t, two)
+		storage.down = false
+		time.Sleep(10 * time.Second)
+		if good(one, second) || good(two, first) { // each of them reads the storage, where there is no key yet
+			t.Fatal("a key that is not in the storage is known to another server")
+		}
+		time.Sleep(time.Minute)
+		if value := sealed(t, one); !good(two, value) {
+			t.Error("the second server does not know the session of the first")
+		}
+		if value := sealed(t, two); !good(one, value) {
+			t.Error("the first server does not know the session of the second")
+		}
+		if !good(one, first) || !good(two, second) {
+			t.Error("a session from before is lost")
+		}
+	})
+}
+
+func TestAStorageThatCannotBeWrittenTo(t *testing.T) {
+	inFakeTime(t, func(t *testing.T) {
+		storage := newStorage(t)
+		before := sealed(t, newSealingKeys(storage, zap.NewNop()))
+		storage.readOnly = true
+		time.Sleep(11 * time.Hour)
+		keys := newSealingKeys(storage, zap.NewNop())
+		for range 14 {
+			if value := sealed(t, keys); !good(keys, value) {
+				t.Error("the server does not know its own session")
+			}
+			time.Sleep(time.Hour)
+		}
+		if good(keys, before) {
+			t.Error("a session has not ended")
+		}
+		for range 60 {
+			sealed(t, keys)
+			time.Sleep(time.Minute)
+		}
+		if n := len(keys.known.Load().keys); n != 2 { // the one in the storage, and one of its own
+			t.Errorf("the server has %d keys", n)
 		}
 	})
 }

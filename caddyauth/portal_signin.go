@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/caddyauth/pages"
@@ -27,7 +28,7 @@ func (v *visit) signIn() error {
 		v.rec.refuse(staleForm)
 		return v.form(staleForm.Status, &pages.Message{Text: staleForm.Message, Failed: true}, form.Get("email"))
 	}
-	header := http.Header{"Authorization": {"Bearer " + form.Get("key")}, v.h.settings.emailHeader: {form.Get("email")}}
+	header := http.Header{"Authorization": {"Bearer " + form.Get("key")}, v.h.settings.emailHeader: {strings.TrimSpace(form.Get("email"))}}
 	u, err := v.h.signIn(v.r, header, v.rec)
 	var refused *hub.Error
 	if errors.As(err, &refused) {

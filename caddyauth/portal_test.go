@@ -200,10 +200,11 @@ func TestAllWrongCredentialsGetTheSamePage(t *testing.T) {
 func TestKeysThatSignInAsTheyDoElsewhere(t *testing.T) {
 	p := startPortal(t, "")
 	for name, c := range map[string]struct{ email, key string }{
-		"with spaces around":        {testEmail, "  " + testKey + " "},
-		"with the email before it":  {testEmail, testEmail + ":" + testKey},
-		"the email in another case": {"Dev@Example.com", testKey},
-		"a key in the clear":        {"worker@example.com", "plain-key"},
+		"with spaces around":           {testEmail, "  " + testKey + " "},
+		"with spaces around the email": {" " + testEmail + "\t", testKey},
+		"with the email before it":     {testEmail, testEmail + ":" + testKey},
+		"the email in another case":    {"Dev@Example.com", testKey},
+		"a key in the clear":           {"worker@example.com", "plain-key"},
 	} {
 		b := &browser{p: p}
 		if res := b.signIn(c.email, c.key); res.StatusCode != http.StatusSeeOther || !b.get("/").isIn() {
@@ -245,6 +246,7 @@ func TestFormsFromElsewhereAreRefused(t *testing.T) {
 		"another site, says the browser":     {map[string]string{"Sec-Fetch-Site": "cross-site"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusForbidden},
 		"another host of the site":           {map[string]string{"Sec-Fetch-Site": "same-site"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusForbidden},
 		"another site, says the Origin":      {map[string]string{"Origin": "https://evil.example"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusForbidden},
+		"a site that hides its name":         {map[string]string{"Origin": "null"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusForbidden},
 		"another media type":                 {map[string]string{"Content-Type": "text/plain"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusUnsupportedMediaType},
 		"a form that is too long":            {nil, func(b *browser) url.Values { f := form(b.token()); f.Set("more", strings.Repeat("x", 20000)); return f }, http.StatusRequestEntityTooLarge},
 		"the page's own, on the other hand":  {map[string]string{"Sec-Fetch-Site": "same-origin"}, func(b *browser) url.Values { return form(b.token()) }, http.StatusSeeOther},
@@ -264,6 +266,18 @@ func TestFormsFromElsewhereAreRefused(t *testing.T) {
 	b = &browser{p: p}
 	if res := b.send(http.MethodPost, "/portal/sign-out?token="+token, nil); res.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("no form: status %d", res.StatusCode)
+	}
+}
+
+// Browsers keep no cookie of a page without TLS. They send its form with the origin, unless the page's policy about
+// referrers hides it, but without Sec-Fetch-Site.
+func TestAPageWithoutTLSSaysThatItNeedsHTTPS(t *testing.T) {
+	p := startPortal(t, "")
+	b := &browser{p: p, header: map[string]string{"Origin": p.url}}
+	form := url.Values{"token": {b.token()}, "email": {testEmail}, "key": {testKey}}
+	b.cookie = nil
+	if res := b.send(http.MethodPost, "/portal/sign-in", form); res.StatusCode != http.StatusForbidden || !strings.Contains(res.html, "open this page over HTTPS") {
+		t.Errorf("status %d\n%s", res.StatusCode, res.html)
 	}
 }
 

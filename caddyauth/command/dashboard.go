@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -115,6 +116,9 @@ func checkLoopback(address string) error {
 // machine does not.
 func (d *dashboard) knows(host string) bool {
 	_, port, _ := net.SplitHostPort(d.address)
+	if port == "80" && host != "" && !strings.HasSuffix(host, ":80") { // browsers leave it out
+		host += ":80"
+	}
 	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
 		if host == net.JoinHostPort(name, port) {
 			return true

@@ -211,6 +211,31 @@ func TestOtherHostsAreRefused(t *testing.T) {
 	}
 }
 
+func TestTheDashboardOnThePortThatBrowsersLeaveOut(t *testing.T) {
+	d := openDesk(t, fewUsers(), "")
+	d.address = "127.0.0.1:80"
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "localhost": true, "[::1]": true, "127.0.0.1:80": true, "[::1]:80": true,
+		"evil.example": false, "127.0.0.1:8080": false, "::1": false, "": false,
+	} {
+		if d.knows(host) != want {
+			t.Errorf("%q: %v", host, !want)
+		}
+	}
+}
+
+func TestALinkOnAnotherSiteOpensTheDashboard(t *testing.T) {
+	d := openDesk(t, fewUsers(), "")
+	session := d.cookie
+	d.cookie, d.header = nil, map[string]string{"Sec-Fetch-Site": "cross-site"} // browsers send no cookie then
+	d.wants(d.get("/users"), http.StatusOK, `<meta http-equiv="refresh" content="0">`)
+	d.wants(d.send(http.MethodPost, "/user/disable", url.Values{"email": {"ann@example.com"}}), http.StatusForbidden)
+	d.header = map[string]string{"Sec-Fetch-Site": "same-origin"} // the page loads itself
+	d.wants(d.get("/users"), http.StatusForbidden)
+	d.cookie = session
+	d.wants(d.get("/users"), http.StatusOK, "4 users")
+}
+
 func TestFormsOfOthersChangeNothing(t *testing.T) {
 	d := openDesk(t, fewUsers(), "")
 	before := d.stored("ann@example.com")
@@ -225,6 +250,7 @@ func TestFormsOfOthersChangeNothing(t *testing.T) {
 		"another site":       {map[string]string{"Sec-Fetch-Site": "cross-site"}, form(d.formToken), http.StatusForbidden},
 		"another port":       {map[string]string{"Sec-Fetch-Site": "same-site"}, form(d.formToken), http.StatusForbidden},
 		"another Origin":     {map[string]string{"Origin": "http://127.0.0.1:9000"}, form(d.formToken), http.StatusForbidden},
+		"a hidden Origin":    {map[string]string{"Origin": "null"}, form(d.formToken), http.StatusForbidden},
 		"another media type": {map[string]string{"Content-Type": "text/plain"}, form(d.formToken), http.StatusUnsupportedMediaType},
 		"too long":           {nil, url.Values{"token": {d.formToken}, "email": {strings.Repeat("x", 70000)}}, http.StatusRequestEntityTooLarge},
 		"the token in the URL": {map[string]string{"X": "y"}, url.Values{"token": {""}, "email": {"ann@example.com"}},

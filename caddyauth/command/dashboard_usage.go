@@ -148,9 +148,9 @@ func (l *openedLedger) byUser(ctx context.Context, period pages.Period, measure 
 		times = append(times, pages.Entry{At: day, Counts: countsOf(&row)})
 	}
 	used := pages.NewUsageOf(sums, times, period, string(usage.ByUser), measure)
-	for i := range used.Rows {
+	for i := range used.Rows { // they are in the order of sums, with names that may be cut
 		if !used.Rows[i].Other && used.Rows[i].Name != "" {
-			used.Rows[i].Href = hrefOf(used.Rows[i].Name)
+			used.Rows[i].Href = hrefOf(sums[i].Name)
 		}
 	}
 	return used, nil

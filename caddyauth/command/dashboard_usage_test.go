@@ -32,6 +32,10 @@ func TestTheServersState(t *testing.T) {
 	d.wants(d.get("/server"), http.StatusOK, d.a.admin, "continue_auth.keystores.file", "<td>3</td><td>1</td><td>1m1s</td><td>2026-11-28 12:00:00</td>", "&lt;b&gt;away&lt;/b&gt;", "59 times")
 	d.answers["/continue_auth/status"] = `<html>`
 	d.wants(d.get("/server"), http.StatusOK, "gives an answer that is not continue_auth")
+	d.answers["/continue_auth/status"] = `{"keystores":[]}`
+	if res := d.get("/user?email=broken@example.com"); strings.Contains(res.Body.String(), "No running server can be asked.") || !strings.Contains(res.Body.String(), "The running server has no record of this user yet that it can use.") {
+		t.Errorf("a server that knows the user as little as the keystore: %s", res.Body)
+	}
 	d.server.Close()
 	d.wants(d.get("/server"), http.StatusOK, "No server can be asked: at "+d.a.admin)
 	d.wants(d.get("/user?email=ann@example.com"), http.StatusOK, "No running server can be asked.")
@@ -64,6 +68,19 @@ func spend(t *testing.T, path string) {
 	if err := errors.Join(file.Write(context.Background(), batch), file.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestALongNameLeadsToItsUser(t *testing.T) {
+	d := openDesk(t, fewUsers(), "ledger sqlite {\npath FOLDER/usage.db\n}")
+	long := strings.Repeat("long", 30) + "@example.com"
+	file, batch := sqlite.New(filepath.Join(d.folder, "usage.db")), &usage.Batch{Run: "run", Number: 1}
+	for i, user := range []string{"ann@example.com", long, "ben@example.com"} {
+		batch.Rows = append(batch.Rows, usage.Row{Hour: time.Now().UTC(), User: user, Provider: "openai", Model: "gpt-5", Client: "codex", Requests: 1, Prompt: int64(10 - i)})
+	}
+	if err := errors.Join(file.Write(t.Context(), batch), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	d.wants(d.get("/usage"), http.StatusOK, `href="`+hrefOf(long)+`"`, `href="`+hrefOf("ann@example.com")+`"`, `href="`+hrefOf("ben@example.com")+`"`)
 }
 
 func TestUsageOnTheDashboard(t *testing.T) {

@@ -36,7 +36,10 @@ func (v *dashboardView) userPage(email string, record []byte, newKey string, fai
 	page := pages.UserPage{User: v.shownUser(email, record), NewKey: newKey}
 	now := time.Now()
 	limits, err := v.a.limitsOf(email)
-	page.Unasked = err != nil
+	if err != nil {
+		_, down := v.a.status()
+		page.Unasked, page.Unknown = down != nil, down == nil
+	}
 	for i := range limits {
 		page.Limits = append(page.Limits, limits[i].Shown(now))
 	}
@@ -67,7 +70,7 @@ func (v *dashboardView) addUser() error {
 // rotateUser makes another key for a user and shows it.
 func (v *dashboardView) rotateUser() error {
 	email := v.form.Get("email")
-	key, record, err := v.a.rotateUser(v.r.Context(), email, v.form.Get("grace"))
+	key, record, err := v.a.rotateUser(v.r.Context(), email, v.form.Get("key"), v.form.Get("grace"))
 	if err != nil {
 		return v.again(email, err)
 	}

@@ -90,7 +90,20 @@ func TestRotatingAKey(t *testing.T) {
 	if d.lets("ann@example.com", key) {
 		t.Error("the key is good although it had no grace")
 	}
+	shown := regexp.MustCompile(`name="key" value="([0-9a-f]{8})"`).FindStringSubmatch(d.get("/user?email=ann@example.com").Body.String())
+	if shown == nil {
+		t.Fatal("the form does not name the key that it replaces")
+	}
+	form := func() url.Values {
+		return url.Values{"email": {"ann@example.com"}, "key": {shown[1]}, "grace": {"24h"}}
+	}
+	key = newKeyOf(t, d.send(http.MethodPost, "/user/rotate", form()))
 	before := d.stored("ann@example.com")
+	again := d.send(http.MethodPost, "/user/rotate", form()) // as with a second click
+	d.wants(again, http.StatusUnprocessableEntity, "was replaced after this page was loaded. Nothing was changed.")
+	if strings.Contains(again.Body.String(), "cca_") || d.stored("ann@example.com") != before || !d.lets("ann@example.com", key) {
+		t.Errorf("a form that was sent twice has replaced the key twice: %s", d.stored("ann@example.com"))
+	}
 	for email, c := range map[string][2]string{"ann@example.com": {"a day", "grace &#34;a day&#34;: must be a duration"}, "broken@example.com": {"1h", "is broken and was not changed"}, "nobody@example.com": {"1h", "there is no user nobody@example.com"}} {
 		res := d.send(http.MethodPost, "/user/rotate", url.Values{"email": {email}, "grace": {c[0]}})
 		if res.Code < 400 || !strings.Contains(res.Body.String(), c[1]) || strings.Contains(res.Body.String(), "cca_") {
@@ -127,7 +140,7 @@ func TestChangingWhatAUserMayDo(t *testing.T) {
 	before := d.stored("old@example.com")
 	d.wants(d.send(http.MethodPost, "/user/set", same), http.StatusSeeOther)
 	d.wants(d.get("/users"), http.StatusOK, "Nothing was different.")
-	if d.stored("old@example.com") != before || len(d.told) > 1 {
+	if d.stored("old@example.com") != before || slices.ContainsFunc(d.told, func(asked string) bool { return strings.HasPrefix(asked, http.MethodDelete) }) {
 		t.Errorf("record %s, asked %q", d.stored("old@example.com"), d.told)
 	}
 	for _, c := range []struct {

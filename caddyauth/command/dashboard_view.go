@@ -69,7 +69,7 @@ func (v *dashboardView) serve() error {
 		}
 	}
 	if !v.signedIn(v.r) {
-		return &refusal{http.StatusForbidden, "Open the link that the command has printed. If it has been used, start the command again for another one."}
+		return v.refuseStranger()
 	}
 	page, ok := dashboardPages[v.r.URL.Path]
 	switch {
@@ -92,6 +92,15 @@ func (v *dashboardView) serve() error {
 	}
 	v.w.Header().Set("Allow", strings.Join(allowed, ", "))
 	return &refusal{http.StatusMethodNotAllowed, "This address takes " + strings.Join(allowed, ", ") + " requests only."}
+}
+
+// refuseStranger answers a browser that has not used the link, or seems so: it sends no cookie if a link of another
+// site led here. It does when the page loads itself.
+func (v *dashboardView) refuseStranger() error {
+	if v.r.Method == http.MethodGet && v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return pages.Write(v.w, http.StatusOK, pages.Frame{Title: "One moment", Site: "Dashboard", Reload: true}, pages.Notice{})
+	}
+	return &refusal{http.StatusForbidden, "Open the link that the command has printed. If it has been used, start the command again for another one."}
 }
 
 // maxDashboardForm is larger than any form of the pages that a person fills in.

@@ -205,7 +205,7 @@ func keysRotate(f *keystoreFlags) *cobra.Command {
 		Example: "  caddy continue-auth keys rotate dev@example.com --grace 24h",
 		Args:    one,
 		RunE: f.run(existing, func(ctx context.Context, a *administration, cmd *cobra.Command, args []string) error {
-			key, record, err := a.rotateUser(ctx, args[0], grace)
+			key, record, err := a.rotateUser(ctx, args[0], "", grace)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,14 +40,18 @@ func (a *administration) addUser(ctx context.Context, email string, r *restricti
 	return key, record, nil
 }
 
-// rotateUser makes another key for a user. The previous key still works for the time grace, such as 24h.
-func (a *administration) rotateUser(ctx context.Context, email, grace string) (key string, record *keystore.Record, err error) {
+// rotateUser makes another key for a user. The previous key still works for the time grace, such as 24h. If replaced
+// is not "", it is the ID of the key to replace, so that a form that is sent twice does not replace two keys.
+func (a *administration) rotateUser(ctx context.Context, email, replaced, grace string) (key string, record *keystore.Record, err error) {
 	d, err := caddy.ParseDuration(grace)
 	if err != nil || d < 0 {
 		return "", nil, fmt.Errorf("--grace %q: must be a duration such as 24h, not negative", grace)
 	}
 	key = keystore.NewKey()
 	record, err = a.editUser(ctx, email, func(r *keystore.Record) error {
+		if replaced != "" && r.Info().KeyID != replaced {
+			return &refusal{http.StatusConflict, "The key of " + email + " was replaced after this page was loaded. Nothing was changed."}
+		}
 		r.Rotate(key, time.Now(), d)
 		return nil
 	})

@@ -46,9 +46,10 @@ type UserPage struct {
 	// NewKey is a key that has just been made. It is shown this once. Otherwise it is "".
 	NewKey string
 
-	// Limits are what the running server counts. Unasked reports that no server could be asked.
-	Limits  []Limit
-	Unasked bool
+	// Limits are what the running server counts. Unasked reports that no server could be asked, and Unknown that the
+	// server has no record of the user that it can use.
+	Limits           []Limit
+	Unasked, Unknown bool
 
 	// Form has what the operator can change.
 	Form UserForm

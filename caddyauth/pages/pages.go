@@ -102,7 +102,7 @@ func setHeaders(header http.Header) {
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers hide the origin of the page's own forms too
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

@@ -158,7 +158,7 @@ func TestHeadersOfPages(t *testing.T) {
 		"Cache-Control":              "no-store",
 		"X-Frame-Options":            "DENY",
 		"X-Content-Type-Options":     "nosniff",
-		"Referrer-Policy":            "no-referrer",
+		"Referrer-Policy":            "same-origin", // with no-referrer, browsers send "Origin: null" with the page's own forms
 		"Cross-Origin-Opener-Policy": "same-origin",
 		"Content-Security-Policy":    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 	} {
