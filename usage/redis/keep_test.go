@@ -130,7 +130,7 @@ func TestTokensThatWereSettledWhileAwayCountWhenTheStoreIsBack(t *testing.T) {
 }
 
 func TestSettlementsForAStoreThatIsAwayAreBounded(t *testing.T) {
-	s := &Store{leases: make(map[usage.Lease][]held), wake: make(chan struct{}, 1)}
+	s := &Store{leases: make(map[usage.Lease][]held), ended: make(map[string][]string), wake: make(chan struct{}, 1)}
 	limited := scope(t, "u", "tokens 1000/day")
 	for range 3 * maxQueue {
 		lease := s.newLease()
@@ -162,6 +162,8 @@ func TestNonsenseMakesTheStoreAway(t *testing.T) {
 		"a line without end":          strings.Repeat("+aaaaaaaaaaaaaaaa", 100_000),
 		"a message of a channel":      "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\ny\r\n",
 		"an array of arrays":          "*1\r\n*1\r\n*0\r\n",
+		"a refusal without a reason":  "*4\r\n:0\r\n:5\r\n:5\r\n:0\r\n",
+		"negative numbers":            "*4\r\n:1\r\n:5\r\n:5\r\n:-1\r\n",
 		"too few numbers":             "*1\r\n:5\r\n",
 		"too many numbers":            "*9\r\n" + strings.Repeat(":5\r\n", 9),
 	} {
