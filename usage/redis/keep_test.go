@@ -146,6 +146,43 @@ func TestSettlementsForAStoreThatIsAwayAreBounded(t *testing.T) {
 	}
 }
 
+func TestAQueueThatNeverEndsDoesNotKeepLeasesFromBeingRenewed(t *testing.T) {
+	s := store(t, simulate(t).Addr())
+	s.close() // the test does what is done in the background
+	s.tasks.Wait()
+	var filling sync.WaitGroup
+	filled := make(chan struct{})
+	filling.Go(func() {
+		for {
+			select {
+			case <-filled:
+				return
+			default:
+				s.Put("x", nil, time.Minute)
+			}
+		}
+	})
+	waiting := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.queue)
+	}
+	eventually(t, func() bool { return waiting() >= maxQueue/2 }, func() string { return "the queue is not filled" })
+	flushed := make(chan struct{})
+	go func() {
+		s.flush(s.conn.Load())
+		close(flushed)
+	}()
+	select {
+	case <-flushed:
+	case <-time.After(20 * time.Second):
+		t.Error("it is sent for ever")
+	}
+	close(filled)
+	filling.Wait()
+	<-flushed
+}
+
 func TestNonsenseMakesTheStoreAway(t *testing.T) {
 	for name, nonsense := range map[string]string{
 		"nothing":                     "",

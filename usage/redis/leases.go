@@ -200,15 +200,20 @@ func (s *Store) enqueue(c command) {
 		s.queue = slices.Delete(s.queue, 0, batch)
 	}
 	s.queue = append(s.queue, c)
+	s.wakeUp()
+}
+
+// wakeUp makes keep send the queue.
+func (s *Store) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // it has been woken
 	}
 }
 
-// flush sends the queue.
+// flush sends the queue. If ever more comes, it goes on later, so that leases are renewed in time.
 func (s *Store) flush(conn *connection) {
-	for {
+	for range maxQueue / batch {
 		s.mu.Lock()
 		n := min(batch, len(s.queue))
 		some := slices.Clone(s.queue[:n])
@@ -221,6 +226,7 @@ func (s *Store) flush(conn *connection) {
 			return
 		}
 	}
+	s.wakeUp()
 }
 
 // send sends commands. If that fails, those that can be sent again go back to the queue.
