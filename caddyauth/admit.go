@@ -180,7 +180,8 @@ func limitReached(s *usage.State) *hub.Error {
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // settle counts the tokens that the request has used. Where no provider has counted, it counts the prompt's
-// and the text's size. An answer that is an error uses nothing.
+// and the text's size. Of an answer that ended early it counts at least the text, because some providers count
+// that only at the end. An answer that is an error uses nothing.
 func (rec *record) settle() {
 	if rec.used == nil {
 		return
@@ -188,8 +189,12 @@ func (rec *record) settle() {
 	var tokens int64
 	if rec.counter != nil || rec.outcome == outcomeCanceled {
 		tokens = rec.usage.Prompt + rec.usage.Completion
-		if tokens == 0 && rec.used.tokens {
+		switch {
+		case !rec.used.tokens:
+		case tokens == 0:
 			tokens = rec.used.prompt + rec.used.text.Tokens()
+		case rec.partial():
+			tokens = rec.usage.Prompt + max(rec.usage.Completion, rec.used.text.Tokens())
 		}
 	}
 	rec.used.admission.Settle(tokens)

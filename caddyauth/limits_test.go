@@ -2,6 +2,7 @@ package caddyauth
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -103,6 +104,22 @@ func TestTokensAreEstimatedIfNobodyCountsThem(t *testing.T) {
 	if got, want := limit.Get("used").Int(), int64(len(body)/4+len("Hi")/4); got != want {
 		t.Errorf("%d tokens are used, want %d", got, want)
 	}
+}
+
+// Anthropic says at the beginning of a stream how long the prompt is, and that the answer has one token so far.
+func TestTheTextOfAStreamThatEndsEarlyCounts(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprint(w, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[],\"model\":\"x\",\"usage\":{\"input_tokens\":50,\"output_tokens\":1}}}\n\n")
+		_, _ = fmt.Fprintf(w, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%q}}\n\n", strings.Repeat("word", 300))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	p := start(t, setup{upstream: u.URL, providers: messagesProviders(), options: "limits {\ntokens 15000 1h\n}"})
+	body := strings.Replace(strings.Replace(messagesBody, "claude-sonnet", "anthropic/claude-sonnet", 1), `"max`, `"stream":true,"max`, 1)
+	res := p.do(request{path: "/v1/messages", body: body, header: as("worker@example.com", "plain-key")})
+	_, _ = io.Copy(io.Discard, res.Body)
+	waitUntil(t, func() bool { return p.usage("worker@example.com").Get("limits.0.used").Int() == 50+300 })
 }
 
 // usage returns the answer to GET /usage of a user with a plain key. What has ended counts in it.

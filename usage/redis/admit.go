@@ -53,25 +53,39 @@ func (s *Store) States(ctx context.Context, scopes []usage.Scope, states []usage
 // admit runs the script that admits a request, for each scope. If lease is empty, nothing is counted.
 func (s *Store) admit(ctx context.Context, scopes []usage.Scope, prompt int64, lease usage.Lease) ([]admission, error) {
 	commands := make([]command, len(scopes))
+	ended := make([]string, len(scopes))
 	for i := range scopes {
-		commands[i] = command{admitScript, s.keys(scopes[i].Name), admitArgs(&scopes[i], prompt, lease)}
+		keys := s.keys(scopes[i].Name)
+		if lease != "" {
+			ended[i] = s.endedIn(keys)
+		}
+		commands[i] = command{admitScript, keys, admitArgs(&scopes[i], prompt, lease, ended[i])}
 	}
-	if len(commands) == 0 {
+	if len(commands) == 0 || ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	conn := s.conn.Load()
-	results, err := s.operate(ctx, commands...)
-	if err != nil {
-		return nil, err
+	if conn == nil {
+		return nil, s.away()
 	}
 	answers := make([]admission, len(scopes))
-	for i := range scopes {
-		if err := answers[i].read(results[i], scopes[i].Limits); err != nil {
+	results, err := s.operate(ctx, commands...)
+	for i := 0; err == nil && i < len(scopes); i++ {
+		if err = answers[i].read(results[i], scopes[i].Limits); err != nil {
 			s.fail(conn, &commands[i], err)
-			return nil, away(err)
+			err = away(err)
 		}
 	}
-	return answers, nil
+	switch {
+	case lease == "":
+	case err != nil:
+		s.abandon(scopes, lease, prompt)
+	default:
+		for i := range commands {
+			s.forgetEnded(commands[i].keys, ended[i])
+		}
+	}
+	return answers, err
 }
 
 // keys returns the names of a scope's keys: its counters and its leases.
@@ -80,9 +94,11 @@ func (s *Store) keys(name string) []string {
 	return []string{s.key("use", hashed), s.key("leases", hashed)}
 }
 
-func admitArgs(scope *usage.Scope, prompt int64, lease usage.Lease) []any {
+// admitArgs returns the arguments of the script. ended are leases that have ended here, but may still be in the
+// store.
+func admitArgs(scope *usage.Scope, prompt int64, lease usage.Lease, ended string) []any {
 	l := scope.Limits
-	args := make([]any, 0, 4+5*(len(l.Requests)+len(l.Tokens)))
+	args := make([]any, 0, 5+5*(len(l.Requests)+len(l.Tokens)))
 	member, length := "", time.Duration(0)
 	if lease != "" {
 		member = leaseMember(lease, l, prompt)
@@ -90,7 +106,7 @@ func admitArgs(scope *usage.Scope, prompt int64, lease usage.Lease) []any {
 	if leased(l) {
 		length = leaseLength
 	}
-	args = append(args, member, milliseconds(length), milliseconds(lifetime(l)), number(l.Parallel))
+	args = append(args, member, milliseconds(length), milliseconds(lifetime(l)), number(l.Parallel), ended)
 	for _, r := range l.Requests {
 		args = append(args, string(usage.Requests), r.Window.String(), milliseconds(r.Window.Sliding()), number(r.Max), "0")
 	}
@@ -168,14 +184,30 @@ type limit struct{ used, reserved, resets, free int64 }
 
 func (a *admission) read(result *goredis.Cmd, l *usage.Limits) error {
 	numbers, err := result.Int64Slice()
-	if err != nil || len(numbers) != 4+4*(len(l.Requests)+len(l.Tokens)) {
+	if err != nil || len(numbers) != 4+4*(len(l.Requests)+len(l.Tokens)) || slices.Min(numbers) < 0 {
 		return errNonsense
 	}
 	*a = admission{numbers[0] == 1, time.UnixMilli(numbers[1]), numbers[2], numbers[3], nil}
 	for some := range slices.Chunk(numbers[4:], 4) {
 		a.limits = append(a.limits, limit{some[0], some[1], some[2], some[3]})
 	}
+	if !a.admitted && !a.reached(l) {
+		return errNonsense // nobody is refused without a reason
+	}
 	return nil
+}
+
+// reached reports whether a limit is reached.
+func (a *admission) reached(l *usage.Limits) bool {
+	if l.Parallel > 0 && a.inFlight >= l.Parallel {
+		return true
+	}
+	for i, r := range slices.Concat(l.Requests, l.Tokens) {
+		if a.limits[i].used+a.limits[i].reserved >= r.Max {
+			return true
+		}
+	}
+	return false
 }
 
 // inFlightGuess is how soon a request in flight may end and use fewer tokens than it reserved.

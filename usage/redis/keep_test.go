@@ -130,7 +130,7 @@ func TestTokensThatWereSettledWhileAwayCountWhenTheStoreIsBack(t *testing.T) {
 }
 
 func TestSettlementsForAStoreThatIsAwayAreBounded(t *testing.T) {
-	s := &Store{leases: make(map[usage.Lease][]held), wake: make(chan struct{}, 1)}
+	s := &Store{leases: make(map[usage.Lease][]held), ended: make(map[string][]string), wake: make(chan struct{}, 1)}
 	limited := scope(t, "u", "tokens 1000/day")
 	for range 3 * maxQueue {
 		lease := s.newLease()
@@ -144,6 +144,43 @@ func TestSettlementsForAStoreThatIsAwayAreBounded(t *testing.T) {
 	if want := leaseMember(s.newLease(), limited.Limits, 0); !strings.HasPrefix(want, s.server) || last == "" {
 		t.Errorf("%v", last)
 	}
+}
+
+func TestAQueueThatNeverEndsDoesNotKeepLeasesFromBeingRenewed(t *testing.T) {
+	s := store(t, simulate(t).Addr())
+	s.close() // the test does what is done in the background
+	s.tasks.Wait()
+	var filling sync.WaitGroup
+	filled := make(chan struct{})
+	filling.Go(func() {
+		for {
+			select {
+			case <-filled:
+				return
+			default:
+				s.Put("x", nil, time.Minute)
+			}
+		}
+	})
+	waiting := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.queue)
+	}
+	eventually(t, func() bool { return waiting() >= maxQueue/2 }, func() string { return "the queue is not filled" })
+	flushed := make(chan struct{})
+	go func() {
+		s.flush(s.conn.Load())
+		close(flushed)
+	}()
+	select {
+	case <-flushed:
+	case <-time.After(20 * time.Second):
+		t.Error("it is sent for ever")
+	}
+	close(filled)
+	filling.Wait()
+	<-flushed
 }
 
 func TestNonsenseMakesTheStoreAway(t *testing.T) {
@@ -162,6 +199,8 @@ func TestNonsenseMakesTheStoreAway(t *testing.T) {
 		"a line without end":          strings.Repeat("+aaaaaaaaaaaaaaaa", 100_000),
 		"a message of a channel":      "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\ny\r\n",
 		"an array of arrays":          "*1\r\n*1\r\n*0\r\n",
+		"a refusal without a reason":  "*4\r\n:0\r\n:5\r\n:5\r\n:0\r\n",
+		"negative numbers":            "*4\r\n:1\r\n:5\r\n:5\r\n:-1\r\n",
 		"too few numbers":             "*1\r\n:5\r\n",
 		"too many numbers":            "*9\r\n" + strings.Repeat(":5\r\n", 9),
 	} {

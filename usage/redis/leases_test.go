@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -117,6 +119,87 @@ func TestCloseEndsTheLeases(t *testing.T) {
 	if a.store.Up() {
 		t.Error("a store that is closed is up")
 	}
+}
+
+func TestAClientMaySendItsNextRequestAtOnce(t *testing.T) {
+	server := contract(t)
+	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 1000000/day", "parallel 1"), scope(t, "t", "parallel 1")}}
+	const many = 100
+	for n := range many {
+		lease, states := a.admit(10)
+		if lease == "" {
+			t.Fatalf("request %d is refused: %+v", n, states)
+		}
+		a.store.Settle(a.scopes, lease, 3)
+	}
+	a.wantUsed(3*many, 0, 0)
+	eventually(t, func() bool {
+		a.store.mu.Lock()
+		defer a.store.mu.Unlock()
+		return len(a.store.ended) == 0
+	}, func() string { return "leases that have ended are kept" })
+}
+
+func TestARequestThatAnotherScopeRefusesHoldsNobodyBack(t *testing.T) {
+	server := contract(t)
+	user, team := scope(t, "u", "parallel 1"), scope(t, "t", "requests 1/1h")
+	s := store(t, server.Addr())
+	asker{t, s, []usage.Scope{team}}.admits(true)
+	for range 50 {
+		asker{t, s, []usage.Scope{user, team}}.admits(false)
+		lease, states := asker{t, s, []usage.Scope{user}}.admit(0)
+		if lease == "" {
+			t.Fatalf("%+v", states)
+		}
+		s.Settle(nil, lease, 0)
+	}
+}
+
+// Redis may admit a request although the server has given up waiting.
+func TestARequestThatRedisAdmittedTooLateHoldsNobodyBack(t *testing.T) {
+	r := startRelay(t, simulate(t).Addr())
+	a := asker{t, store(t, r.address), []usage.Scope{scope(t, "u", "requests 9/1h", "tokens 1000/day", "parallel 1")}}
+	asker{t, a.store, []usage.Scope{scope(t, "another", "requests 9/1h")}}.admits(true) // Redis has the script now
+	a.store.Timeout = 50 * time.Millisecond
+	r.stall()
+	if _, _, _, err := a.store.Admit(t.Context(), a.scopes, 10, nil); !errors.Is(err, usage.ErrAway) {
+		t.Errorf("%v", err)
+	}
+	a.store.Timeout = 10 * time.Second
+	r.resume()
+	back(t, a.store)
+	a.wantUsed(1, 0, 0)
+}
+
+// A refused request must hold nobody back, even if Redis fails when the request is taken back from a scope that
+// had admitted it.
+func TestWhatCannotBeTakenBackIsReleasedLater(t *testing.T) {
+	server := simulate(t)
+	user, team := scope(t, "u", "requests 9/1h", "tokens 1000/day", "parallel 1"), scope(t, "t", "requests 1/1h")
+	s := store(t, server.Addr())
+	asker{t, s, []usage.Scope{team}}.admits(true)
+	s.close() // nothing is sent in the background
+	s.tasks.Wait()
+	conn := s.conn.Load()
+	a := asker{t, s, []usage.Scope{user, team}}
+	a.admits(false)
+	server.SetError("LOADING")
+	s.flush(conn)
+	server.SetError("")
+	s.conn.Store(conn)
+	a.wantUsed(1, 0, 1, 1)
+	s.flush(conn)
+	a.wantUsed(1, 0, 0, 1)
+}
+
+func TestNumbersTooLargeForAnAnswerAreCounted(t *testing.T) {
+	server := contract(t)
+	a := asker{t, store(t, server.Addr()), []usage.Scope{scope(t, "u", "tokens 9223372036854775807/day", "tokens 9223372036854775807/1h")}}
+	for range 3 {
+		lease, _ := a.admit(0)
+		a.store.Settle(a.scopes, lease, math.MaxInt64)
+	}
+	a.wantUsed(3*math.MaxUint32, 3*math.MaxUint32)
 }
 
 // The counters and the leases are two keys. Redis may remove one of them when it is short of memory.

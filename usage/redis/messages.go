@@ -44,6 +44,9 @@ func (s *Store) Listen(ctx context.Context, received func(message string), misse
 	})
 }
 
+// pingText is what Redis must send back when a channel's connection is tested.
+const pingText = "still there?"
+
 // receive receives messages until the connection fails or ctx ends.
 func (s *Store) receive(ctx context.Context, conn *connection, received func(message string), begun func()) (err error) {
 	defer func() {
@@ -62,7 +65,7 @@ func (s *Store) receive(ctx context.Context, conn *connection, received func(mes
 		switch {
 		case errors.As(err, &late) && late.Timeout() && !pinged:
 			pinged = true
-			if err := channel.Ping(ctx); err != nil {
+			if err := channel.Ping(ctx, pingText); err != nil {
 				return err
 			}
 			continue
@@ -77,6 +80,10 @@ func (s *Store) receive(ctx context.Context, conn *connection, received func(mes
 			}
 			subscribed = true
 			begun()
+		case *goredis.Pong:
+			if got.Payload != pingText {
+				return errNonsense // whatever answers, no messages may come from there
+			}
 		case *goredis.Message:
 			received(got.Payload)
 		}

@@ -102,3 +102,17 @@ func TestAListenerOfAStoreThatIsAwayAtFirstHasMissedMessages(t *testing.T) {
 	l.want("missed")
 	l.begin(s)
 }
+
+// Something that answers is not yet Redis. No messages come from it.
+func TestAListenerWhosePingsGetAnotherAnswerHasMissedMessages(t *testing.T) {
+	r := startRelay(t, simulate(t).Addr())
+	s := store(t, r.address)
+	l, _ := listen(t, s)
+	l.begin(s)
+	pinged := make(chan bool, 100)
+	r.echo(func(string) string { pinged <- true; return "+OK\r\n" })
+	<-pinged
+	r.pass()
+	l.want("missed")
+	l.begin(s)
+}

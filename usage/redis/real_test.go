@@ -82,6 +82,9 @@ func TestTheContractOnARealRedis(t *testing.T) {
 		"ManyLeasesAreRenewed":                                TestManyLeasesAreRenewed,
 		"TokensOfALeaseThatHasEndedCountOnce":                 TestTokensOfALeaseThatHasEndedCountOnce,
 		"ASettlementThatIsSentAgainCountsOnce":                TestASettlementThatIsSentAgainCountsOnce,
+		"AClientMaySendItsNextRequestAtOnce":                  TestAClientMaySendItsNextRequestAtOnce,
+		"ARequestThatAnotherScopeRefusesHoldsNobodyBack":      TestARequestThatAnotherScopeRefusesHoldsNobodyBack,
+		"NumbersTooLargeForAnAnswerAreCounted":                TestNumbersTooLargeForAnAnswerAreCounted,
 		"CloseEndsTheLeases":                                  TestCloseEndsTheLeases,
 		"ALostKeyHealsByItself":                               TestALostKeyHealsByItself,
 	} {

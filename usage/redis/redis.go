@@ -88,8 +88,9 @@ type Store struct {
 
 	mu     sync.Mutex
 	leases map[usage.Lease][]held
-	queue  []command // what is sent in the background
-	last   uint64    // the number of the last lease
+	queue  []command           // what is sent in the background
+	ended  map[string][]string // by a scope's first key: leases that have ended, until the store knows
+	last   uint64              // the number of the last lease
 
 	wake    chan struct{}   // the queue has something
 	tried   chan struct{}   // closed after the first attempt to connect
@@ -118,7 +119,7 @@ func Open(c Config) *Store { return openAt(c, pace{probe: time.Second, ping: 2 *
 func openAt(c Config, p pace) *Store {
 	s := &Store{
 		Config: c, pace: p,
-		server: newServer(), leases: make(map[usage.Lease][]held),
+		server: newServer(), leases: make(map[usage.Lease][]held), ended: make(map[string][]string),
 		wake: make(chan struct{}, 1), tried: make(chan struct{}),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())

@@ -17,6 +17,8 @@ type relay struct {
 	mode   func(client net.Conn) // nil to pass
 	broken int                   // how often the mode was changed to another
 	conns  map[net.Conn]bool
+
+	stalled sync.RWMutex // locked while nothing passes
 }
 
 func startRelay(t testing.TB, to string) *relay {
@@ -77,6 +79,11 @@ func (r *relay) echo(answer func(sent string) string) {
 	})
 }
 
+// stall holds back what is sent, until resume passes it.
+func (r *relay) stall() { r.stalled.Lock() }
+
+func (r *relay) resume() { r.stalled.Unlock() }
+
 // cut closes all connections.
 func (r *relay) cut() {
 	r.mu.Lock()
@@ -134,7 +141,10 @@ func (r *relay) forward(from, to net.Conn, broken int) {
 			_, _ = io.Copy(io.Discard, from)
 			return
 		}
-		if _, err := to.Write(b[:n]); err != nil {
+		r.stalled.RLock()
+		_, err = to.Write(b[:n])
+		r.stalled.RUnlock()
+		if err != nil {
 			return
 		}
 	}

@@ -54,6 +54,8 @@ func TestServersShareABucket(t *testing.T) {
 	take(b, 250*time.Millisecond)
 	server.SetTime(server.now.Add(-time.Hour))
 	take(b, 250*time.Millisecond) // a clock that is set back gives nothing
+	server.SetTime(server.now.Add(-time.Hour + 250*time.Millisecond))
+	take(b, 0) // and takes nothing
 }
 
 func TestAValueIsKeptForItsTime(t *testing.T) {

@@ -1,7 +1,8 @@
 -- Admits a request to a scope if no limit of the scope is reached.
 --
 -- ARGV: the lease, or "" to count nothing; the length of a lease; how long the keys live; the maximum of
--- requests in flight, or 0; and for each other limit its kind, window, length, maximum and reservation.
+-- requests in flight, or 0; leases that have ended, with spaces between them; and for each other limit its kind,
+-- window, length, maximum and reservation.
 -- It returns whether the request is admitted, the time, the time of its use, the number of requests in flight,
 -- and for each limit what is used and what is reserved, and for a window that slides when nothing will be used
 -- any more, and when less than the maximum will be used, or 0.
@@ -12,10 +13,15 @@ for _, ended in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT'
   redis.call('ZREM', KEYS[2], ended)
   release(ended)
 end
+for ended in string.gmatch(ARGV[5], '%S+') do
+  if redis.call('ZREM', KEYS[2], ended) == 1 then
+    release(ended)
+  end
+end
 local inFlight = redis.call('ZCARD', KEYS[2])
 
 local fields = {}
-for i = 5, #ARGV, 5 do
+for i = 6, #ARGV, 5 do
   fields[#fields + 1] = ARGV[i] .. '/' .. ARGV[i + 1]
   fields[#fields + 1] = 'reserved/' .. ARGV[i + 1]
 end
@@ -23,7 +29,7 @@ local values = #fields > 0 and redis.call('HMGET', KEYS[1], unpack(fields)) or {
 
 local admitted = parallel == 0 or inFlight < parallel
 local counters = {}
-for i = 5, #ARGV, 5 do
+for i = 6, #ARGV, 5 do
   local kind, window, length, maximum = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local n = #counters
   local counter = load(values[2 * n + 1], window, length)
