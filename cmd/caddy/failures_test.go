@@ -97,6 +97,7 @@ func TestAKeyThatWorkersKVShowsLateIsUncertain(t *testing.T) {
 
 // The command says that the key is lost. It tells a running server all the same.
 func TestAKeyThatCannotBeShownIsReportedLost(t *testing.T) {
+	withoutRaces(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip("this system has no /dev/full")

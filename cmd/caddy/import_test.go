@@ -70,6 +70,7 @@ func team(size int) string {
 }
 
 func TestImportMakesEachUserOnce(t *testing.T) {
+	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -104,6 +105,7 @@ func TestImportMakesEachUserOnce(t *testing.T) {
 
 // Running the import again finishes it. Every user then has one key, which was printed.
 func TestAnImportThatBreaksOffCanBeRepeated(t *testing.T) {
+	withoutRaces(t)
 	for name, fault := range map[string]kvtest.Fault{
 		"half of a batch was written before the connection was lost": kvtest.HalfApplied,
 		"nothing was written": kvtest.Reply(http.StatusInternalServerError, ""),
@@ -166,6 +168,7 @@ func TestAnInvalidImportIsRefused(t *testing.T) {
 }
 
 func TestMigrateHashesEveryPlainKey(t *testing.T) {
+	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t

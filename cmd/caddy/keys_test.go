@@ -227,6 +227,7 @@ func TestATokenThatMayOnlyReadCannotWrite(t *testing.T) {
 
 // It compares the output with testdata/commands-*.txt.
 func TestTheOutputOfTheCommands(t *testing.T) {
+	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t

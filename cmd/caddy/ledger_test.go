@@ -364,6 +364,7 @@ func TestADamagedLedgerStopsNobody(t *testing.T) {
 }
 
 func TestTheLedgersSiteMustBeChosenIfThereAreSeveral(t *testing.T) {
+	withoutRaces(t)
 	o := newOperator(t, "keystore file", "off")
 	site := func(address, ledger string) string {
 		return fmt.Sprintf("%s {\n\tcontinue_auth {\n\t\taccount_id acc\n\t\tgateway gw\n\t\tgateway_token tok\n\t\tkeystore file\n\t\t%s\n\t}\n}\n", address, ledger)

@@ -101,6 +101,7 @@ func TestUsageEndsWhenInterrupted(t *testing.T) {
 
 // The running server's configuration names the log. Every line of it must be read as JSON.
 func TestUsageFindsTheServersLog(t *testing.T) {
+	withoutRaces(t)
 	o := newOperator(t, "keystore file", "off")
 	o.logging()
 	for _, name := range []string{"access.log", "access-2026-11-01T00-00-00.000-size.log.gz"} {

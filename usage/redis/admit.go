@@ -44,7 +44,7 @@ func (s *Store) States(ctx context.Context, scopes []usage.Scope, states []usage
 	if err != nil {
 		return states, err
 	}
-	for i := range answers {
+	for i := range scopes {
 		states = answers[i].appendStates(states, &scopes[i])
 	}
 	return states, nil
