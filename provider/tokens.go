@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
@@ -76,7 +75,7 @@ func isNotBase64(c rune) bool {
 // TextCounter counts the bytes of the text in an answer, for an answer whose provider gives no token counts.
 // The text is in one of the clients' formats. Reasoning and the arguments of calls count too.
 type TextCounter struct {
-	names []string // of the members whose value is text
+	deltas bool // only members `delta` are text
 
 	text    bool // within such a value
 	escaped bool // the last byte was a backslash
@@ -86,16 +85,8 @@ type TextCounter struct {
 // NewTextCounter returns a TextCounter for an answer to a request for endpoint. The events that end a stream of
 // responses repeat the text, so only the pieces count there.
 func NewTextCounter(endpoint hub.Endpoint, stream bool) TextCounter {
-	if endpoint == hub.Responses && stream {
-		return TextCounter{names: deltaNames}
-	}
-	return TextCounter{names: textNames}
+	return TextCounter{deltas: endpoint == hub.Responses && stream}
 }
-
-var (
-	textNames  = []string{"content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "thinking", "partial_json"}
-	deltaNames = []string{"delta"}
-)
 
 // textNeedle is the end of a name, and the beginning of a string.
 var textNeedle = jsontext.NewNeedle(`"`, `:"`)
@@ -116,10 +107,16 @@ func (c *TextCounter) Write(p []byte) {
 	}
 }
 
-// isText reports whether b ends with one of the names.
+// isText reports whether b ends with the name of a member whose value is text.
 func (c *TextCounter) isText(b []byte) bool {
 	name := b[bytes.LastIndexByte(b, '"')+1:]
-	return slices.ContainsFunc(c.names, func(known string) bool { return string(name) == known })
+	switch string(name) {
+	case "delta":
+		return c.deltas
+	case "content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "thinking", "partial_json":
+		return !c.deltas
+	}
+	return false
 }
 
 // read counts the bytes of a value up to its closing quote.

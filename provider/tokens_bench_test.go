@@ -15,3 +15,13 @@ func BenchmarkPromptTokens(b *testing.B) {
 		PromptTokens(hub.Chat, body)
 	}
 }
+
+// BenchmarkTextCounter reads a chunk of a chat.
+func BenchmarkTextCounter(b *testing.B) {
+	chunk := []byte(`data: {"id":"chatcmpl-0123456789","object":"chat.completion.chunk","created":1764300000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":" some words"},"logprobs":null,"finish_reason":null}],"obfuscation":"abcdef"}` + "\n\n")
+	c := NewTextCounter(hub.Chat, true)
+	b.SetBytes(int64(len(chunk)))
+	for b.Loop() {
+		c.Write(chunk)
+	}
+}
