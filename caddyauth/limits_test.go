@@ -173,13 +173,13 @@ func TestTooManyRequestsInFlightAreRefused(t *testing.T) {
 // waitUntil waits for something that follows the answer that a client got.
 func waitUntil(t *testing.T, is func() bool) {
 	t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if is() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatal("it did not happen within five seconds")
+	t.Fatal("it did not happen within a minute")
 }
 
 func TestARecordsLimitsReplaceTheServers(t *testing.T) {

@@ -269,7 +269,7 @@ func (o *output) String() string {
 // waitFor waits until the output has a text.
 func (o *output) waitFor(t *testing.T, text string) {
 	t.Helper()
-	end := time.After(30 * time.Second)
+	end := time.After(2 * time.Minute)
 	for !strings.Contains(o.String(), text) {
 		select {
 		case <-o.changed:

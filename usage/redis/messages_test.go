@@ -31,7 +31,7 @@ func (l listener) want(want string) {
 			if got != begun {
 				l.Fatalf("%q, want %q", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			l.Fatalf("nothing, want %q", want)
 		}
 	}

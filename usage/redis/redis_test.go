@@ -177,7 +177,7 @@ func (a asker) wantUsed(want ...int64) {
 // eventually waits until something is so.
 func eventually(t testing.TB, so func() bool, what func() string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal(what())
 		}
