@@ -14,7 +14,7 @@ func (p *proxy) logged(id string) gjson.Result {
 	p.t.Helper()
 	mark := `"request_id":"` + id + `"`
 	var found string
-	p.log.wait(p.t, "access log of "+id, func(log string) bool {
+	p.log.Wait(p.t, "access log of "+id, func(log string) bool {
 		for line := range strings.Lines(log) { // the last one may be incomplete
 			if strings.Contains(line, mark) && strings.Contains(line, `"handled request"`) && strings.HasSuffix(line, "\n") {
 				found = line

@@ -58,7 +58,7 @@ func TestAnErrorWithStatus200BecomesAnError(t *testing.T) {
 			}
 		})
 	}
-	p.log.waitFor(t, `"outcome":"upstream_`)
+	p.log.WaitFor(t, `"outcome":"upstream_`)
 }
 
 // The Content-Type may be missing or wrong.

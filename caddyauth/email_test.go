@@ -47,7 +47,7 @@ func TestAnEmailInUpperCaseFindsTheUser(t *testing.T) {
 				t.Errorf("metadata %s, want the user %s", seen.Header.Get("Cf-Aig-Metadata"), test.user)
 			}
 			id := res.Header.Get("X-Request-Id")
-			p.log.wait(t, test.user+" of "+id, func(log string) bool {
+			p.log.Wait(t, test.user+" of "+id, func(log string) bool {
 				for line := range strings.Lines(log) {
 					if strings.Contains(line, `"request_id":"`+id) && strings.Contains(line, `"user_id":"`+test.user+`"`) {
 						return true

@@ -79,7 +79,7 @@ func TestOnlyAllowedClientHeadersAreSentUpstream(t *testing.T) {
 			t.Errorf("header %s is %q, want %q", name, got, want)
 		}
 	}
-	p.log.waitFor(t, "header in client_headers is never sent upstream")
+	p.log.WaitFor(t, "header in client_headers is never sent upstream")
 }
 
 func TestAllInvalidCredentialsGetTheSameAnswer(t *testing.T) {
@@ -271,6 +271,6 @@ func TestTheListHasTheModelsThatTheUserMayUse(t *testing.T) {
 		})
 	}
 	if !strings.Contains(p.log.String(), "settings of a provider are broken") {
-		p.log.waitFor(t, "settings of a provider are broken")
+		p.log.WaitFor(t, "settings of a provider are broken")
 	}
 }

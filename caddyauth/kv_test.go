@@ -94,7 +94,7 @@ func TestAKVThatCannotAnswerGives503(t *testing.T) {
 				t.Errorf("Retry-After is %q, want %s", got, test.retryAfter)
 			}
 			wantError(t, res, 503, "keystore_unavailable")
-			p.log.waitFor(t, test.logged)
+			p.log.WaitFor(t, test.logged)
 
 			kv.Heal()
 			res = p.chat(testEmail, testKey)

@@ -155,7 +155,7 @@ func TestTheLedgerCountsWhatKnownUsersUse(t *testing.T) {
 	run := ""
 	ledgers.Range(func(_, value any) bool { run = value.(pooledLedger).Run(); return true })
 	field := fmt.Sprintf(`"ledger_run":%q`, run)
-	p.log.waitFor(t, `"outcome":"invalid_api_key"`)
+	p.log.WaitFor(t, `"outcome":"invalid_api_key"`)
 	if n := strings.Count(p.log.String(), field); n != 3 {
 		t.Errorf("%d lines of the access log say that the ledger counts them, want 3", n)
 	}
@@ -175,8 +175,8 @@ func TestALedgerThatIsAwayStopsNobody(t *testing.T) {
 		}
 	}
 	eventually(t, before, map[string]float64{"ledger_pending_rows": 1}, "ledger_")
-	p.log.waitFor(t, "ledger cannot be written; requests are counted in memory")
-	p.log.waitFor(t, "PostgreSQL cannot be reached: connection refused")
+	p.log.WaitFor(t, "ledger cannot be written; requests are counted in memory")
+	p.log.WaitFor(t, "PostgreSQL cannot be reached: connection refused")
 }
 
 func TestEnteringAKnownRowNeedsNoMemory(t *testing.T) {

@@ -285,6 +285,22 @@ func TestTwoHandlersShareACacheAndTheLastOneClosesIt(t *testing.T) {
 	first.cacheKey, second.cacheKey = "", "" // their contexts clean up again
 }
 
+// unfit is a module with the name of a keystore that is none.
+type unfit struct{}
+
+func init() { caddy.RegisterModule(new(unfit)) }
+
+func (*unfit) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "continue_auth.keystores.unfit", New: func() caddy.Module { return new(unfit) }}
+}
+
+func TestAModuleMustFitItsOption(t *testing.T) {
+	_, err := provision(t, `{"account_id":"acc","gateway":"gw","gateway_token":"t","keystore":{"module":"unfit"}}`)
+	if want := "keystore: the module continue_auth.keystores.unfit does not fit this option"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 // closingKeystore is a keystore module that counts how often its store is opened and closed.
 type closingKeystore struct{ opened, closed int }
 

@@ -59,7 +59,7 @@ func TestALimitOfRequestsRefusesTheNextOne(t *testing.T) {
 	if wait := res.Header.Get("Retry-After"); wait != "3600" && wait != "3599" {
 		t.Errorf("Retry-After is %q", wait)
 	}
-	p.log.waitFor(t, `"limit":"requests 3/1h"`)
+	p.log.WaitFor(t, `"limit":"requests 3/1h"`)
 	wantStatus(t, p.ask("red1@example.com"), http.StatusOK) // another user
 }
 
@@ -163,7 +163,7 @@ func TestTooManyRequestsInFlightAreRefused(t *testing.T) {
 		t.Errorf("%s", e)
 	}
 	wantHeaders(t, res.Header, map[string]string{"Retry-After": "1", "X-Ratelimit-Limit-Requests": ""})
-	p.log.waitFor(t, `"limit":"parallel 1"`)
+	p.log.WaitFor(t, `"limit":"parallel 1"`)
 	close(release)
 	wantStatus(t, <-done, http.StatusOK)
 	waitUntil(t, func() bool { return p.usage("worker@example.com").Get("limits.0.used").Int() == 0 })
@@ -197,7 +197,7 @@ func TestARecordsLimitsReplaceTheServers(t *testing.T) {
 	if limits := p.usage("lifted@example.com").Get("limits"); limits.Raw != "[]" {
 		t.Errorf("%s", limits)
 	}
-	p.log.waitFor(t, "a user's record has limits that cannot be read")
+	p.log.WaitFor(t, "a user's record has limits that cannot be read")
 }
 
 func TestATeamSharesItsLimits(t *testing.T) {
@@ -211,7 +211,7 @@ func TestATeamSharesItsLimits(t *testing.T) {
 	if !strings.Contains(e.Get("message").Str, "your team has used 2 of 2 requests in 1h.") {
 		t.Errorf("%s", e)
 	}
-	p.log.waitFor(t, `"limit":"team requests 2/1h"`)
+	p.log.WaitFor(t, `"limit":"team requests 2/1h"`)
 	wantStatus(t, p.ask("blue@example.com"), http.StatusOK)
 	for range 3 { // who has no team has no team's limits
 		wantStatus(t, p.ask("worker@example.com"), http.StatusOK)

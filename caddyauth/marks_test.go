@@ -51,7 +51,7 @@ func TestFilesFromAWindowsEditorAreRead(t *testing.T) {
 	}
 	rewriteFile(t, p.keys, func(string) string { return "\xff\xfe[\x00]\x00" })
 	_ = ask()
-	p.log.waitFor(t, "the text is UTF-16; save it as UTF-8")
+	p.log.WaitFor(t, "the text is UTF-16; save it as UTF-8")
 }
 
 func TestKVValuesWithAByteOrderMarkAreRead(t *testing.T) {
@@ -89,7 +89,7 @@ func TestALineBreakAfterAProvidersKeyIsRemoved(t *testing.T) {
 		t.Errorf("the answer of a provider that quotes the key: %s", body)
 	}
 	wantError(t, p.do(request{path: "/v1/chat/completions", body: chatBody("cohere/small")}), 500, "provider_misconfigured")
-	p.log.waitFor(t, "headers.x-api-key: not valid in HTTP")
+	p.log.WaitFor(t, "headers.x-api-key: not valid in HTTP")
 	if log := p.log.String(); strings.Contains(log, "pasted-key") {
 		t.Error("the log contains the key")
 	}

@@ -25,7 +25,7 @@ func loadModule[M caddy.Module](ctx caddy.Context, h *Handler, field string, raw
 	}
 	m, ok := module.(M)
 	if !ok {
-		return none, fmt.Errorf("%s: %T cannot be used as one", option, module)
+		return none, fmt.Errorf("%s: the module %s does not fit this option", option, module.(caddy.Module).CaddyModule().ID)
 	}
 	return m, nil
 }

@@ -135,7 +135,7 @@ func TestSigningInAndOut(t *testing.T) {
 	if home.Header.Get("X-Request-Id") == "" || home.Header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(home.Header.Get("Content-Security-Policy"), "default-src 'none';") {
 		t.Errorf("header %v", home.Header)
 	}
-	p.log.waitFor(t, `"user_id":"`+testEmail+`"`)
+	p.log.WaitFor(t, `"user_id":"`+testEmail+`"`)
 	if strings.Contains(p.log.String(), b.cookie.Value) {
 		t.Error("the log has the session")
 	}
@@ -194,7 +194,7 @@ func TestAllWrongCredentialsGetTheSamePage(t *testing.T) {
 			t.Errorf("%s: is in", name)
 		}
 	}
-	p.log.waitFor(t, `"claimed_user":"nobody@example.com"`)
+	p.log.WaitFor(t, `"claimed_user":"nobody@example.com"`)
 }
 
 func TestKeysThatSignInAsTheyDoElsewhere(t *testing.T) {

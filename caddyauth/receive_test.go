@@ -60,7 +60,7 @@ func TestABodyTakesLittleMoreMemoryThanHasArrived(t *testing.T) {
 			for _, conn := range stalled {
 				_ = conn.Close()
 			}
-			p.log.wait(t, "end of all requests", func(log string) bool { return strings.Count(log, `"outcome":`) == ended+clients })
+			p.log.Wait(t, "end of all requests", func(log string) bool { return strings.Count(log, `"outcome":`) == ended+clients })
 			if left := (heap() - before) / clients; left > 40<<10 {
 				t.Errorf("a request that has ended holds %d KB", left>>10)
 			}

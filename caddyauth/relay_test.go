@@ -359,7 +359,7 @@ func TestAReverseProxyWithoutTheTransportFailsClosed(t *testing.T) {
 			if strings.Contains(e.Raw, "must not get out") {
 				t.Errorf("the answer reached the client: %s", e.Raw)
 			}
-			p.log.waitFor(t, "add `transport continue_auth` to its block")
+			p.log.WaitFor(t, "add `transport continue_auth` to its block")
 		})
 	}
 }

@@ -104,7 +104,7 @@ func TestAProbeOfTheRootNeedsNoCredentials(t *testing.T) {
 	if get.StatusCode != 404 {
 		t.Errorf("GET / has status %d", get.StatusCode)
 	}
-	p.log.waitFor(t, `"outcome":"ok"`)
+	p.log.WaitFor(t, `"outcome":"ok"`)
 }
 
 // Codex then goes on with POST at once. It gets the answer whatever its key is.

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 	"github.com/tidwall/gjson"
 )
 
@@ -216,10 +217,8 @@ func (p *proxy) waitForOneListener() {
 
 // logSink receives Caddy's log over TCP, the only output that a test can read while it grows.
 type logSink struct {
+	*output.Output
 	address string
-	mu      sync.Mutex
-	text    strings.Builder
-	changed chan struct{}
 }
 
 func newLogSink(t *testing.T) *logSink {
@@ -229,7 +228,7 @@ func newLogSink(t *testing.T) *logSink {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	s := &logSink{address: l.Addr().String(), changed: make(chan struct{}, 1)}
+	s := &logSink{output.New(), l.Addr().String()}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -240,42 +239,6 @@ func newLogSink(t *testing.T) *logSink {
 		}
 	}()
 	return s
-}
-
-func (s *logSink) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	s.text.Write(b)
-	s.mu.Unlock()
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-	return len(b), nil
-}
-
-func (s *logSink) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-// waitFor waits until the log contains the text.
-func (s *logSink) waitFor(t *testing.T, text string) {
-	t.Helper()
-	s.wait(t, strconv.Quote(text), func(log string) bool { return strings.Contains(log, text) })
-}
-
-// wait waits until has returns true for the log. what describes that.
-func (s *logSink) wait(t *testing.T, what string, has func(log string) bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	for !has(s.String()) {
-		select {
-		case <-s.changed:
-		case <-deadline:
-			t.Fatalf("the log does not contain %s:\n%s", what, s)
-		}
-	}
 }
 
 // request is a request that a client sends.

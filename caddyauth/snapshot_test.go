@@ -78,7 +78,7 @@ func TestARestartWhileKVIsDownStillKnowsItsUsers(t *testing.T) {
 	}
 	wantError(t, p.chat(testEmail, "wrong"), 401, "invalid_api_key")
 	wantError(t, p.chat("worker@example.com", "plain-key"), 503, "keystore_unavailable")
-	p.log.waitFor(t, "snapshot restored")
+	p.log.WaitFor(t, "snapshot restored")
 
 	kv.Heal()
 	kv.Delete(kvtest.APIKeys, testEmail)
@@ -147,7 +147,7 @@ func TestASnapshotThatCannotBeReadIsIgnored(t *testing.T) {
 			if err := p.load(p.config); err != nil {
 				t.Fatal(err)
 			}
-			p.log.waitFor(t, "snapshot cannot be read")
+			p.log.WaitFor(t, "snapshot cannot be read")
 			if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 				t.Errorf("status %d", res.StatusCode)
 			}
@@ -166,7 +166,7 @@ func TestRequestsWorkIfASnapshotCannotBeWritten(t *testing.T) {
 	if err := forgetEverywhere(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, "/", nil), testEmail); err != nil {
 		t.Fatal(err)
 	}
-	p.log.waitFor(t, "snapshot cannot be written")
+	p.log.WaitFor(t, "snapshot cannot be written")
 	if res := p.chat(testEmail, testKey); res.StatusCode != 200 {
 		t.Errorf("status %d", res.StatusCode)
 	}
@@ -195,7 +195,7 @@ func TestASnapshotOfAnotherGatewayTokenCannotBeRead(t *testing.T) {
 	if err := p.load(p.config); err != nil {
 		t.Fatal(err)
 	}
-	p.log.waitFor(t, "snapshot cannot be read")
+	p.log.WaitFor(t, "snapshot cannot be read")
 	wantError(t, p.chat(testEmail, testKey), 503, "keystore_unavailable")
 }
 

@@ -154,7 +154,7 @@ func TestAnotherUpstreamGetsTheBodyIfTheFirstCannotBeReached(t *testing.T) {
 			if _, seen := u.seen(); seen != body {
 				t.Errorf("of a body of %d bytes, %d have arrived", len(body), len(seen))
 			}
-			p.log.waitFor(t, "connection refused")
+			p.log.WaitFor(t, "connection refused")
 		})
 	}
 }

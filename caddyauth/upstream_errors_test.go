@@ -15,7 +15,7 @@ func TestAMissingAnswerFromUpstreamBecomesAnError(t *testing.T) {
 		if strings.Contains(e.Raw, "127.0.0.1") {
 			t.Errorf("the error names an internal address: %s", e.Raw)
 		}
-		p.log.waitFor(t, "no answer from upstream")
+		p.log.WaitFor(t, "no answer from upstream")
 	})
 	t.Run("no answer in time", func(t *testing.T) {
 		u := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -93,8 +93,8 @@ func TestTheLogAtLevelDebugContainsNoSecret(t *testing.T) {
 	}})
 	read(t, p.do(request{path: "/v1/chat/completions", body: chatBody("azure-openai/myinstance/gpt-4o")}))
 	read(t, p.do(request{path: "/v1/chat/completions", header: as(testEmail, "wrong"), body: "{}"}))
-	p.log.waitFor(t, "upstream roundtrip")
-	p.log.waitFor(t, `"status":401`)
+	p.log.WaitFor(t, "upstream roundtrip")
+	p.log.WaitFor(t, `"status":401`)
 	for _, secret := range []string{testToken, testAzure, "query-canary-secret", testKey} {
 		if strings.Contains(p.log.String(), secret) {
 			t.Errorf("the log contains %q", secret)

@@ -95,7 +95,7 @@ func TestAClientThatHangsUpDuringALookUpIsNotLoggedAs503(t *testing.T) {
 	conn := p.dial()
 	_, _ = io.WriteString(conn, strings.Replace(head(testKey), "POST /v1/chat/completions", "GET /v1/models", 1))
 	_ = conn.Close()
-	p.log.waitFor(t, `"status":499`)
+	p.log.WaitFor(t, `"status":499`)
 	if strings.Contains(p.log.String(), `"status":503`) {
 		t.Error("the log has 503 for a client that has gone")
 	}

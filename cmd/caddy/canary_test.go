@@ -21,6 +21,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 )
 
 // canaries are secrets that must not be found anywhere. The keys of the map say what they are.
@@ -181,7 +182,7 @@ func TestNoSecretIsFoundAnywhere(t *testing.T) {
 
 	cmd := caddy(t, w.env, "run")
 	cmd.Dir = w.folder
-	log := newOutput()
+	log := output.New()
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -193,7 +194,7 @@ func TestNoSecretIsFoundAnywhere(t *testing.T) {
 			_ = cmd.Wait()
 		}
 	})
-	log.waitFor(t, "serving initial configuration")
+	log.WaitFor(t, "serving initial configuration")
 
 	for key, email := range map[string]string{dev: "dev@example.com", worker: "worker@example.com", before: "rotated@example.com"} {
 		if status := w.send(t.Context(), "/v1/chat/completions", email, key, chatOn("workers-ai/"+llama, false)); status != 200 {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 )
 
 // counting makes the server keep a ledger and an access log. ledger is the ledger's block.
@@ -47,12 +49,12 @@ func (o *operator) edit(old, replacement string) {
 type process struct {
 	*exec.Cmd
 	t   *testing.T
-	log *output
+	log *output.Output
 }
 
 func (o *operator) launch() *process {
 	o.t.Helper()
-	p := &process{caddy(o.t, o.env, "run"), o.t, newOutput()}
+	p := &process{caddy(o.t, o.env, "run"), o.t, output.New()}
 	p.Dir = o.folder
 	p.Stdout, p.Stderr = p.log, p.log
 	if err := p.Start(); err != nil {
@@ -64,7 +66,7 @@ func (o *operator) launch() *process {
 			_ = p.Wait()
 		}
 	})
-	p.log.waitFor(o.t, "serving initial configuration")
+	p.log.WaitFor(o.t, "serving initial configuration")
 	return p
 }
 
@@ -349,7 +351,7 @@ func TestADamagedLedgerStopsNobody(t *testing.T) {
 	path := o.write("usage.db", damage)
 	p := o.launch()
 	want := o.work("dev@example.com", key)
-	p.log.waitFor(t, "usage.db is damaged: stop the server, move the file away")
+	p.log.WaitFor(t, "usage.db is damaged: stop the server, move the file away")
 	o.refused("usage.db is damaged", "usage")
 	if content, err := os.ReadFile(path); err != nil || string(content) != damage {
 		t.Fatalf("the file has changed, error %v", err)
@@ -357,7 +359,7 @@ func TestADamagedLedgerStopsNobody(t *testing.T) {
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		t.Fatal(err)
 	}
-	p.log.waitFor(t, "ledger can be written again")
+	p.log.WaitFor(t, "ledger can be written again")
 	o.counted(want)
 	p.end()
 	o.agree("dev@example.com")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,13 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 )
 
 // TestMain makes the test binary run as caddy, so that tests can start it as a process.
@@ -51,51 +50,13 @@ func withoutRaces(t *testing.T) {
 	}
 }
 
-// output collects the output of a process. A test can wait for a part of it.
-type output struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{}
-}
-
-func newOutput() *output { return &output{changed: make(chan struct{}, 1)} }
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	o.text.Write(p)
-	o.mu.Unlock()
-	select {
-	case o.changed <- struct{}{}:
-	default:
-	}
-	return len(p), nil
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func (o *output) waitFor(t *testing.T, text string) {
-	t.Helper()
-	deadline := time.After(2 * time.Minute)
-	for !strings.Contains(o.String(), text) {
-		select {
-		case <-o.changed:
-		case <-deadline:
-			t.Fatalf("no %q in\n%s", text, o)
-		}
-	}
-}
-
 // server is a caddy process that uses a simulated gateway.
 type server struct {
 	gateway *gatewaytest.Server
 	https   string // a URL
 	http    string // a URL
 	root    string // the path of the certificate of Caddy's own authority
-	log     *output
+	log     *output.Output
 }
 
 const (
@@ -118,7 +79,7 @@ func start(t *testing.T) *server {
 		https:   fmt.Sprintf("https://localhost:%d", tlsPort),
 		http:    fmt.Sprintf("http://localhost:%d", plainPort),
 		root:    filepath.Join(folder, "data", "pki", "authorities", "local", "root.crt"),
-		log:     newOutput(),
+		log:     output.New(),
 	}
 	config := fmt.Sprintf(`{
 	admin off
@@ -168,8 +129,8 @@ func start(t *testing.T) *server {
 			}
 		}
 	})
-	s.log.waitFor(t, "serving initial configuration")
-	s.log.waitFor(t, "added certificate to cache") // TLS works from now on
+	s.log.WaitFor(t, "serving initial configuration")
+	s.log.WaitFor(t, "added certificate to cache") // TLS works from now on
 	return s
 }
 
@@ -215,12 +176,12 @@ func write(t *testing.T, path string, entries map[string]string) {
 
 func TestTheDemoShowsEveryProviderAndEndsWhenInterrupted(t *testing.T) {
 	cmd := caddy(t, nil, "continue-auth", "demo")
-	out := newOutput()
+	out := output.New()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	out.waitFor(t, "autocomplete]")
+	out.WaitFor(t, "autocomplete]")
 	for _, want := range []string{
 		"workers-ai/@cf/meta/llama-3.1-8b-instruct, chat\n  This is", "workers-ai/@cf/qwen/qwen2.5-coder-32b-instruct, tab completion\n  return a + b",
 		"azure-openai/myinstance/gpt-4o-mini, chat\n  This is", "azure-openai/myinstance/gpt-4o-mini, tab completion\n  This is",
@@ -237,17 +198,17 @@ func TestTheDemoShowsEveryProviderAndEndsWhenInterrupted(t *testing.T) {
 
 func TestTheDemoEndsWithItsTerminal(t *testing.T) {
 	cmd := caddy(t, nil, "continue-auth", "demo")
-	out := newOutput()
+	out := output.New()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	out.waitFor(t, "autocomplete]")
+	out.WaitFor(t, "autocomplete]")
 	endDemo(t, cmd, out, syscall.SIGHUP)
 }
 
 // endDemo stops a demo and checks that it leaves nothing.
-func endDemo(t *testing.T, cmd *exec.Cmd, out *output, by os.Signal) {
+func endDemo(t *testing.T, cmd *exec.Cmd, out *output.Output, by os.Signal) {
 	t.Helper()
 	if err := cmd.Process.Signal(by); err != nil {
 		t.Fatal(err)

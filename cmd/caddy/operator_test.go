@@ -16,6 +16,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 )
 
 // operator is an operator with a Caddyfile in a folder.
@@ -148,11 +149,11 @@ func (o *operator) refused(says string, args ...string) {
 }
 
 // serve runs the server until the test ends, and returns its log.
-func (o *operator) serve() *output {
+func (o *operator) serve() *output.Output {
 	o.t.Helper()
 	cmd := caddy(o.t, o.env, "run")
 	cmd.Dir = o.folder
-	log := newOutput()
+	log := output.New()
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		o.t.Fatal(err)
@@ -168,7 +169,7 @@ func (o *operator) serve() *output {
 			}
 		}
 	})
-	log.waitFor(o.t, "serving initial configuration")
+	log.WaitFor(o.t, "serving initial configuration")
 	return log
 }
 

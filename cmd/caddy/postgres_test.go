@@ -22,7 +22,7 @@ func TestServersShareALedgerInPostgres(t *testing.T) {
 	o.counted(want)
 	postgres.Stop()
 	want += o.work("dev@example.com", key)
-	first.log.waitFor(t, "ledger cannot be written; requests are counted in memory")
+	first.log.WaitFor(t, "ledger cannot be written; requests are counted in memory")
 	o.refused("PostgreSQL cannot be reached: connection refused", "usage")
 
 	site := o.site

@@ -23,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/continue-auth/caddy-continue-auth/test/redisserver"
 )
 
 func main() {
@@ -67,7 +69,7 @@ type bench struct {
 	clientCores string // the cores of this process and wrk, as a list; "" means the same as the servers
 	serverCores string
 	up          *upstream
-	redis       *redis // nil if no wanted row needs it
+	redis       *redisserver.Server // nil if no wanted row needs it
 	got         measures
 	pace        float64 // the requests per second that are half of what the machine can serve
 }
@@ -110,10 +112,10 @@ func (b *bench) run(ctx context.Context, soak time.Duration) (err error) {
 func (b *bench) measure(ctx context.Context) error {
 	if b.needsRedis() {
 		var err error
-		if b.redis, err = b.startRedis(ctx); err != nil {
+		if b.redis, err = redisserver.Start(ctx, b.folder); err != nil {
 			return err
 		}
-		defer b.redis.stop()
+		defer b.redis.Stop()
 	}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
@@ -175,7 +177,7 @@ func (b *bench) variants() []variant {
 		{name: "bare", api: &chats, model: passing, served: &b.up.served, answers: &openAI},
 		{name: "ours", api: &chats, model: passing, served: &b.up.served},
 		{name: "limited", api: &chats, model: passing, served: &b.up.served, options: limited},
-		{name: "shared", api: &chats, model: passing, served: &b.up.served, options: limited + b.redis.option()},
+		{name: "shared", api: &chats, model: passing, served: &b.up.served, options: limited + sharedIn(b.redis)},
 		{name: "bare, Workers AI", api: &chats, model: edge, served: &b.up.served, answers: &workersAI},
 		{name: "workers", api: &chats, model: edge, served: &b.up.served},
 		{name: "bare, Gemini", api: &chats, model: translated, served: &b.up.served, answers: &google},

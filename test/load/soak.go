@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
+	"github.com/continue-auth/caddy-continue-auth/test/redisserver"
 )
 
 // soaking is a soak. Known users work at half load, some of them with streams and some with Gemini.
@@ -36,10 +37,10 @@ func (b *bench) soak(ctx context.Context, length time.Duration) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.kv.Close()) }()
-	if b.redis, err = b.startRedis(ctx); err != nil {
+	if b.redis, err = redisserver.Start(ctx, b.folder); err != nil {
 		return err
 	}
-	defer b.redis.stop()
+	defer b.redis.Stop()
 	if s.server, err = b.start(ctx, "soaked", s.site()); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (s *soaking) site() string {
 	if s.quick {
 		age = 100 * time.Millisecond
 	}
-	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}\n%s", age, 2*age, limited+s.redis.option()))
+	site := s.kvSite(s.kv, fmt.Sprintf("cache {\nrefresh_after %v\nmax_age %v\n}\n%s", age, 2*age, limited+sharedIn(s.redis)))
 	// After a reload, Caddy keeps the old connections to the upstream until they have been unused
 	// for this time. The default is two minutes.
 	return strings.NewReplacer("transport continue_auth", "transport continue_auth {\nkeepalive "+unused.String()+"\n}",
@@ -107,7 +108,7 @@ func (s *soaking) run(ctx context.Context, length time.Duration, rate float64) e
 		all.Go(func() { s.user(ctx, i, rate) })
 	}
 	all.Wait()
-	return errors.Join(failed, s.redis.heal(context.WithoutCancel(ctx)))
+	return errors.Join(failed, s.redis.Heal(context.WithoutCancel(ctx)))
 }
 
 // This many of the soak's connections have streams, with this many events.
@@ -150,7 +151,7 @@ func (s *soaking) disturb(ctx context.Context, length time.Duration) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := s.redis.disturb(context.WithoutCancel(ctx), n); err != nil {
+		if err := disturbRedis(context.WithoutCancel(ctx), s.redis, n); err != nil {
 			return err
 		}
 		fault, reload := disturbance(n)

@@ -13,12 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/output"
 	"github.com/continue-auth/caddy-continue-auth/usage/redis/redistest"
 )
 
@@ -45,7 +45,7 @@ func build(m *testing.M) int {
 
 const (
 	dev      = "dev@example.com"
-	patience = 10 * time.Second
+	patience = time.Minute
 
 	llama = "workers-ai/@cf/meta/llama-3.1-8b-instruct"
 )
@@ -67,7 +67,7 @@ type server struct {
 	folder    string
 	caddyfile string
 	site      string // its URL
-	log       *output
+	log       *output.Output
 }
 
 // sharing is the option of a fleet's servers. A busy machine gets time to answer.
@@ -167,7 +167,7 @@ func (f *fleet) program(folder string, args ...string) *exec.Cmd {
 func (s *server) run() {
 	s.f.Helper()
 	s.f.write(s.folder, "Caddyfile", s.caddyfile)
-	s.Cmd, s.log = s.f.program(s.folder, "run"), newOutput()
+	s.Cmd, s.log = s.f.program(s.folder, "run"), output.New()
 	s.Stdout, s.Stderr = s.log, s.log
 	if err := s.Start(); err != nil {
 		s.f.Fatal(err)
@@ -177,7 +177,7 @@ func (s *server) run() {
 		_ = started.Process.Kill()
 		_ = started.Wait()
 	})
-	s.log.waitFor(s.f.T, "serving initial configuration")
+	s.log.WaitFor(s.f.T, "serving initial configuration")
 }
 
 // command runs an operator's command and returns what it prints.
@@ -234,47 +234,6 @@ func (f *fleet) becomes(what string, within time.Duration, is func() bool) {
 	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			f.Fatalf("%s: not within %v", what, within)
-		}
-	}
-}
-
-// output collects the output of a process.
-type output struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{}
-}
-
-func newOutput() *output { return &output{changed: make(chan struct{}, 1)} }
-
-// Write adds to the output.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	o.text.Write(p)
-	o.mu.Unlock()
-	select {
-	case o.changed <- struct{}{}:
-	default:
-	}
-	return len(p), nil
-}
-
-// String returns the output so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// waitFor waits until the output has a text.
-func (o *output) waitFor(t *testing.T, text string) {
-	t.Helper()
-	end := time.After(2 * time.Minute)
-	for !strings.Contains(o.String(), text) {
-		select {
-		case <-o.changed:
-		case <-end:
-			t.Fatalf("no %q in\n%s", text, o)
 		}
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 	"github.com/continue-auth/caddy-continue-auth/provider/gatewaytest"
 	"github.com/continue-auth/caddy-continue-auth/test/freeport"
+	"github.com/continue-auth/caddy-continue-auth/test/redisserver"
 )
 
 const key = "cca_key-of-all-users"
@@ -48,14 +49,13 @@ var models = []struct {
 func main() {
 	caddy := flag.String("caddy", "./caddy", "the server's program")
 	prometheus := flag.String("prometheus", "prometheus", "Prometheus' program")
-	redis := flag.String("redis", "redis-server", "Redis' program")
 	alerts := flag.String("alerts", "test/grafana/alerts.yaml", "rules for Prometheus")
 	draw := flag.String("draw", "test/grafana/draw/draw.js", "the script that draws the dashboard")
 	picture := flag.String("o", "test/grafana/dashboard.png", "the picture to write")
 	length := flag.Duration("for", 8*time.Minute, "how long users send requests")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	r := &run{caddy: *caddy, prometheus: *prometheus, redis: *redis, alerts: *alerts, draw: *draw, picture: *picture, length: *length}
+	r := &run{caddy: *caddy, prometheus: *prometheus, alerts: *alerts, draw: *draw, picture: *picture, length: *length}
 	err := r.run(ctx)
 	stop()
 	if err != nil {
@@ -65,7 +65,7 @@ func main() {
 }
 
 type run struct {
-	caddy, prometheus, redis, alerts, draw, picture string
+	caddy, prometheus, alerts, draw, picture string
 
 	length  time.Duration
 	gateway *gatewaytest.Server
@@ -98,7 +98,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, thinking.Close()) }()
 	go func() { _ = thinking.Serve(upstream) }()
 
-	var ports [4]string
+	var ports [3]string
 	for i := range ports {
 		port, err := freeport.Take()
 		if err != nil {
@@ -107,12 +107,12 @@ func (r *run) run(ctx context.Context) (err error) {
 		ports[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	r.url = "http://" + ports[0]
-	redis, endRedis, err := startRedis(ctx, r.redis, ports[3])
+	redis, err := redisserver.Start(ctx, folder)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, endRedis()) }()
-	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String(), ports[3])
+	defer redis.Stop()
+	end, err := r.startCaddy(ctx, folder, ports[0], ports[1], upstream.Addr().String(), redis.Address)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,14 @@ func (r *run) run(ctx context.Context) (err error) {
 	time.Sleep(3 * time.Second) // the first scrape must come before the first request
 
 	r.began = time.Now()
-	r.users(ctx, redis)
+	hanging := make(chan error)
+	working, stop := context.WithTimeout(ctx, r.length)
+	defer stop()
+	go func() { hanging <- r.hang(working, redis) }()
+	r.users(working)
+	if err := <-hanging; err != nil {
+		return err
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -200,12 +207,9 @@ func (r *run) think(w http.ResponseWriter, req *http.Request) {
 	r.gateway.ServeHTTP(w, req)
 }
 
-// users lets all users chat until the run ends.
-func (r *run) users(ctx context.Context, redis *exec.Cmd) {
-	ctx, cancel := context.WithTimeout(ctx, r.length)
-	defer cancel()
+// users lets all users chat until ctx ends.
+func (r *run) users(ctx context.Context) {
 	var all sync.WaitGroup
-	all.Go(func() { r.hang(ctx, redis) })
 	each := func(pause time.Duration, do func()) {
 		all.Go(func() {
 			for ctx.Err() == nil {
