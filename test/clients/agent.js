@@ -82,11 +82,11 @@ function run(program, args, home, cwd, variables) {
 
 const assertBetween = (n, least, most) => assert.ok(n >= least && n <= most, `${n}, which is not between ${least} and ${most}`)
 
-// testTurns tests that an agent says hello, and that it reads a file with a tool. It returns what tests need to go on with it.
+// testTurn tests that an agent reads a file with a tool and shows the model's answer. It returns what tests need to go on with it.
 //
 //   options                further options of the user that is made for it
 //   otherwise              see testAgent
-export function testTurns({ agent, program = agent, title = agent, args, variables = {}, credential = () => ({}), path, answers, tool, more = 0 }, options = []) {
+export function testTurn({ agent, program = agent, title = agent, args, variables = {}, credential = () => ({}), path, from, tool, more = 0 }, options = []) {
   const email = `${title.replaceAll(' ', '-')}@example.com`
   const key = user(email, ...options)
   const { home, work, setUp } = connect(agent, email)
@@ -97,29 +97,21 @@ export function testTurns({ agent, program = agent, title = agent, args, variabl
     return requests
   }
 
-  test(`${title} says hello`, limit, async () => {
-    const { status, out, all } = await ask('hello there')
-    assert.equal(status, 0, all)
-    assert.match(out, answers)
-    const requests = await turns()
-    assertBetween(requests.length, 1, 1 + more)
-    assert.ok(requests.some(({ Path, Body }) => Path === prefix + path && JSON.stringify(Body).includes('hello there')), requests.map(({ Path }) => Path).join())
-  })
-
-  test(`${title} reads a file with a tool`, limit, async () => {
+  test(`${title} reads a file with a tool, and answers`, limit, async () => {
     const { status, out, all } = await ask(`USETOOL ${tool} ${join(work, 'first.txt')}`)
     assert.equal(status, 0, all)
     assert.match(out, /The tool says/, all)
+    assert.ok(out.includes(`This was ${from}`), all)
     const requests = await turns()
     assertBetween(requests.length, 2, 2 + more)
-    assert.ok(requests.some(({ Body }) => JSON.stringify(Body).includes('PONG is the word')), all)
+    assert.ok(requests.some(({ Path, Body }) => Path === prefix + path && JSON.stringify(Body).includes('PONG is the word')), requests.map(({ Path }) => Path).join())
   })
   return { title, ask }
 }
 
 // testAgentOn tests an agent on the models of one provider, which are all that its user may use.
 export function testAgentOn(provider, { models = '*', ...settings }) {
-  testTurns({ ...settings, title: `${settings.agent} on ${provider}` }, ['--models', `${provider}/${models}`])
+  testTurn({ ...settings, title: `${settings.agent} on ${provider}` }, ['--models', `${provider}/${models}`])
 }
 
 // testAgent tests an agent:
@@ -129,13 +121,13 @@ export function testAgentOn(provider, { models = '*', ...settings }) {
 //   credential             the variables with the key, of an email and a key, if client-config does not set them
 //   variables              what keeps it from the network and from waiting for somebody
 //   path, model            where its requests are to arrive at the gateway, and for which model
-//   answers                what it shows of an answer
+//   from                   the model and the provider that an answer names
 //   tool                   its tool that reads a file
 //   more                   how many requests it may make beside those that the user waits for: a title, a memory
 //   wrongKey, cut          how many requests there are, and what the user is shown. All answers are cut off, or as many as
 //                          cut.times says; cut.status is the status of a program that gets over it
 export function testAgent({ wrongKey, cut, ...settings }) {
-  const { title, ask } = testTurns(settings)
+  const { title, ask } = testTurn(settings)
 
   test(`${title} shows what is wrong with a wrong key`, limit, async () => {
     const { status, all } = await ask('hello there', 'wrong')

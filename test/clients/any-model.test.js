@@ -2,13 +2,13 @@
 import { claudeCode, codex, openCode, testAgentOn } from './agent.js'
 
 const chat = {
-  'workers-ai': { path: 'workers-ai/v1/chat/completions', answers: /This is @cf\/meta\/llama-3.1-8b-instruct on workers-ai/ },
-  'azure-openai': { models: 'inst/gpt-5-mini', path: 'azure-openai/inst/gpt-5-mini/chat/completions', answers: /This is gpt-5-mini on azure-openai/ },
-  'google-ai-studio': { path: 'google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent', answers: /This is gemini-2.5-flash on google-ai-studio/ },
-  openai: { path: 'compat/chat/completions', answers: /This is gpt-4o-mini on openai/ },
+  'workers-ai': { path: 'workers-ai/v1/chat/completions', from: '@cf/meta/llama-3.1-8b-instruct on workers-ai' },
+  'azure-openai': { models: 'inst/gpt-5-mini', path: 'azure-openai/inst/gpt-5-mini/chat/completions', from: 'gpt-5-mini on azure-openai' },
+  'google-ai-studio': { path: 'google-ai-studio/v1beta/models/gemini-2.5-flash:streamGenerateContent', from: 'gemini-2.5-flash on google-ai-studio' },
+  openai: { path: 'compat/chat/completions', from: 'gpt-4o-mini on openai' },
 }
 // OpenCode says max_tokens in a chat, which gpt-5 refuses.
-const openCodeChat = { ...chat, 'azure-openai': { models: 'inst/gpt-4.1', path: 'azure-openai/inst/gpt-4.1/chat/completions', answers: /This is gpt-4.1 on azure-openai/ } }
+const openCodeChat = { ...chat, 'azure-openai': { models: 'inst/gpt-4.1', path: 'azure-openai/inst/gpt-4.1/chat/completions', from: 'gpt-4.1 on azure-openai' } }
 const responses = {
   ...chat,
   'azure-openai': { ...chat['azure-openai'], path: 'azure-openai/inst/openai/responses' },

@@ -4,7 +4,7 @@ import { claudeCode, testAgent } from './agent.js'
 testAgent({
   ...claudeCode,
   path: 'anthropic/v1/messages',
-  answers: /This is claude-sonnet-4-6 on anthropic/,
+  from: 'claude-sonnet-4-6 on anthropic',
   wrongKey: { shows: /Invalid API key/, requests: 1 },
   cut: { shows: /This is claude-sonnet-4-6 on anthropic/, requests: 2, status: 0 }, // it asks again, without a stream
 })

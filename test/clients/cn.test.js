@@ -13,13 +13,6 @@ const { chat: llama } = providers[0]
 const config = (model, apiKey = key) => configuration({ model, apiKey, email })
 
 for (const { name, chat: model } of providers) {
-  test(`${name} answers the CLI`, limit, async () => {
-    const { status, out } = await cn(config(model), 'hello there')
-    assert.equal(status, 0, out)
-    assert.match(out, /You said "hello there"/)
-    assert.equal((await sent()).length, 1)
-  })
-
   test(`${name} has the CLI read two files, and answers with what is in them`, limit, async () => {
     const work = emptyFolder()
     writeFileSync(join(work, 'first.txt'), 'PING is the word\n')

@@ -1,25 +1,25 @@
 // Codex against the real server, with OpenAI's Responses.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { codex, testAgent, testTurns } from './agent.js'
+import { codex, testAgent, testTurn } from './agent.js'
 import { limit, statuses, url } from './server.js'
 
 testAgent({
   ...codex,
   path: 'openai/responses',
-  answers: /This is gpt-4o-mini on openai/,
+  from: 'gpt-4o-mini on openai',
   wrongKey: { shows: /Invalid API key/, requests: 6 },
   cut: { shows: /stream disconnected before completion/, requests: 6 }, // it does not show our words
 })
 
 // Its own provider tries a WebSocket first. It goes on at once, where a server answers that with status 426.
-const { ask } = testTurns({
+const { ask } = testTurn({
   ...codex,
   title: 'codex with its own provider openai',
   args: [...codex.args, '-c', 'model_provider="openai"', '-c', `openai_base_url="${url}"`],
   credential: (email, key) => ({ CODEX_API_KEY: `${email}:${key}` }),
   path: 'openai/responses',
-  answers: /This is gpt-4o-mini on openai/,
+  from: 'gpt-4o-mini on openai',
 })
 
 test('codex with its own provider openai tries a WebSocket once', limit, async () => {

@@ -87,6 +87,9 @@ const clients = {
   'tab completion': typing,
 }
 
+// The statuses, and numbers of requests, that the CLI was tested with. It does not know the provider, and takes seconds to start.
+const shownByCLI = new Set()
+
 for (const { name, chat: model } of providers) {
   for (const error of [...errors[name], ...edge]) {
     const { answer, status, message, code, again } = error
@@ -104,6 +107,9 @@ for (const { name, chat: model } of providers) {
   for (const error of errors[name]) {
     const { answer, status, message, again } = error
     const asks = (again ? 3 : 1) * (cliInsists(error) ? 11 : 1)
+    const kind = `${status} ${asks}`
+    if (shownByCLI.has(kind)) continue
+    shownByCLI.add(kind)
     test(`The CLI shows ${name}'s ${answer.Status}, after ${asks} request${asks > 1 ? 's' : ''}: ${message}`, limit, async () => {
       await always(answer)
       const said = shown(await cn(configuration({ model, apiKey, email }), 'hello there', { hurry: true }))

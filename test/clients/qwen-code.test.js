@@ -6,7 +6,7 @@ testAgent({
   program: 'qwen',
   args: ['-p'],
   path: 'compat/chat/completions',
-  answers: /This is claude-sonnet-4-6 on anthropic/,
+  from: 'claude-sonnet-4-6 on anthropic',
   tool: 'read_file',
   more: 1,
   wrongKey: { shows: /Invalid API key/, requests: 1 },
