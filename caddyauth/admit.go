@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,16 +21,18 @@ import (
 // consumption is what is known about the limits of a request.
 type consumption struct {
 	admission usage.Admission
-	states    []usage.State
+	tightest  [len(shownKinds)]shownLimit
 	tokens    bool                 // whether a limit counts tokens; if not, the next two are not used
 	prompt    int64                // an estimate of the prompt's tokens
 	text      provider.TextCounter // counts the text of the answer
 
 	// Room for what most requests need, so that it is allocated all at once.
-	scopes    [2]usage.Scope
-	allStates [6]usage.State
-	values    [6]string // of headers
+	scopes [2]usage.Scope
+	values [3 * len(shownKinds)]string // of headers
 }
+
+// states are reused, because nothing needs them after the request was admitted or refused.
+var states = sync.Pool{New: func() any { return new([6]usage.State) }}
 
 // admit checks the limits of the user and of the user's team, and counts the request. Its errors are
 // *hub.Error.
@@ -47,13 +50,17 @@ func (h *Handler) admit(ctx context.Context, u user, request *hub.Request, rec *
 		used.prompt = provider.PromptTokens(request.Endpoint, request.Body)
 		used.text = provider.NewTextCounter(request.Endpoint, request.Stream)
 	}
+	room := states.Get().(*[6]usage.State)
+	defer states.Put(room)
 	var admitted bool
-	used.admission, admitted, used.states = h.limiter.Admit(ctx, scopes, used.prompt, used.allStates[:0])
+	var all []usage.State
+	used.admission, admitted, all = h.limiter.Admit(ctx, scopes, used.prompt, room[:0])
+	used.tightest = tightest(all)
 	rec.used = used
 	if admitted {
 		return nil
 	}
-	reached := refusing(used.states)
+	reached := refusing(all)
 	rec.limit = nameOf(reached)
 	limitedTotal.WithLabelValues(string(reached.Kind)).Inc()
 	return limitReached(reached)

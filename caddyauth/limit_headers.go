@@ -10,22 +10,41 @@ import (
 	"github.com/continue-auth/caddy-continue-auth/usage"
 )
 
-// limitHeaders are the names of the headers that tell a client about one limit.
-type limitHeaders struct {
-	kind                    usage.Kind
-	limit, remaining, reset string
+// shownKinds are the kinds of limits that headers tell clients about.
+var shownKinds = [...]usage.Kind{usage.Requests, usage.Tokens}
+
+// shownLimit is the tightest limit of a kind. The zero value says that there is none.
+type shownLimit struct {
+	max, remaining int64
+	resets         time.Time
 }
 
-// OpenAI's headers (https://platform.openai.com/docs/guides/rate-limits) and Anthropic's
-// (https://docs.anthropic.com/en/api/rate-limits), in the form that http.Header has.
-var (
-	openAILimits = []limitHeaders{
-		{usage.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
-		{usage.Tokens, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+// tightest returns, of each kind, the limit of which the least remains.
+func tightest(states []usage.State) (limits [len(shownKinds)]shownLimit) {
+	for i, kind := range shownKinds {
+		for j := range states {
+			s, least := &states[j], &limits[i]
+			if s.Kind == kind && (least.max == 0 || s.Remaining() < least.remaining) {
+				*least = shownLimit{s.Max, s.Remaining(), s.Resets}
+			}
+		}
 	}
-	anthropicLimits = []limitHeaders{
-		{usage.Requests, "Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
-		{usage.Tokens, "Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	return limits
+}
+
+// limitHeaders are the names of the headers that tell a client about one limit.
+type limitHeaders struct{ limit, remaining, reset string }
+
+// OpenAI's headers (https://platform.openai.com/docs/guides/rate-limits) and Anthropic's
+// (https://docs.anthropic.com/en/api/rate-limits) for each of shownKinds, in the form that http.Header has.
+var (
+	openAILimits = [len(shownKinds)]limitHeaders{
+		{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+		{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+	}
+	anthropicLimits = [len(shownKinds)]limitHeaders{
+		{"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+		{"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
 	}
 )
 
@@ -40,38 +59,23 @@ func (rec *record) showLimits(header http.Header) {
 			delete(header, name)
 		}
 	}
-	limits, values := openAILimits, rec.used.values[:0]
+	names := &openAILimits
 	if rec.endpoint == hub.Messages {
-		limits = anthropicLimits
+		names = &anthropicLimits
 	}
-	for _, names := range limits {
-		s := tightest(rec.used.states, names.kind)
-		if s == nil {
+	now := time.Now()
+	for i := range shownKinds {
+		l := &rec.used.tightest[i]
+		if l.max == 0 {
 			continue
 		}
-		reset := (time.Duration(max(0, seconds(time.Until(s.Resets)))) * time.Second).String()
+		values := rec.used.values[3*i : 3*i+3]
+		values[0], values[1] = strconv.FormatInt(l.max, 10), strconv.FormatInt(l.remaining, 10)
 		if rec.endpoint == hub.Messages {
-			reset = s.Resets.Add(time.Second - 1).UTC().Format(time.RFC3339)
+			values[2] = l.resets.Add(time.Second - 1).UTC().Format(time.RFC3339)
+		} else {
+			values[2] = (time.Duration(max(0, seconds(l.resets.Sub(now)))) * time.Second).String()
 		}
-		for _, set := range [][2]string{
-			{names.limit, strconv.FormatInt(s.Max, 10)},
-			{names.remaining, strconv.FormatInt(s.Remaining(), 10)},
-			{names.reset, reset},
-		} {
-			n := len(values)
-			values = append(values, set[1])
-			header[set[0]] = values[n : n+1 : n+1]
-		}
+		header[names[i].limit], header[names[i].remaining], header[names[i].reset] = values[0:1:1], values[1:2:2], values[2:3:3]
 	}
-}
-
-// tightest returns the limit of a kind of which the least remains, or nil.
-func tightest(states []usage.State, kind usage.Kind) *usage.State {
-	var least *usage.State
-	for i := range states {
-		if s := &states[i]; s.Kind == kind && (least == nil || s.Remaining() < least.Remaining()) {
-			least = s
-		}
-	}
-	return least
 }

@@ -250,7 +250,9 @@ func (w *response) send(p []byte, reported *hub.Error) error {
 	if !w.begun {
 		w.begin(w.status)
 	}
-	w.rec.said(p)
+	if w.events || !w.scanner.Found() { // an object with token counts is whole
+		w.rec.said(p)
+	}
 	_, err := w.ResponseWriter.Write(p)
 	return err
 }

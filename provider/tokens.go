@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/continue-auth/caddy-continue-auth/provider/hub"
 	"github.com/continue-auth/caddy-continue-auth/provider/jsontext"
@@ -13,6 +14,9 @@ const bytesPerToken = 4
 // PromptTokens estimates the tokens of a request by the size of its body. Images and other files in it do not
 // count.
 func PromptTokens(endpoint hub.Endpoint, body []byte) int64 {
+	if !mayHaveFile(body) {
+		return int64(len(body)) / bytesPerToken
+	}
 	files := dataURLs(body)
 	if endpoint == hub.Gemini || endpoint == hub.Messages && base64Needle.In(body) {
 		files += dataMembers(body)
@@ -27,6 +31,20 @@ var (
 	base64Needle  = jsontext.NewNeedle(`"base`, `64"`)
 	dataNeedle    = jsontext.NewNeedle(`"`, `data"`)
 )
+
+// mayHaveFile reports whether a body may have a file in it. It looks at so many places that each file has one of
+// them: where each is within text, nothing else of the body has to be read.
+func mayHaveFile(body []byte) bool {
+	for ; len(body) >= minFile/2; body = body[minFile/2:] {
+		if !slices.ContainsFunc(body[:fileSample], isNotBase64) {
+			return true
+		}
+	}
+	return false
+}
+
+// fileSample is how many bytes are looked at. Few words are that long.
+const fileSample = 40
 
 // dataURLs returns how many bytes of a body are files in data URLs.
 func dataURLs(body []byte) (n int) {
@@ -56,19 +74,19 @@ func dataMembers(body []byte) (n int) {
 }
 
 // minFile is the length from which a string in base64 is taken for a file. Shorter ones hardly matter.
-const minFile = 256
+const minFile = 1024
 
 // base64Length returns the length of the string in base64 that text begins with, up to its closing quote. It
 // returns 0 if there is none of at least minFile bytes.
 func base64Length(text []byte) int {
 	n := bytes.IndexByte(text, '"')
-	if n < minFile || bytes.ContainsFunc(text[:minFile], isNotBase64) {
+	if n < minFile || slices.ContainsFunc(text[:minFile], isNotBase64) {
 		return 0
 	}
 	return n
 }
 
-func isNotBase64(c rune) bool {
+func isNotBase64(c byte) bool {
 	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '\\' || c == '-' || c == '_')
 }
 
@@ -121,20 +139,29 @@ func (c *TextCounter) isText(b []byte) bool {
 
 // read counts the bytes of a value up to its closing quote.
 func (c *TextCounter) read(p []byte) (rest []byte) {
-	for i, b := range p {
-		switch {
-		case c.escaped:
-			c.escaped = false
-		case b == '\\':
-			c.escaped = true
-		case b == '"':
-			c.text = false
-			c.bytes += int64(i)
-			return p[i+1:]
+	from := 0
+	if c.escaped {
+		from = 1
+	}
+	for end := from; ; end++ {
+		i := bytes.IndexByte(p[end:], '"')
+		if i < 0 {
+			c.escaped = endsEscaped(p[from:])
+			c.bytes += int64(len(p))
+			return nil
+		}
+		end += i
+		if !endsEscaped(p[from:end]) {
+			c.text, c.escaped = false, false
+			c.bytes += int64(end)
+			return p[end+1:]
 		}
 	}
-	c.bytes += int64(len(p))
-	return nil
+}
+
+// endsEscaped reports whether text ends with a backslash that escapes what follows.
+func endsEscaped(text []byte) bool {
+	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
 
 // Tokens estimates the tokens of the text so far.

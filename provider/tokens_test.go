@@ -11,7 +11,7 @@ import (
 
 func TestAPromptIsEstimatedByItsTextAlone(t *testing.T) {
 	file := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb, 1, 2}, 4000))
-	text := strings.Repeat("word ", 80)
+	text := strings.Repeat("word ", 300)
 	for name, test := range map[string]struct {
 		endpoint hub.Endpoint
 		body     string
@@ -33,6 +33,17 @@ func TestAPromptIsEstimatedByItsTextAlone(t *testing.T) {
 				t.Errorf("%d tokens, want %d", got, want)
 			}
 		})
+	}
+}
+
+func TestAFileIsFoundWhereverItBegins(t *testing.T) {
+	for length := minFile; length < minFile+4; length++ {
+		for before := range 2 * minFile {
+			body := `{"text":"` + strings.Repeat(" ", before) + `","url":"data:image/png;base64,` + strings.Repeat("A", length) + `"}`
+			if got, want := PromptTokens(hub.Chat, []byte(body)), int64(len(body)-length)/4; got != want {
+				t.Fatalf("a file of %d bytes behind %d spaces: %d tokens, want %d", length, before, got, want)
+			}
+		}
 	}
 }
 
@@ -64,14 +75,18 @@ func TestTheTextOfAnAnswerIsCounted(t *testing.T) {
 }
 
 func TestTextIsCountedAcrossPieces(t *testing.T) {
-	const answer = `{"content":"1234\"5678","role":"assistant"}`
-	begins := strings.Index(answer, "1234")
-	for cut := begins; cut < len(answer); cut++ {
-		c := NewTextCounter(hub.Chat, true)
-		c.Write([]byte(answer[:cut]))
-		c.Write([]byte(answer[cut:]))
-		if c.bytes != 10 {
-			t.Errorf("cut at %d: %d bytes, want 10", cut, c.bytes)
+	const text = `12\"34\\\\\"56\n78\\`
+	const answer = `{"content":"` + text + `","role":"assistant"}`
+	begins := strings.Index(answer, text)
+	for first := begins; first < len(answer); first++ {
+		for second := first; second < len(answer); second++ {
+			c := NewTextCounter(hub.Chat, true)
+			for _, piece := range []string{answer[:first], answer[first:second], answer[second:]} {
+				c.Write([]byte(piece))
+			}
+			if c.bytes != int64(len(text)) {
+				t.Errorf("cut at %d and %d: %d bytes, want %d", first, second, c.bytes, len(text))
+			}
 		}
 	}
 }

@@ -192,6 +192,11 @@ func (s *UsageScanner) keep(found []byte) {
 	}
 }
 
+// Found reports whether there are counts so far.
+func (s *UsageScanner) Found() bool {
+	return len(s.last) > 0 || s.anthropic != anthropic.Usage{}
+}
+
 // Usage returns the counts so far. ok is false if there are none.
 func (s *UsageScanner) Usage() (u hub.Usage, ok bool) {
 	switch {

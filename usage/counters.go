@@ -174,16 +174,23 @@ func (c *Counters) use(name string) *use {
 	return u
 }
 
-// sweep forgets scopes that use nothing any more. Each call looks at a few scopes of the next shard. Admit
-// calls it and makes fewer scopes than that, so what is idle goes without a goroutine of its own.
+// sweepEvery is how many requests are admitted before scopes are looked at again.
+const sweepEvery = 8
+
+// sweep forgets scopes that use nothing any more. It looks at a few scopes of the next shard. Admit calls it and
+// makes fewer scopes meanwhile, so what is idle goes without a goroutine of its own.
 func (c *Counters) sweep() {
-	s := &c.shards[c.swept.Add(1)%shards]
+	n := c.swept.Add(1)
+	if n%sweepEvery != 0 {
+		return
+	}
+	s := &c.shards[n/sweepEvery%shards]
 	if !s.TryLock() {
 		return
 	}
 	defer s.Unlock()
 	now := instantSince(c.start)
-	for range min(4, len(s.all)) {
+	for range min(4*sweepEvery, len(s.all)) {
 		if s.next >= len(s.all) {
 			s.next = 0
 		}

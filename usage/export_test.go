@@ -1,5 +1,8 @@
 package usage
 
+// SweepRound is how many requests are admitted until each shard has been looked at.
+const SweepRound = shards * sweepEvery
+
 // Scopes returns how many scopes are in memory.
 func (c *Counters) Scopes() (n int) {
 	for i := range c.shards {

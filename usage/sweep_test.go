@@ -13,7 +13,7 @@ import (
 // sweep admits so many requests that all scopes have been looked at, and leaves none of its own.
 func sweep(t *testing.T, c *usage.Counters) {
 	t.Helper()
-	for range 64 * (1 + c.Scopes()) {
+	for range usage.SweepRound * (1 + c.Scopes()) {
 		c.Admit(nil, 0, nil)
 	}
 }
