@@ -170,6 +170,7 @@ func (w *watched) get(path string) string {
 // The server runs at level DEBUG with all options on, and meets every kind of failure. The test
 // then searches everything that the server has written or sent.
 func TestNoSecretIsFoundAnywhere(t *testing.T) {
+	withoutRaces(t)
 	w := newWatched(t)
 	w.canaries["cookie"] = "cookie-canary"
 	w.canaries["wrong key"] = "cca_wrong-key-canary"

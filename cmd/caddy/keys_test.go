@@ -61,6 +61,7 @@ func TestARunningServerSeesEveryChangeOfAKey(t *testing.T) {
 }
 
 func TestARestrictedKeyAllowsOnlyItsModels(t *testing.T) {
+	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
@@ -82,63 +83,78 @@ func TestARestrictedKeyAllowsOnlyItsModels(t *testing.T) {
 	}
 }
 
-func TestTheCommandsRefuseWrongArguments(t *testing.T) {
+func TestTheCommandsSayWhatTheKeystoreLacks(t *testing.T) {
 	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t
 			o.newKey("keys", "add", "dev@example.com")
 			before := o.everything()
-			for _, test := range []struct {
-				says string
-				args string
-			}{
+			for _, test := range []struct{ says, args string }{
 				{"has a key already", "keys add dev@example.com"},
-				{"an email must not be empty", "keys add dev:x"},
-				{"one argument is wanted, and there are 0: caddy continue-auth keys add EMAIL", "keys add"},
-				{"one argument is wanted, and there are 2: caddy continue-auth providers remove NAME", "providers remove x y"},
-				{"must be a duration such as 90d", "keys add new@example.com --expires soon"},
-				{"is over already", "keys add new@example.com --expires 2020-01-01"},
-				{"must be name=value", "keys add new@example.com --metadata team"},
-				{"reserved", "keys add new@example.com --metadata user=boss"},
-				{"four entries", "keys add new@example.com --metadata a=1 --metadata b=2 --metadata c=3 --metadata d=4 --metadata e=5"},
 				{"there is no user nobody@example.com", "keys show nobody@example.com"},
 				{"there is no user nobody@example.com", "keys disable nobody@example.com"},
 				{"there is no user nobody@example.com", "keys enable nobody@example.com"},
 				{"there is no user nobody@example.com", "keys rotate nobody@example.com"},
 				{"there is no user nobody@example.com", "keys remove nobody@example.com --yes"},
 				{"there is no user nobody@example.com", "client-config nobody@example.com"},
-				{"--grace", "keys rotate dev@example.com --grace -1h"},
 				{"there is no user nobody@example.com", "keys remove nobody@example.com"},
 				{"there is no provider x", "providers remove x --yes"},
 				{"there is no provider x", "providers remove x"},
-				{"must be NAME=VALUE", "providers set x --header secret"},
-				{"NOT_SET", "providers set x --header a={env.NOT_SET}"},
-				{"not valid in HTTP", "providers set x --header a=b\x01"},
-				{"must be yaml or json", "client-config dev@example.com --format toml"},
 				{"no model that this user may use", "client-config dev@example.com"},
-				{"unknown flag", "keys list --yaml"},
-				{"unknown command", "keys rotat dev@example.com"},
-				{"unknown command", "keyz"},
-				{"unknown command", "providers sett x"},
-				{"must be a duration", "keys add new@example.com --expires="},
-				{"must be a duration such as 24h", "keys rotate dev@example.com --grace 24"},
-				{"a provider's name", "providers set a/b --model m"},
-				{"a provider's name", "providers set Workers-AI"},
-				{"Name the model", "providers set workers-ai --model llama"},
-				{"Check the model's name", "providers set openai --model="},
-				{"no such file", "keys list --config nowhere/Caddyfile"},
-				{"there is no site", "keys list --site other.example.com"},
-				{"no adapter", "keys list --adapter toml"},
-				{"no such file", "keys import nowhere.csv"},
 			} {
 				o.refused(test.says, strings.Fields(test.args)...)
 			}
-			o.refused("put a comma between two", "keys", "add", "new@example.com", "--models=workers-ai/* openai/*")
-			if o.everything() != before {
-				t.Errorf("the keystore is %s, was %s", o.everything(), before)
-			}
+			o.hasOnly(before)
 		})
+	}
+}
+
+func TestTheCommandsRefuseWrongArguments(t *testing.T) {
+	withoutRaces(t)
+	o := operators(t)["cloudflare_kv"]
+	o.newKey("keys", "add", "dev@example.com")
+	before := o.everything()
+	for _, test := range []struct{ says, args string }{
+		{"an email must not be empty", "keys add dev:x"},
+		{"one argument is wanted, and there are 0: caddy continue-auth keys add EMAIL", "keys add"},
+		{"one argument is wanted, and there are 2: caddy continue-auth providers remove NAME", "providers remove x y"},
+		{"must be a duration such as 90d", "keys add new@example.com --expires soon"},
+		{"is over already", "keys add new@example.com --expires 2020-01-01"},
+		{"must be name=value", "keys add new@example.com --metadata team"},
+		{"reserved", "keys add new@example.com --metadata user=boss"},
+		{"four entries", "keys add new@example.com --metadata a=1 --metadata b=2 --metadata c=3 --metadata d=4 --metadata e=5"},
+		{"--grace", "keys rotate dev@example.com --grace -1h"},
+		{"must be NAME=VALUE", "providers set x --header secret"},
+		{"NOT_SET", "providers set x --header a={env.NOT_SET}"},
+		{"not valid in HTTP", "providers set x --header a=b\x01"},
+		{"must be yaml or json", "client-config dev@example.com --format toml"},
+		{"unknown flag", "keys list --yaml"},
+		{"unknown command", "keys rotat dev@example.com"},
+		{"unknown command", "keyz"},
+		{"unknown command", "providers sett x"},
+		{"must be a duration", "keys add new@example.com --expires="},
+		{"must be a duration such as 24h", "keys rotate dev@example.com --grace 24"},
+		{"a provider's name", "providers set a/b --model m"},
+		{"a provider's name", "providers set Workers-AI"},
+		{"Name the model", "providers set workers-ai --model llama"},
+		{"Check the model's name", "providers set openai --model="},
+		{"no such file", "keys list --config nowhere/Caddyfile"},
+		{"there is no site", "keys list --site other.example.com"},
+		{"no adapter", "keys list --adapter toml"},
+		{"no such file", "keys import nowhere.csv"},
+	} {
+		o.refused(test.says, strings.Fields(test.args)...)
+	}
+	o.refused("put a comma between two", "keys", "add", "new@example.com", "--models=workers-ai/* openai/*")
+	o.hasOnly(before)
+}
+
+// hasOnly tests that the keystore has the same content as before.
+func (o *operator) hasOnly(before string) {
+	o.t.Helper()
+	if o.everything() != before {
+		o.t.Errorf("the keystore is %s, was %s", o.everything(), before)
 	}
 }
 

@@ -207,6 +207,7 @@ func TestTheLedgerAgreesWithTheAccessLog(t *testing.T) {
 }
 
 func TestUsageImportCountsNothingTwice(t *testing.T) {
+	withoutRaces(t)
 	o := counting(t, "")
 	o.refused("the configuration has no ledger", "usage", "import", "access.log")
 	key := o.newKey("keys", "add", "dev@example.com", "--metadata", "team=core")
@@ -253,7 +254,7 @@ func TestUsageImportCountsNothingTwice(t *testing.T) {
 func (o *operator) counted(want int64) {
 	o.t.Helper()
 	out := ""
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		stdout, stderr, status := o.try("usage")
 		if out = stdout + stderr; status == 0 && o.requests() == want {
 			return
@@ -345,6 +346,7 @@ func shortFolder(t *testing.T) string {
 }
 
 func TestADamagedLedgerStopsNobody(t *testing.T) {
+	withoutRaces(t)
 	o := counting(t, sqliteLedger)
 	key := o.newKey("keys", "add", "dev@example.com")
 	damage := strings.Repeat("this is no database. ", 1000)

@@ -9,6 +9,7 @@ import (
 
 // The server's cache would keep a record for an hour, but the commands tell the server.
 func TestTheCommandsChangeAUsersLimits(t *testing.T) {
+	withoutRaces(t)
 	for name, o := range operators(t) {
 		t.Run(name, func(t *testing.T) {
 			o.t = t

@@ -41,8 +41,8 @@ func caddy(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// withoutRaces skips a test with -short, which goes with the race detector. Such a test starts many commands one after
-// another, and looks only at what they say. Other tests run every command with the race detector.
+// withoutRaces skips a test with -short, which goes with the race detector. Such a test makes one request or runs one
+// command after another. Those in which a server does several things at once are left to the race detector.
 func withoutRaces(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -197,6 +197,7 @@ func TestTheDemoShowsEveryProviderAndEndsWhenInterrupted(t *testing.T) {
 }
 
 func TestTheDemoEndsWithItsTerminal(t *testing.T) {
+	withoutRaces(t)
 	cmd := caddy(t, nil, "continue-auth", "demo")
 	out := output.New()
 	cmd.Stdout, cmd.Stderr = out, out

@@ -24,9 +24,9 @@ func TestNeighboursComeFirstInTurns(t *testing.T) {
 	}
 }
 
-func TestQuickHasOneTurnAndAProfileOneLongTurn(t *testing.T) {
+func TestQuickHasOneShortTurnAndAProfileOneLongTurn(t *testing.T) {
 	m := measurement{turns: 8, length: time.Second}
-	if got := (&bench{quick: true}).shortened(m); got.turns != 1 || got.length != time.Second {
+	if got := (&bench{quick: true}).shortened(m); got.turns != 1 || got.length != 250*time.Millisecond {
 		t.Errorf("quick: %d turns of %v", got.turns, got.length)
 	}
 	if got := (&bench{profile: "folder", length: 2 * time.Second}).shortened(m); got.turns != 1 || got.length != 2*time.Second {
