@@ -54,7 +54,7 @@ func TestTheVariableCADDYNamesTheProgram(t *testing.T) {
 func TestOnlyTheFiguresOfWantedRowsAreMeasured(t *testing.T) {
 	b := &bench{up: &upstream{}}
 	for name, test := range map[string]struct{ titles, figure, want string }{
-		"a row of one provider":            {"4 KB, Workers AI", "rate 4 KB", "bare, Workers AI|workers"},
+		"a row of one provider":            {"4 KB, Workers AI$", "rate 4 KB", "bare, Workers AI|workers"},
 		"another size of that provider":    {"4 KB, Workers AI", "rate 200 KB", ""},
 		"a row that is compared with ours": {"all chunks at once, Gemini", "streams at once", "ours|gemini"},
 		"all rows":                         {"", "open ", "bare|ours|bare, Gemini|gemini"},

@@ -126,10 +126,27 @@ func dialectOf(path []byte) *dialect {
 
 // dialect is the format of an API.
 type dialect struct {
-	whole []byte
-	event string // has a place for the stamp
-	last  string
+	headers string // beside those of every answer
+	whole   []byte
+	event   string // has a place for the stamp
+	last    string
 }
+
+// What AI Gateway answers with (https://developers.cloudflare.com/ai-gateway), and what OpenAI
+// (https://platform.openai.com/docs/api-reference/debugging-requests) and Anthropic
+// (https://docs.anthropic.com/en/api/rate-limits) add to that.
+const (
+	gatewayHeaders = "Date: Sat, 28 Nov 2026 12:00:00 GMT\r\nServer: cloudflare\r\nCF-Ray: 9a0123456789abcd-FRA\r\ncf-aig-cache-status: MISS\r\ncf-aig-step: 0\r\n" +
+		"cf-aig-log-id: 019ac000-0000-7000-8000-000000000000\r\ncf-aig-event-id: 019ac000-0000-7000-8000-000000000000\r\ncf-aig-request-id: 019ac000-0000-7000-8000-000000000000\r\n"
+
+	openAIHeaders = "x-request-id: req_0123456789abcdef0123456789abcdef\r\nopenai-organization: example\r\nopenai-processing-ms: 512\r\nopenai-version: 2020-10-01\r\n" +
+		"x-ratelimit-limit-requests: 10000\r\nx-ratelimit-limit-tokens: 2000000\r\nx-ratelimit-remaining-requests: 9999\r\nx-ratelimit-remaining-tokens: 1998999\r\n" +
+		"x-ratelimit-reset-requests: 6ms\r\nx-ratelimit-reset-tokens: 30ms\r\n"
+
+	anthropicHeaders = "request-id: req_0123456789abcdefghijklmn\r\nanthropic-organization-id: 01234567-0123-0123-0123-0123456789ab\r\n" +
+		"anthropic-ratelimit-requests-limit: 4000\r\nanthropic-ratelimit-requests-remaining: 3999\r\nanthropic-ratelimit-requests-reset: 2026-11-28T12:00:01Z\r\n" +
+		"anthropic-ratelimit-tokens-limit: 400000\r\nanthropic-ratelimit-tokens-remaining: 398000\r\nanthropic-ratelimit-tokens-reset: 2026-11-28T12:00:01Z\r\n"
+)
 
 // A stamp fills its place, so that all events have the same length.
 const (
@@ -139,8 +156,9 @@ const (
 )
 
 var openAI = dialect{
-	whole: object(`{"id":"chatcmpl-load","object":"chat.completion","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
-		`"message":{"role":"assistant","content":"` + answerText + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
+	headers: openAIHeaders,
+	whole: object(openAIHeaders, `{"id":"chatcmpl-load","object":"chat.completion","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,`+
+		`"message":{"role":"assistant","content":"`+answerText+`","refusal":null},"logprobs":null,"finish_reason":"stop"}],`+
 		`"usage":{"prompt_tokens":1000,"completion_tokens":120,"total_tokens":1120}}`),
 	event: `data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1760000000,"model":"llama-3.3-70b-versatile","choices":[{"index":0,` +
 		`"delta":{"content":" ` + stampPlace + `"},"logprobs":null,"finish_reason":null}]}` + "\n\n",
@@ -151,8 +169,8 @@ var openAI = dialect{
 // workersAI is OpenAI's format as Workers AI writes it. Its chunks count no tokens, because no
 // client asks for that.
 var workersAI = dialect{
-	whole: object(`{"id":"id-1760000000000","object":"chat.completion","created":1760000000,"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast","choices":[{"index":0,` +
-		`"message":{"role":"assistant","content":"` + answerText + `","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
+	whole: object("", `{"id":"id-1760000000000","object":"chat.completion","created":1760000000,"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast","choices":[{"index":0,`+
+		`"message":{"role":"assistant","content":"`+answerText+`","refusal":null},"logprobs":null,"finish_reason":"stop"}],`+
 		`"usage":{"prompt_tokens":1000,"completion_tokens":120,"total_tokens":1120}}`),
 	event: workersChunk(`[{"index":0,"delta":{"content":" ` + stampPlace + `"},"logprobs":null,"finish_reason":null}]`),
 	last:  workersChunk(`[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]`) + "data: [DONE]\n\n",
@@ -163,7 +181,7 @@ func workersChunk(choices string) string {
 }
 
 var google = dialect{
-	whole: object(`{"candidates":[{"content":{"role":"model","parts":[{"text":"` + answerText + `"}]},"finishReason":"STOP","index":0}],` +
+	whole: object("", `{"candidates":[{"content":{"role":"model","parts":[{"text":"`+answerText+`"}]},"finishReason":"STOP","index":0}],`+
 		`"usageMetadata":{"promptTokenCount":1000,"candidatesTokenCount":120,"totalTokenCount":1120},"modelVersion":"gemini-2.5-flash","responseId":"load"}`),
 	event: `data: {"candidates": [{"content": {"parts": [{"text": " ` + stampPlace + `"}],"role": "model"},"index": 0}],` +
 		`"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 10,"totalTokenCount": 1010},"modelVersion": "gemini-2.5-flash","responseId": "load"}` + "\r\n\r\n",
@@ -172,7 +190,8 @@ var google = dialect{
 }
 
 var anthropic = dialect{
-	whole: object(`{"id":"msg_load","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"` + answerText + `"}],` +
+	headers: anthropicHeaders,
+	whole: object(anthropicHeaders, `{"id":"msg_load","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"`+answerText+`"}],`+
 		`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1000,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":120}}`),
 	event: "event: content_block_delta\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" ` + stampPlace + `"}}` + "\n\n",
 	last: "event: message_delta\n" + `data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":120}}` + "\n\n" +
@@ -181,13 +200,13 @@ var anthropic = dialect{
 
 var answerText = strings.Repeat("The loop ends one element early. ", 15)
 
-func object(json string) []byte {
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(json), json)
+func object(headers, json string) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n%s%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", gatewayHeaders, headers, len(json), json)
 }
 
 // stream sends events, each in one write and one chunk, until next ends the stream.
 func (d *dialect) stream(conn net.Conn, buffer *[]byte, next func(event int) int64) error {
-	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
+	head := "HTTP/1.1 200 OK\r\n" + gatewayHeaders + d.headers + "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for event := 0; ; event++ {
 		stamp := next(event)
 		switch {
