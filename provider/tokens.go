@@ -74,7 +74,7 @@ func dataMembers(body []byte) (n int) {
 }
 
 // minFile is the length from which a string in base64 is taken for a file. Shorter ones hardly matter.
-const minFile = 1024
+const minFile = 512
 
 // base64Length returns the length of the string in base64 that text begins with, up to its closing quote. It
 // returns 0 if there is none of at least minFile bytes.

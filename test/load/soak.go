@@ -25,6 +25,7 @@ type soaking struct {
 	mu sync.Mutex
 	outcome
 	reloading bool
+	begun     int       // how many reloads have begun
 	reloaded  time.Time // when the last reload was
 }
 
@@ -180,6 +181,9 @@ func (s *soaking) reload(ctx context.Context) error {
 	during := func(now bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if now {
+			s.begun++
+		}
 		s.reloading, s.reloaded = now, time.Now()
 	}
 	during(true)
@@ -187,11 +191,14 @@ func (s *soaking) reload(ctx context.Context) error {
 	return s.server.reload(ctx)
 }
 
-// closing reports whether a reload may be closing connections. Nothing else may close them.
-func (s *soaking) closing() bool {
+// closing returns the number of the reload that may be closing connections, or 0. Nothing else may close them.
+func (s *soaking) closing() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reloading || time.Since(s.reloaded) < time.Second
+	if s.reloading || time.Since(s.reloaded) < time.Second {
+		return s.begun
+	}
+	return 0
 }
 
 func (s *soaking) sample(ctx context.Context) (sample, error) {
@@ -248,13 +255,17 @@ func (s *soaking) user(ctx context.Context, number int, rate float64) {
 	}
 }
 
-// request sends m. If a reload closed the connection before the server read m, it sends m once
-// more, as HTTP clients do. It returns the connection for the next request, or nil for a new one.
+// request sends m. If a reload closed the connection before the server read m, it sends m again, as
+// HTTP clients do: once for each reload. A new connection can meet the next reload, which closes what
+// waits to be accepted. request returns the connection for the next request, or nil for a new one.
 func (s *soaking) request(c *conn, m message, streamed bool) *conn {
-	for attempt := 0; ; attempt++ {
+	met := 0 // the last reload
+	for {
 		var err error
 		c, err = s.attempt(c, m, streamed)
-		again := c.raced(err) && s.closing() && attempt == 0
+		reload := s.closing()
+		again := c.raced(err) && reload > met
+		met = reload
 		if c != nil && (err != nil || c.last) {
 			_ = c.Close()
 			c = nil

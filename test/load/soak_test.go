@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -51,13 +54,13 @@ func TestARequestIsSentAgainOnlyAtAReload(t *testing.T) {
 		"answered, but the connection ends":    {answers: []string{answerLast}, answered: 1},
 		"sent again at a reload":               {answers: []string{"", answerOK}, answered: 1, again: 1, kept: true},
 		"not sent again without a reload":      {answers: []string{"", answerOK}, calm: true, lost: 1},
-		"not sent again twice":                 {answers: []string{"", "", answerOK}, again: 1, lost: 1},
+		"not sent again twice at a reload":     {answers: []string{"", "", answerOK}, again: 1, lost: 1},
 		"lost, because its answer breaks off":  {answers: []string{hangUp, answerOK}, lost: 1},
 		"lost, because its status is an error": {answers: []string{strings.Replace(answerOK, "200", "503", 1)}, lost: 1},
 		"lost, because there is no connection": {lost: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := soaking{server: &server{address: answering(t, test.answers...)}, reloading: !test.calm}
+			s := soaking{server: &server{address: answering(t, test.answers...)}, reloading: !test.calm, begun: 1}
 			if len(test.answers) == 0 {
 				for {
 					c, err := dial(t.Context(), s.server.address)
@@ -81,6 +84,25 @@ func TestARequestIsSentAgainOnlyAtAReload(t *testing.T) {
 	}
 }
 
+func TestARequestIsSentAgainAtEachReload(t *testing.T) {
+	s := soaking{reloading: true}
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.begun++; s.begun <= 2 {
+			panic(http.ErrAbortHandler) // closes the connection
+		}
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer site.Close()
+	s.server = &server{address: site.Listener.Addr().String()}
+	c := s.request(nil, usersChat(0), false)
+	if c == nil || s.answered != 1 || s.again != 2 {
+		t.Fatalf("%d answered, %d again, %d lost: %q", s.answered, s.again, s.lost, s.said)
+	}
+	_ = c.Close()
+}
+
 func TestAClosedConnectionIsNotUsed(t *testing.T) {
 	address := answering(t, answerLast, answerOK)
 	c := dialed(t, address)
@@ -88,7 +110,7 @@ func TestAClosedConnectionIsNotUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = c.reader.Peek(1) // wait until it is closed
-	s := soaking{server: &server{address: address}, reloading: true}
+	s := soaking{server: &server{address: address}, reloading: true, begun: 1}
 	if c = s.request(c, usersChat(0), false); c == nil || s.answered != 1 || s.again != 0 {
 		t.Errorf("%d answered, %d again, %d lost: %q", s.answered, s.again, s.lost, s.said)
 	}
@@ -98,16 +120,16 @@ func TestConnectionsMayCloseForASecondAfterAReload(t *testing.T) {
 	for name, test := range map[string]struct {
 		during bool
 		before time.Duration
-		want   bool
+		want   int
 	}{
-		"during a reload":      {true, time.Minute, true},
-		"right after a reload": {false, 0, true},
-		"long after a reload":  {false, 2 * time.Second, false},
+		"during a reload":      {true, time.Minute, 3},
+		"right after a reload": {false, 0, 3},
+		"long after a reload":  {false, 2 * time.Second, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := soaking{reloading: test.during, reloaded: time.Now().Add(-test.before)}
+			s := soaking{reloading: test.during, begun: 3, reloaded: time.Now().Add(-test.before)}
 			if got := s.closing(); got != test.want {
-				t.Errorf("%t", got)
+				t.Errorf("reload %d, want %d", got, test.want)
 			}
 		})
 	}
