@@ -31,8 +31,8 @@ type consumption struct {
 	values [3 * len(shownKinds)]string // of headers
 }
 
-// states are reused, because nothing needs them after the request was admitted or refused.
-var states = sync.Pool{New: func() any { return new([6]usage.State) }}
+// statePool has room for states. A request needs them only until it is admitted or refused.
+var statePool = sync.Pool{New: func() any { return new([6]usage.State) }}
 
 // admit checks the limits of the user and of the user's team, and counts the request. Its errors are
 // *hub.Error.
@@ -50,8 +50,8 @@ func (h *Handler) admit(ctx context.Context, u user, request *hub.Request, rec *
 		used.prompt = provider.PromptTokens(request.Endpoint, request.Body)
 		used.text = provider.NewTextCounter(request.Endpoint, request.Stream)
 	}
-	room := states.Get().(*[6]usage.State)
-	defer states.Put(room)
+	room := statePool.Get().(*[6]usage.State)
+	defer statePool.Put(room)
 	var admitted bool
 	var all []usage.State
 	used.admission, admitted, all = h.limiter.Admit(ctx, scopes, used.prompt, room[:0])

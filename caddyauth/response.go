@@ -250,7 +250,7 @@ func (w *response) send(p []byte, reported *hub.Error) error {
 	if !w.begun {
 		w.begin(w.status)
 	}
-	if w.events || !w.scanner.Found() { // the counts of an object are those of all of it
+	if w.events || !w.scanner.Found() { // token counts are for the whole object
 		w.rec.said(p)
 	}
 	_, err := w.ResponseWriter.Write(p)

@@ -32,8 +32,8 @@ var (
 	dataNeedle    = jsontext.NewNeedle(`"`, `data"`)
 )
 
-// mayHaveFile reports whether a body may have a file in it. It looks at so many places that each file has one of
-// them: where each is within text, nothing else of the body has to be read.
+// mayHaveFile reports whether a body may have a file in it. It looks at a few bytes in every minFile/2, so each file
+// contains some of them. If none of them can be base64, the rest of the body need not be read.
 func mayHaveFile(body []byte) bool {
 	for ; len(body) >= minFile/2; body = body[minFile/2:] {
 		if !slices.ContainsFunc(body[:fileSample], isNotBase64) {

@@ -90,7 +90,7 @@ func TestTheCommandsSayWhatTheKeystoreLacks(t *testing.T) {
 			o.t = t
 			o.newKey("keys", "add", "dev@example.com")
 			before := o.everything()
-			for _, test := range []struct{ says, args string }{
+			o.refusedAll([]wrong{
 				{"has a key already", "keys add dev@example.com"},
 				{"there is no user nobody@example.com", "keys show nobody@example.com"},
 				{"there is no user nobody@example.com", "keys disable nobody@example.com"},
@@ -102,9 +102,7 @@ func TestTheCommandsSayWhatTheKeystoreLacks(t *testing.T) {
 				{"there is no provider x", "providers remove x --yes"},
 				{"there is no provider x", "providers remove x"},
 				{"no model that this user may use", "client-config dev@example.com"},
-			} {
-				o.refused(test.says, strings.Fields(test.args)...)
-			}
+			})
 			o.hasOnly(before)
 		})
 	}
@@ -115,7 +113,7 @@ func TestTheCommandsRefuseWrongArguments(t *testing.T) {
 	o := operators(t)["cloudflare_kv"]
 	o.newKey("keys", "add", "dev@example.com")
 	before := o.everything()
-	for _, test := range []struct{ says, args string }{
+	o.refusedAll([]wrong{
 		{"an email must not be empty", "keys add dev:x"},
 		{"one argument is wanted, and there are 0: caddy continue-auth keys add EMAIL", "keys add"},
 		{"one argument is wanted, and there are 2: caddy continue-auth providers remove NAME", "providers remove x y"},
@@ -143,11 +141,19 @@ func TestTheCommandsRefuseWrongArguments(t *testing.T) {
 		{"there is no site", "keys list --site other.example.com"},
 		{"no adapter", "keys list --adapter toml"},
 		{"no such file", "keys import nowhere.csv"},
-	} {
-		o.refused(test.says, strings.Fields(test.args)...)
-	}
+	})
 	o.refused("put a comma between two", "keys", "add", "new@example.com", "--models=workers-ai/* openai/*")
 	o.hasOnly(before)
+}
+
+// wrong is a command with wrong arguments, and what it says.
+type wrong struct{ says, args string }
+
+func (o *operator) refusedAll(commands []wrong) {
+	o.t.Helper()
+	for _, command := range commands {
+		o.refused(command.says, strings.Fields(command.args)...)
+	}
 }
 
 // hasOnly tests that the keystore has the same content as before.

@@ -106,7 +106,7 @@ export function testTurn({ agent, program = agent, title = agent, args, variable
     assertBetween(requests.length, 2, 2 + more)
     assert.ok(requests.some(({ Path, Body }) => Path === prefix + path && JSON.stringify(Body).includes('PONG is the word')), requests.map(({ Path }) => Path).join())
   })
-  return { title, ask }
+  return { title, ask, turns }
 }
 
 // testAgentOn tests an agent on the models of one provider, which are all that its user may use.
@@ -127,7 +127,17 @@ export function testAgentOn(provider, { models = '*', ...settings }) {
 //   wrongKey, cut          how many requests there are, and what the user is shown. All answers are cut off, or as many as
 //                          cut.times says; cut.status is the status of a program that gets over it
 export function testAgent({ wrongKey, cut, ...settings }) {
-  const { title, ask } = testTurn(settings)
+  const { path, from, more = 0 } = settings
+  const { title, ask, turns } = testTurn(settings)
+
+  test(`${title} says hello`, limit, async () => {
+    const { status, out, all } = await ask('hello there')
+    assert.equal(status, 0, all)
+    assert.ok(out.includes(`This is ${from}`), all)
+    const requests = await turns()
+    assertBetween(requests.length, 1, 1 + more)
+    assert.ok(requests.some(({ Path, Body }) => Path === prefix + path && JSON.stringify(Body).includes('hello there')), requests.map(({ Path }) => Path).join())
+  })
 
   test(`${title} shows what is wrong with a wrong key`, limit, async () => {
     const { status, all } = await ask('hello there', 'wrong')
