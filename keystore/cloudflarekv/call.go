@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	cloudflare "github.com/cloudflare/cloudflare-go/v7"
 	"github.com/cloudflare/cloudflare-go/v7/option"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -79,7 +78,7 @@ func (s *Store) attempt(ctx context.Context, send send) (body []byte, again bool
 	err = send(bounded, option.WithResponseInto(&res), option.WithResponseBodyInto(&body))
 	switch {
 	case res != nil && res.StatusCode != http.StatusOK:
-		return nil, res.StatusCode >= 500 && bounded.Err() == nil, refused(res, err)
+		return nil, res.StatusCode >= 500 && bounded.Err() == nil, refused(res)
 	case err != nil:
 		err = failed(ctx, err)
 		return nil, errors.Is(err, errConnection), err
@@ -87,15 +86,10 @@ func (s *Store) attempt(ctx context.Context, send send) (body []byte, again bool
 	return body, false, nil
 }
 
-// refused returns the error for a reply whose status is not 200. err is the SDK's error.
-func refused(res *http.Response, err error) error {
+// refused returns the error for a reply whose status is not 200.
+func refused(res *http.Response) error {
 	reason := fmt.Sprintf("HTTP status %d", res.StatusCode)
-	var codes []int64
-	if api, ok := errors.AsType[*cloudflare.Error](err); ok {
-		for _, e := range api.Errors {
-			codes = append(codes, e.Code)
-		}
-	}
+	codes := decodeCodes(res.Body)
 	if len(codes) > 0 {
 		reason += fmt.Sprintf(", code %d", codes[0])
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	cloudflare "github.com/cloudflare/cloudflare-go/v7"
 	"github.com/cloudflare/cloudflare-go/v7/kv"
 	"github.com/cloudflare/cloudflare-go/v7/option"
 	"golang.org/x/time/rate"
@@ -151,11 +150,7 @@ func newClient(timeout time.Duration) *http.Client {
 // read, so a URL never contains a name.
 func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) (map[string][]byte, error) {
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
-		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), kv.NamespaceBulkGetParams{
-			AccountID: cloudflare.F(s.account),
-			Keys:      cloudflare.F(names),
-			Type:      cloudflare.F(kv.NamespaceBulkGetParamsTypeText),
-		}, opts...)
+		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), s.bulkGet(names), opts...)
 		return err
 	})
 	if err != nil {
@@ -173,6 +168,19 @@ func (s *Store) Get(ctx context.Context, ns keystore.Namespace, names []string) 
 	}
 	return found, nil
 }
+
+// bulkGet returns the parameters of a bulk read.
+func (s *Store) bulkGet(names []string) kv.NamespaceBulkGetParams {
+	var params kv.NamespaceBulkGetParams
+	set(&params.AccountID.Value, &params.AccountID.Present, s.account)
+	set(&params.Keys.Value, &params.Keys.Present, names)
+	set(&params.Type.Value, &params.Type.Present, kv.NamespaceBulkGetParamsTypeText)
+	return params
+}
+
+// set fills in a field of the SDK's parameters. The SDK has cloudflare.F for that, in a package that
+// imports the API of every product of Cloudflare. Without it, a build compiles 120 packages less.
+func set[T any](value *T, present *bool, v T) { *value, *present = v, true }
 
 // List returns all names. It leaves out invalid names, because Get could not look them up.
 func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, error) {
@@ -203,9 +211,11 @@ func (s *Store) List(ctx context.Context, ns keystore.Namespace) ([]string, erro
 // SDK's own paging stops at an empty page, although an empty page can have a cursor:
 // https://developers.cloudflare.com/kv/api/list-keys/.)
 func (s *Store) page(ctx context.Context, ns keystore.Namespace, cursor string) (names []string, next string, err error) {
-	params := kv.NamespaceKeyListParams{AccountID: cloudflare.F(s.account), Limit: cloudflare.F(1000.0)}
+	var params kv.NamespaceKeyListParams
+	set(&params.AccountID.Value, &params.AccountID.Present, s.account)
+	set(&params.Limit.Value, &params.Limit.Present, 1000)
 	if cursor != "" {
-		params.Cursor = cloudflare.F(cursor)
+		set(&params.Cursor.Value, &params.Cursor.Present, cursor)
 	}
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
 		_, err := s.namespaces.Keys.List(ctx, s.namespace(ns), params, opts...)

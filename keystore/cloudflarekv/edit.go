@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	cloudflare "github.com/cloudflare/cloudflare-go/v7"
 	"github.com/cloudflare/cloudflare-go/v7/kv"
 	"github.com/cloudflare/cloudflare-go/v7/option"
 
@@ -64,17 +63,19 @@ type entry struct {
 // also refuses an expiration that is less than a minute away by its own clock. So near the end pair
 // sends the remaining time instead, which can make the entry live up to a minute longer.
 func (e entry) pair(change keystore.Change, now time.Time) kv.NamespaceBulkUpdateParamsBody {
-	pair := kv.NamespaceBulkUpdateParamsBody{Key: cloudflare.F(change.Name), Value: cloudflare.F(string(change.Value))}
+	var pair kv.NamespaceBulkUpdateParamsBody
+	set(&pair.Key.Value, &pair.Key.Present, change.Name)
+	set(&pair.Value.Value, &pair.Value.Present, string(change.Value))
 	if e.metadata != nil {
-		pair.Metadata = cloudflare.F[any](*e.metadata)
+		set[any](&pair.Metadata.Value, &pair.Metadata.Present, *e.metadata)
 	}
 	left := e.expiration - float64(now.Unix())
 	switch {
 	case e.expiration == 0:
 	case left < 2*minLife:
-		pair.ExpirationTTL = cloudflare.F(max(left, minLife))
+		set(&pair.ExpirationTTL.Value, &pair.ExpirationTTL.Present, max(left, minLife))
 	default:
-		pair.Expiration = cloudflare.F(e.expiration)
+		set(&pair.Expiration.Value, &pair.Expiration.Present, e.expiration)
 	}
 	return pair
 }
@@ -82,13 +83,10 @@ func (e entry) pair(change keystore.Change, now time.Time) kv.NamespaceBulkUpdat
 // entries returns the entries of names with their metadata and expiration. Names that do not exist
 // are not in the result.
 func (s *Store) entries(ctx context.Context, ns keystore.Namespace, names []string) (map[string]entry, error) {
+	params := s.bulkGet(names)
+	set(&params.WithMetadata.Value, &params.WithMetadata.Present, true)
 	body, err := s.call(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
-		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), kv.NamespaceBulkGetParams{
-			AccountID:    cloudflare.F(s.account),
-			Keys:         cloudflare.F(names),
-			Type:         cloudflare.F(kv.NamespaceBulkGetParamsTypeText),
-			WithMetadata: cloudflare.F(true),
-		}, opts...)
+		_, err := s.namespaces.BulkGet(ctx, s.namespace(ns), params, opts...)
 		return err
 	})
 	if err != nil {
@@ -102,10 +100,10 @@ func (s *Store) put(ctx context.Context, ns keystore.Namespace, pairs []kv.Names
 	if len(pairs) == 0 {
 		return nil
 	}
+	params := kv.NamespaceBulkUpdateParams{Body: pairs}
+	set(&params.AccountID.Value, &params.AccountID.Present, s.account)
 	return s.change(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
-		_, err := s.namespaces.BulkUpdate(ctx, s.namespace(ns), kv.NamespaceBulkUpdateParams{
-			AccountID: cloudflare.F(s.account), Body: pairs,
-		}, opts...)
+		_, err := s.namespaces.BulkUpdate(ctx, s.namespace(ns), params, opts...)
 		return err
 	})
 }
@@ -115,10 +113,10 @@ func (s *Store) remove(ctx context.Context, ns keystore.Namespace, names []strin
 	if len(names) == 0 {
 		return nil
 	}
+	params := kv.NamespaceBulkDeleteParams{Body: names}
+	set(&params.AccountID.Value, &params.AccountID.Present, s.account)
 	return s.change(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
-		_, err := s.namespaces.BulkDelete(ctx, s.namespace(ns), kv.NamespaceBulkDeleteParams{
-			AccountID: cloudflare.F(s.account), Body: names,
-		}, opts...)
+		_, err := s.namespaces.BulkDelete(ctx, s.namespace(ns), params, opts...)
 		return err
 	})
 }

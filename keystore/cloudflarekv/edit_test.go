@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	cloudflare "github.com/cloudflare/cloudflare-go/v7"
 	"github.com/cloudflare/cloudflare-go/v7/kv"
 
 	"github.com/continue-auth/caddy-continue-auth/keystore"
@@ -81,14 +80,14 @@ func TestAnEditKeepsMetadataAndExpiration(t *testing.T) {
 	const metadata = `{"z":1.50,"a":{"<b>":[null,"é & \"c\""]},"a.b":true}`
 	var pairs []kv.NamespaceBulkUpdateParamsBody
 	for _, name := range []string{"both", "metadata", "end", "neither", "unchanged"} {
-		pair := kv.NamespaceBulkUpdateParamsBody{Key: cloudflare.F(name), Value: cloudflare.F("1")}
-		if name == "both" || name == "metadata" {
-			pair.Metadata = cloudflare.F[any](json.RawMessage(metadata))
+		var e entry
+		if raw := json.RawMessage(metadata); name == "both" || name == "metadata" {
+			e.metadata = &raw
 		}
 		if name == "both" || name == "end" {
-			pair.Expiration = cloudflare.F(soon)
+			e.expiration = soon
 		}
-		pairs = append(pairs, pair)
+		pairs = append(pairs, e.pair(keystore.Change{Name: name, Value: []byte("1")}, time.Now()))
 	}
 	if err := s.put(t.Context(), keystore.APIKeys, pairs); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,9 @@ package cloudflarekv
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+
+	"github.com/tidwall/gjson"
 )
 
 // decodeValues reads the reply to a bulk read. The value of a name that does not exist is nil.
@@ -92,4 +95,18 @@ func decodeResult(body []byte) error {
 		return unavailable(fmt.Sprintf("%d of the names could not be written", n))
 	}
 	return nil
+}
+
+// decodeCodes returns the codes of Cloudflare in the body of a refusal. Such a body may be cut off,
+// or not be JSON.
+func decodeCodes(body io.Reader) []int64 {
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil
+	}
+	var codes []int64
+	for _, code := range gjson.GetBytes(text, "errors.#.code").Array() {
+		codes = append(codes, code.Int())
+	}
+	return codes
 }

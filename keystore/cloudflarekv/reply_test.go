@@ -8,9 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	cloudflare "github.com/cloudflare/cloudflare-go/v7"
-	"github.com/cloudflare/cloudflare-go/v7/kv"
-
 	"github.com/continue-auth/caddy-continue-auth/keystore"
 	"github.com/continue-auth/caddy-continue-auth/keystore/kvtest"
 )
@@ -26,9 +23,7 @@ func TestAMissingNameHidesNoOther(t *testing.T) {
 	if err != nil || len(values) != 2 || string(values["a"]) != "1" || string(values["b"]) != "2" {
 		t.Errorf("%q, %v", values, err)
 	}
-	reply, err := s.namespaces.BulkGet(t.Context(), kvtest.APIKeys, kv.NamespaceBulkGetParams{
-		AccountID: cloudflare.F(kvtest.AccountID), Keys: cloudflare.F(names),
-	})
+	reply, err := s.namespaces.BulkGet(t.Context(), kvtest.APIKeys, s.bulkGet(names))
 	t.Logf("the SDK's decoder: %v, %v", reply.Values, err)
 }
 

@@ -38,8 +38,8 @@ end
 `
 
 // hammer lets wrk send the same request again and again. wrk needs less of the machine than a
-// client in Go, and leaves more to the servers. It measures whole seconds. A slow answer does not
-// count as a failure.
+// client in Go, and leaves more to the servers. It measures whole seconds. If length is shorter, it
+// is ended after a few requests. A slow answer does not count as a failure.
 func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Duration) (*hammered, error) {
 	script := filepath.Join(b.folder, "wrk.lua")
 	request := filepath.Join(b.folder, "request")
@@ -50,19 +50,30 @@ func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Du
 		return nil, err
 	}
 	seconds := max(1, int(math.Round(length.Seconds())))
-	wrk := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "--timeout", "30s", "-s", script, "http://"+v.server.address)
-	wrk.Stderr = os.Stderr
+	// The shell ignores an interrupt that comes before wrk is ready for it, and so does wrk until then.
+	wrk := exec.CommandContext(ctx, "sh", "-c", `trap "" INT; exec wrk "$@"`, "sh",
+		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "--timeout", "30s", "-s", script, "http://"+v.server.address)
+	var out bytes.Buffer
+	wrk.Stdout, wrk.Stderr = &out, os.Stderr
 	cpu, served := v.server.cpu(), b.up.hammered.Load()
-	out, err := wrk.Output()
+	if err := wrk.Start(); err != nil {
+		return nil, fmt.Errorf("wrk: %w", err)
+	}
+	ended := make(chan struct{})
+	if length < time.Second {
+		go b.interrupt(wrk.Process, served+4*connections, ended)
+	}
+	err := wrk.Wait()
+	close(ended)
 	if err != nil {
 		return nil, fmt.Errorf("wrk: %w", err)
 	}
 	cpu, served = v.server.cpu()-cpu, b.up.hammered.Load()-served
-	_, figures, _ := bytes.Cut(out, []byte("\nfigures "))
+	_, figures, _ := bytes.Cut(out.Bytes(), []byte("\nfigures "))
 	var h hammered
 	var micros, failures int64
 	if _, err := fmt.Sscan(string(figures), &h.requests, &micros, &failures, &h.p50, &h.p99); err != nil {
-		return nil, fmt.Errorf("wrk says %q: %w", out, err)
+		return nil, fmt.Errorf("wrk says %q: %w", &out, err)
 	}
 	h.seconds, h.cpu = float64(micros)/1e6, cpu
 	// wrk does not wait for its last answers. So some requests may reach the upstream after this
@@ -71,4 +82,20 @@ func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Du
 		return nil, fmt.Errorf("upstream has served %d requests, but wrk has %d answers and %d failures", served, h.requests, failures)
 	}
 	return &h, nil
+}
+
+// interrupt ends wrk when so many of its requests have been served.
+func (b *bench) interrupt(wrk *os.Process, served int64, ended <-chan struct{}) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+		if b.up.hammered.Load() >= served {
+			_ = wrk.Signal(os.Interrupt) // at which wrk prints its figures
+		}
+	}
 }
