@@ -1,6 +1,9 @@
 package command
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +17,12 @@ import (
 
 // never is the end of a key that has none.
 const never = "never"
+
+// versionOf returns a text that differs for forms that differ.
+func versionOf(form pages.UserForm) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", form))
+	return hex.EncodeToString(sum[:8])
+}
 
 // formOf returns the fields for a user's record.
 func formOf(record *keystore.Record) pages.UserForm {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -45,6 +46,7 @@ func (v *dashboardView) userPage(email string, record []byte, newKey string, fai
 	}
 	if parsed, err := keystore.ParseRecord(record); err == nil {
 		page.Form = formOf(parsed)
+		page.Version = versionOf(page.Form)
 	}
 	if failed != nil && v.form.Has("only") { // the operator should not have to fill it in again
 		page.Form = v.userForm()
@@ -102,7 +104,11 @@ func (v *dashboardView) setUser() error {
 	if err != nil {
 		return v.again(email, err)
 	}
-	change := changes(formOf(record), v.userForm())
+	now := formOf(record)
+	if shown := v.form.Get("version"); shown != "" && shown != versionOf(now) {
+		return v.again(email, fmt.Errorf("%s was changed after this page was loaded, so nothing was saved; save again to replace that change", email))
+	}
+	change := changes(now, v.userForm())
 	if change.none() {
 		v.a.say("Nothing was different.")
 		return v.lead(hrefOf(email))

@@ -100,7 +100,7 @@ func TestRotatingAKey(t *testing.T) {
 	key = newKeyOf(t, d.send(http.MethodPost, "/user/rotate", form()))
 	before := d.stored("ann@example.com")
 	again := d.send(http.MethodPost, "/user/rotate", form()) // as with a second click
-	d.wants(again, http.StatusUnprocessableEntity, "was replaced after this page was loaded. Nothing was changed.")
+	d.wants(again, http.StatusUnprocessableEntity, "was replaced after this page was loaded; nothing was changed")
 	if strings.Contains(again.Body.String(), "cca_") || d.stored("ann@example.com") != before || !d.lets("ann@example.com", key) {
 		t.Errorf("a form that was sent twice has replaced the key twice: %s", d.stored("ann@example.com"))
 	}
@@ -174,6 +174,35 @@ func TestChangingWhatAUserMayDo(t *testing.T) {
 	d.wants(d.send(http.MethodPost, "/user/set", kept), http.StatusSeeOther)
 	if !strings.Contains(d.stored("ann@example.com"), `"metadata":{"team":"core","vip":true}`) {
 		t.Errorf("metadata that did not change is now in %s", d.stored("ann@example.com"))
+	}
+}
+
+func TestAFormReplacesNoChangeThatItDidNotShow(t *testing.T) {
+	d := openDesk(t, fewUsers(), "")
+	shown := regexp.MustCompile(`name="version" value="([0-9a-f]{16})"`)
+	version := func(page *httptest.ResponseRecorder) string {
+		found := shown.FindStringSubmatch(page.Body.String())
+		if found == nil {
+			t.Fatalf("the form does not say what it has shown: %s", page.Body)
+		}
+		return found[1]
+	}
+	save := func(version string) *httptest.ResponseRecorder {
+		return d.send(http.MethodPost, "/user/set", url.Values{"email": {"ann@example.com"}, "metadata": {"team=web"}, "only": {""}, "version": {version}})
+	}
+	old := version(d.get("/user?email=ann@example.com"))
+	if err := d.a.setUser(t.Context(), "ann@example.com", &restrictions{models: []string{"openai/*"}}, true, false); err != nil {
+		t.Fatal(err)
+	}
+	before := d.stored("ann@example.com")
+	refused := save(old)
+	d.wants(refused, http.StatusUnprocessableEntity, "was changed after this page was loaded, so nothing was saved", ">team=web</textarea>")
+	if d.stored("ann@example.com") != before {
+		t.Errorf("record %s, want %s", d.stored("ann@example.com"), before)
+	}
+	d.wants(save(version(refused)), http.StatusSeeOther)
+	if !strings.Contains(d.stored("ann@example.com"), `"team":"web"`) {
+		t.Errorf("record %s", d.stored("ann@example.com"))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,7 +49,7 @@ func (a *administration) rotateUser(ctx context.Context, email, replaced, grace 
 	key = keystore.NewKey()
 	record, err = a.editUser(ctx, email, func(r *keystore.Record) error {
 		if replaced != "" && r.Info().KeyID != replaced {
-			return &refusal{http.StatusConflict, "The key of " + email + " was replaced after this page was loaded. Nothing was changed."}
+			return fmt.Errorf("the key of %s was replaced after this page was loaded; nothing was changed", email)
 		}
 		r.Rotate(key, time.Now(), d)
 		return nil

@@ -51,8 +51,9 @@ type UserPage struct {
 	Limits           []Limit
 	Unasked, Unknown bool
 
-	// Form has what the operator can change.
-	Form UserForm
+	// Form has what the operator can change. Version changes when the keystore has something else in one of its fields.
+	Form    UserForm
+	Version string
 
 	// Usage is nil if there is no ledger. Fault says why the ledger cannot be read, or is "".
 	Usage *Usage
