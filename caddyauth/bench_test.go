@@ -170,6 +170,9 @@ var usageEvent = []byte(`data: {"choices":[],"usage":{"prompt_tokens":5,"complet
 // TestAnOpenStreamTakesAtMost16KB holds streams open through a whole Caddy, with the handler and with
 // reverse_proxy alone.
 func TestAnOpenStreamTakesAtMost16KB(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	const streams = 200
 	memory := func(path, body string, alone bool) float64 {
 		release := make(chan struct{})

@@ -19,6 +19,9 @@ func sweep(t *testing.T, c *usage.Counters) {
 }
 
 func TestIdleScopesLeaveMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	for _, test := range []struct {
 		limits []string
 		stays  time.Duration
@@ -91,6 +94,9 @@ func TestReadingStatesKeepsNothing(t *testing.T) {
 
 // Contract: 50,000 active users with three limits in well under 100 MB.
 func TestMemoryOfUsers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	for _, test := range []struct {
 		name   string
 		limits []string

@@ -342,6 +342,9 @@ func TestAnInvalidationDiscardsWaitingRenewals(t *testing.T) {
 }
 
 func TestAUserInMemoryCostsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	const users = 20_000
 	store := &reads{}
 	c := New(store, Options{MaxEntries: 100_000})

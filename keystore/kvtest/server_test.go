@@ -121,6 +121,9 @@ func TestABulkReadHasNullForMissingNames(t *testing.T) {
 }
 
 func TestATooLargeBulkReadIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	c := newClient(t)
 	c.Put(APIKeys, "a", strings.Repeat("v", 13<<20))
 	c.Put(APIKeys, "b", strings.Repeat("v", 12<<20))
@@ -146,6 +149,9 @@ func TestABulkReadHasOneToAHundredKeys(t *testing.T) {
 }
 
 func TestInvalidBulkWritesAndDeletesAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short goes with the race detector, which makes this slow and finds nothing in it")
+	}
 	c := newClient(t)
 	c.want("PUT", "/bulk", `[{"key":"a","value":"1"},{"key":"b","value":"Mg==","base64":true},{"key":"c","value":"3","expiration_ttl":60,"metadata":{}}]`,
 		200, `{"result":{"successful_key_count":3,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]}`)

@@ -27,8 +27,11 @@ var binary string
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
-// build builds the program and runs the tests.
+// build builds the program, unless CADDY names one, and runs the tests.
 func build(m *testing.M) int {
+	if binary = os.Getenv("CADDY"); binary != "" {
+		return m.Run()
+	}
 	folder, err := os.MkdirTemp("", "servers")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
