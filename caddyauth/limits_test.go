@@ -106,6 +106,29 @@ func TestTokensAreEstimatedIfNobodyCountsThem(t *testing.T) {
 	}
 }
 
+func TestTheTextOfATranslatedAnswerCountsIfItHasNoCounts(t *testing.T) {
+	const text = "one two three four"
+	body := chatBody(gemini)
+	for name, test := range map[string]struct {
+		counts string
+		want   int
+	}{
+		"no counts":         {"", len(body)/4 + len(text)/4},
+		"counts of zero":    {`,"usageMetadata":{"promptTokenCount":0,"candidatesTokenCount":0,"totalTokenCount":0}`, len(body)/4 + len(text)/4},
+		"counts":            {`,"usageMetadata":{"promptTokenCount":300,"candidatesTokenCount":40,"totalTokenCount":340}`, 340},
+		"only the prompt's": {`,"usageMetadata":{"promptTokenCount":300,"totalTokenCount":300}`, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, answerWith("application/json", `{"candidates":[{"content":{"role":"model","parts":[{"text":"`+text+`"}]},"finishReason":"STOP"}]`+test.counts+`}`))
+			p := start(t, setup{upstream: u.URL, options: "limits {\ntokens 15000 1h\n}"})
+			wantStatus(t, p.do(request{path: "/v1/chat/completions", body: body, header: as("worker@example.com", "plain-key")}), http.StatusOK)
+			if got := p.usage("worker@example.com").Get("limits.0.used").Int(); got != int64(test.want) {
+				t.Errorf("%d tokens are used, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 // Anthropic says at the beginning of a stream how long the prompt is, and that the answer has one token so far.
 func TestTheTextOfAStreamThatEndsEarlyCounts(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
