@@ -213,3 +213,20 @@ func (rec *record) said(p []byte) {
 		rec.used.text.Write(p)
 	}
 }
+
+// translated counts the text in a part of a translated answer. The text of an object need not be counted if the
+// provider has counted its tokens.
+func (rec *record) translated(p []byte, t hub.Translator) {
+	if rec.used == nil || !rec.used.tokens {
+		return
+	}
+	if t.Stream() || !hasCounts(t) {
+		rec.used.text.Write(p)
+	}
+}
+
+// hasCounts reports whether the provider has counted tokens.
+func hasCounts(t hub.Translator) bool {
+	u, _ := t.Usage()
+	return u.Prompt+u.Completion > 0
+}

@@ -163,9 +163,7 @@ func (c client) Write(p []byte) (int, error) {
 		c.rec.outcome = cmp.Or(c.rec.outcome, outcomeServerError)
 	}
 	c.rec.wrote()
-	if u, _ := c.translator.Usage(); c.translator.Stream() || u.Prompt+u.Completion == 0 { // token counts are for the whole object
-		c.rec.said(p)
-	}
+	c.rec.translated(p, c.translator)
 	if !c.begun {
 		if !c.translator.Stream() {
 			c.Header().Set("Content-Length", strconv.Itoa(len(p)))

@@ -106,7 +106,8 @@ func (v *dashboardView) setUser() error {
 	}
 	now := formOf(record)
 	if shown := v.form.Get("version"); shown != "" && shown != versionOf(now) {
-		return v.again(email, fmt.Errorf("%s was changed after this page was loaded, so nothing was saved; save again to replace that change", email))
+		v.form.Del("only") // so that the page has the record's fields, and not the form's
+		return v.again(email, fmt.Errorf("%s was changed after this page was loaded, so nothing was saved; the form has what is stored now", email))
 	}
 	change := changes(now, v.userForm())
 	if change.none() {

@@ -196,7 +196,7 @@ func TestAFormReplacesNoChangeThatItDidNotShow(t *testing.T) {
 	}
 	before := d.stored("ann@example.com")
 	refused := save(old)
-	d.wants(refused, http.StatusUnprocessableEntity, "was changed after this page was loaded, so nothing was saved", ">team=web</textarea>")
+	d.wants(refused, http.StatusUnprocessableEntity, "was changed after this page was loaded, so nothing was saved; the form has what is stored now", ">openai/*</textarea>", ">team=core\nvip=true</textarea>")
 	if d.stored("ann@example.com") != before {
 		t.Errorf("record %s, want %s", d.stored("ann@example.com"), before)
 	}

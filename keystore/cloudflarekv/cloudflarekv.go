@@ -179,7 +179,7 @@ func (s *Store) bulkGet(names []string) kv.NamespaceBulkGetParams {
 }
 
 // set fills in a field of the SDK's parameters. The SDK has cloudflare.F for that, in a package that
-// imports the API of every product of Cloudflare. Without it, a build compiles 120 packages less.
+// imports the API of every product of Cloudflare. Without it, a build compiles 120 fewer packages.
 func set[T any](value *T, present *bool, v T) { *value, *present = v, true }
 
 // List returns all names. It leaves out invalid names, because Get could not look them up.
