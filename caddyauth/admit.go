@@ -217,10 +217,7 @@ func (rec *record) said(p []byte) {
 // translated counts the text in a part of a translated answer. The text of an object need not be counted if the
 // provider has counted its tokens.
 func (rec *record) translated(p []byte, t hub.Translator) {
-	if rec.used == nil || !rec.used.tokens {
-		return
-	}
-	if t.Stream() || !hasCounts(t) {
+	if rec.used != nil && rec.used.tokens && (t.Stream() || !hasCounts(t)) {
 		rec.used.text.Write(p)
 	}
 }

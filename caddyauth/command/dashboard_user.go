@@ -48,7 +48,7 @@ func (v *dashboardView) userPage(email string, record []byte, newKey string, fai
 		page.Form = formOf(parsed)
 		page.Version = versionOf(page.Form)
 	}
-	if failed != nil && v.form.Has("only") { // the operator should not have to fill it in again
+	if failed != nil && v.form.Has("only") && !v.outdated(page.Form) { // the operator should not have to fill it in again
 		page.Form = v.userForm()
 	}
 	page.Usage, page.Fault = v.usageOfUser(email, now)
@@ -105,8 +105,7 @@ func (v *dashboardView) setUser() error {
 		return v.again(email, err)
 	}
 	now := formOf(record)
-	if shown := v.form.Get("version"); shown != "" && shown != versionOf(now) {
-		v.form.Del("only") // so that the page has the record's fields, and not the form's
+	if v.outdated(now) {
 		return v.again(email, fmt.Errorf("%s was changed after this page was loaded, so nothing was saved; the form has what is stored now", email))
 	}
 	change := changes(now, v.userForm())
@@ -118,6 +117,12 @@ func (v *dashboardView) setUser() error {
 		return v.again(email, err)
 	}
 	return v.lead(hrefOf(email))
+}
+
+// outdated reports whether the form was made from other fields of the user than are stored now.
+func (v *dashboardView) outdated(stored pages.UserForm) bool {
+	shown := v.form.Get("version")
+	return shown != "" && shown != versionOf(stored)
 }
 
 // removeUserForm asks whether to remove a user.

@@ -38,7 +38,7 @@ end
 `
 
 // hammer lets wrk send the same request again and again. wrk needs less of the machine than a
-// client in Go, and leaves more to the servers. It measures whole seconds. If length is shorter, it
+// client in Go, and leaves more to the servers. It measures whole seconds. If length is shorter, wrk
 // is ended after a few requests. A slow answer does not count as a failure.
 func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Duration) (*hammered, error) {
 	script := filepath.Join(b.folder, "wrk.lua")
@@ -50,7 +50,7 @@ func (b *bench) hammer(ctx context.Context, v variant, m message, length time.Du
 		return nil, err
 	}
 	seconds := max(1, int(math.Round(length.Seconds())))
-	// The shell ignores an interrupt that comes before wrk is ready for it, and so does wrk until then.
+	// An interrupt can come before wrk has its handler. wrk inherits from the shell that it ignores it then.
 	wrk := exec.CommandContext(ctx, "sh", "-c", `trap "" INT; exec wrk "$@"`, "sh",
 		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds), "--timeout", "30s", "-s", script, "http://"+v.server.address)
 	var out bytes.Buffer
